@@ -1,0 +1,19 @@
+"""Shared by all tests: the interpreters to run targets on, and an honest list of what could not be run."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support.interpreters import Interpreter, interpreters, missing
+
+
+def pytest_report_header() -> str:
+    found = ", ".join(map(str, interpreters()))
+    absent = ", ".join(missing())
+    return f"target interpreters: {found}" + (f"\nnot found, so not tested: {absent}" if absent else "")
+
+
+@pytest.fixture(params=interpreters(), ids=lambda i: ".".join(map(str, i.version)))
+def interpreter(request: pytest.FixtureRequest) -> Interpreter:
+    """Each interpreter of this machine in turn."""
+    return request.param
