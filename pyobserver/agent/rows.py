@@ -43,8 +43,8 @@ class Texts:
 class Row:
     """One task or thread. The columns of the protocol, its name, and weak references to the thing itself.
 
-    `ref` is a weak reference to the task or thread object (or None), `key` one to the future it awaited when it was last
-    looked at: while `key()` is still what it awaits, it has not run. No strong reference to anything of the target.
+    `ref` is a weak reference to the task or thread object (or None), `key` one to the future it awaited when it was
+    last looked at: while `key()` is still what it awaits, it has not run. No strong reference to the target.
     """
 
     __slots__ = ("checks", "key", "moves", "name", "ref", "seen", "version") + schema.ROW_NAMES
@@ -141,7 +141,7 @@ class Table:
             del self._gone[next(iter(self._gone))]
 
     def changes_since(self, version):
-        """Yield the ids of rows and nodes changed after `version`, latest first (dict views are reversible from 3.8 on).
+        """Yield the ids of rows and nodes changed after `version`, latest first.
 
         The table may not change meanwhile."""
         for number, changed in reversed(self._changed.items()):

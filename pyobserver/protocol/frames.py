@@ -96,7 +96,7 @@ def loads(text):
             return json.loads(text, parse_constant=_reject_constant)
         value, end = _json.make_scanner(_ScannerContext)(text, 0)
     except (ValueError, StopIteration, RecursionError) as error:
-        raise ProtocolError("not JSON: %s" % type(error).__name__)
+        raise ProtocolError("not JSON: %s" % type(error).__name__) from None
     if end != len(text):
         raise ProtocolError("trailing text after the JSON head")
     return value
@@ -160,7 +160,7 @@ def _frame(head_bytes, body):
     try:
         head = loads(head_bytes.decode("ascii"))
     except UnicodeDecodeError:
-        raise ProtocolError("head is not ASCII")
+        raise ProtocolError("head is not ASCII") from None
     if type(head) is not dict or type(head.get("t")) is not str:
         raise ProtocolError("head is not an object with a message name")
     listed = head.pop("c", [])

@@ -1,7 +1,7 @@
 """Messages and columns: what the agent and the observer say to each other, field by field.
 
-All sizes are bytes, all times are Unix seconds of the target's clock, all ids are 64-bit integers given out by the agent
-and never reused while it lives. One id space serves tasks, threads and all nodes of the tree.
+All sizes are bytes, all times are Unix seconds of the target's clock, all ids are 64-bit integers given out by the
+agent and never reused while it lives. One id space serves tasks, threads and all nodes of the tree.
 
 Observer to agent
 -----------------
@@ -19,11 +19,12 @@ hello   protocol, build (str: digest of the agent's sources), pid (as the target
         agent_started_at, capabilities (list of str), self_check ("ok" or the reason why memory is not available),
         method (how the agent came in)
 strings first (int), items (list of str): texts with the ids first, first+1, ...; sent before the first row using them
-rows    columns `ROW_COLUMNS`; names (list of str, or null for "unchanged"): one entry per row. A row is new or changed; either way
-        it is sent whole
+rows    columns `ROW_COLUMNS`; names (list of str, or null for "unchanged"): one entry per row. A row is new or
+        changed; either way it is sent whole
 gone    column id: rows and nodes that ended or are not seen any more
-nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an index of EDGES),
-        queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or changed tree nodes which are not rows
+nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an
+        index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or
+        changed tree nodes which are not rows
 tick    closes an update: seq, time, total (rows known), measured (rows with a value), complete (bool: the first
         enumeration has finished), holders_complete (bool: the holder walk has been through once since the start),
         loops (list of {id, thread, tasks}), gc (counts, list of 3; collections, list of 3; collected, uncollectable),
