@@ -1,0 +1,106 @@
+"""The address space of a process as the kernel lists it: mappings with their resident bytes, and single pages."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lifeline import Lifeline
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+_PRESENT = np.uint64(1 << 63)  # Documentation/admin-guide/mm/pagemap.rst: readable without privilege, unlike the frame
+_SWAPPED = np.uint64(1 << 62)
+_STACK_POINTER = -2  # the last two fields of /proc/PID/task/TID/syscall: stack pointer, program counter
+
+
+@dataclass
+class Mapping:
+    """One mapping: [low, high), permissions as in /proc/PID/maps, resident and swapped bytes (0 from maps)."""
+
+    low: int
+    high: int
+    permissions: str
+    name: str
+    resident: int = 0
+    swapped: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.high - self.low
+
+    @property
+    def anonymous(self) -> bool:
+        """Memory of no file. A kernel with CONFIG_ANON_VMA_NAME may show a name that the program gave it."""
+        return not self.name or self.name.startswith("[anon")
+
+    @property
+    def writable(self) -> bool:
+        return "w" in self.permissions
+
+
+def read_maps(line: Lifeline) -> list[Mapping]:
+    """The mappings from /proc/PID/maps, in order of address; cheap, and without their resident bytes."""
+    return parse_mappings(line.read("maps"))
+
+
+def parse_mappings(raw: bytes) -> list[Mapping]:
+    """The mappings in the text of /proc/PID/maps or /proc/PID/smaps."""
+    found: list[Mapping] = []
+    for text in raw.splitlines():
+        if text.startswith(b"Rss:"):
+            found[-1].resident = int(text[4:-2]) * 1024
+        elif text.startswith(b"Swap:"):
+            found[-1].swapped = int(text[5:-2]) * 1024
+        elif text[:1] in b"0123456789abcdef" and b"-" in text[:20]:
+            fields = text.split(None, 5)
+            low, _, high = fields[0].partition(b"-")
+            name = os.fsdecode(fields[5]) if len(fields) > 5 else ""
+            found.append(Mapping(int(low, 16), int(high, 16), fields[1].decode("ascii"), name))
+    return found
+
+
+class PageTable:
+    """Which pages of a process are in memory, from /proc/PID/pagemap (8 bytes a page)."""
+
+    def __init__(self, pid: int) -> None:
+        self._fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> PageTable:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def present(self, low: int, high: int) -> NDArray[np.bool_]:
+        """For each page of [low, high), whether it is resident. Pages that are gone count as absent."""
+        count = (high - low) // PAGE
+        raw = os.pread(self._fd, count * 8, low // PAGE * 8)
+        pages = np.zeros(count, dtype=np.uint64)
+        pages[: len(raw) // 8] = np.frombuffer(raw, dtype=np.uint64)
+        return (pages & _PRESENT) != 0
+
+    def resident(self, low: int, high: int) -> int:
+        """The resident bytes of [low, high)."""
+        return int(np.count_nonzero(self.present(low, high))) * PAGE
+
+
+def stack_pointers(pid: int) -> list[int]:
+    """The stack pointer of every thread that is not on a processor at this moment."""
+    found = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/syscall", "rb", buffering=0) as file:
+                fields = (file.read(512) or b"").split()
+        except OSError:
+            continue
+        if len(fields) > 2 or (len(fields) == 3 and fields[0] == b"-1"):
+            found.append(int(fields[_STACK_POINTER], 16))
+    return found
