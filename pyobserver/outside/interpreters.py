@@ -13,8 +13,6 @@ _PYPY = re.compile(r"(?:^|/)(?:lib)?pypy[\d.]*(?:-c)?(?:\.so[\d.]*)?(?: \(delete
 _LIBRARY = re.compile(r"/libpython(\d)\.(\d+)(t?)[a-z]*\.so[\d.]*(?: \(deleted\))?$")
 _EXTENSION = re.compile(r"\.cpython-(\d)(\d+)(t?)[a-z]*-[^/]*$")
 _STDLIB = re.compile(r"/python(\d)\.(\d+)(t?)/")
-    r"/(?:lib-dynload|site-packages|dist-packages)/.*\.cpython-(\d)(\d+)(t?)[a-z]*-|/python(\d)\.(\d+)(t?)/"
-)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class PageTable:
         raw = os.pread(self._fd, count * 8, low // PAGE * 8)
         pages = np.zeros(count, dtype=np.uint64)
         pages[: len(raw) // 8] = np.frombuffer(raw, dtype=np.uint64)
-        return (pages & _PRESENT) != 0
+        present: NDArray[np.bool_] = (pages & _PRESENT) != 0
+        return present
 
     def resident(self, low: int, high: int) -> int:
         """The resident bytes of [low, high)."""

@@ -161,7 +161,8 @@ def _pools_carry(memory: RemoteMemory, arena: np.void, index: int, size: int) ->
 
 
 def _headers(memory: RemoteMemory, addresses: Addresses) -> NDArray[np.void]:
-    return memory.read_each(addresses, _POOL.itemsize).view(_POOL).reshape(-1)
+    headers: NDArray[np.void] = memory.read_each(addresses, _POOL.itemsize).view(_POOL).reshape(-1)
+    return headers
 
 
 class ArenaReader:
@@ -205,7 +206,7 @@ class ArenaReader:
         (count,) = struct.unpack("<I", self._memory.read(place.count, 4))
         if not 16 <= count <= _MOST_ARENAS:
             raise Torn("no arena table")
-        arenas = np.frombuffer(self._memory.read(table, _ARENA.itemsize * count), dtype=_ARENA)
+        arenas: NDArray[np.void] = np.frombuffer(self._memory.read(table, _ARENA.itemsize * count), dtype=_ARENA)
         arenas = arenas[arenas["address"] != 0]
         if not len(arenas) or not _plausible(arenas):
             raise Torn("arenas that do not fit together")
@@ -238,12 +239,10 @@ class _Estimate:
 
 def _estimate(headers: NDArray[np.void], used: int, pool_size: int) -> _Estimate:
     """The whole heap from a sample of pool headers, given how many pools are in use."""
-    valid = (headers["count"] > 0) & (headers["size_class"] < _CLASSES)
-    headers = headers[valid]
-    classes = headers["size_class"].astype(np.int64)
     capacity = (pool_size - _POOL.itemsize) // _SIZES
-    if np.any(headers["count"] > capacity[classes]):
-        raise Torn("a pool with more blocks than it has room for")
+    headers = headers[(headers["count"] > 0) & (headers["size_class"] < _CLASSES)]
+    headers = headers[headers["count"] <= capacity[headers["size_class"]]]  # else torn while the pool changed its class
+    classes = headers["size_class"].astype(np.int64)
     seen = len(headers)
     scale = used / seen if seen else 0.0
     in_pool = headers["count"] * _SIZES[classes]
