@@ -12,6 +12,8 @@ _PYTHON = re.compile(r"(?:^|/)python(?:(\d)(?:\.(\d+))?)?(t?)(?:d|-dbg)?(?: \(de
 _PYPY = re.compile(r"(?:^|/)(?:lib)?pypy[\d.]*(?:-c)?(?:\.so[\d.]*)?(?: \(deleted\))?$")
 _LIBRARY = re.compile(r"/libpython(\d)\.(\d+)(t?)[a-z]*\.so[\d.]*(?: \(deleted\))?$")
 _EXTENSION = re.compile(r"\.cpython-(\d)(\d+)(t?)[a-z]*-[^/]*$")
+_REST = re.compile(rb"(\d{1,3}(?:(?:a|b|rc)\d+)?\+?)\0")  # what follows "3.11." in PY_VERSION
+_DIGITS = tuple(b"%c" % digit for digit in b"0123456789.")
 _STDLIB = re.compile(r"/python(\d)\.(\d+)(t?)/")
 
 
@@ -101,7 +103,13 @@ def _version(pid: int, file: MappedFile, minor: tuple[int, int]) -> str:
 @functools.lru_cache(maxsize=64)
 def _version_in(name: str, device: int, inode: int, mtime: int, minor: tuple[int, int]) -> str | None:
     """The text of PY_VERSION in a binary; device, inode and time of change make a later file another question."""
-    pattern = rb"(?<![\d.])(%d\.%d\.\d{1,3}(?:(?:a|b|rc)\d+)?\+?)\0" % minor
+    prefix = b"%d.%d." % minor
+    found = set()
     with open(name, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        found = set(re.findall(pattern, content))
+        at = content.find(prefix)
+        while at >= 0:
+            match = _REST.match(content[at + len(prefix) : at + len(prefix) + 16])
+            if match and content[at - 1 : at] not in _DIGITS:
+                found.add(prefix + match[1])
+            at = content.find(prefix, at + 1)
     return found.pop().decode("ascii") if len(found) == 1 else None
