@@ -17,7 +17,10 @@ _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_GET_INFO = 0xC000FF0B | _PIDFD_INFO.size << 16
 
 _START_TICKS = 19  # index of `starttime` in the fields of /proc/PID/stat that follow the command (proc(5): field 22)
+_FLAGS = 6  # index of `flags` (proc(5): field 9)
+_PF_EXITING = 0x4  # Linux include/linux/sched.h
 _EXIT_STATUS = 49  # index of `exit_code` (proc(5): field 52)
+_LAST_BREATH = 0.2  # seconds
 
 
 def stat_fields(raw: bytes) -> list[bytes]:
@@ -64,12 +67,12 @@ class Lifeline:
             os.close(self._fd)
             self._fd = None
 
-    def alive(self) -> bool:
-        """Whether this very process still runs; a zombie does not."""
+    def alive(self, within: float = 0.0) -> bool:
+        """Whether this very process still runs, after waiting `within` seconds for its end; a zombie does not."""
         if self._fd is not None:
             poll = select.poll()
             poll.register(self._fd, select.POLLIN)
-            return not poll.poll(0)
+            return not poll.poll(within * 1000)
         try:
             fields = stat_fields(self._slurp("stat"))
         except OSError:
@@ -79,6 +82,15 @@ class Lifeline:
     def check(self) -> None:
         """Raise `TargetGone` if the process has ended. What was read before a check that passes was its own."""
         if not self.alive():
+            raise self.epitaph()
+
+    def check_memory(self, status: dict[str, str]) -> None:
+        """Raise `TargetGone` if the process, whose /proc/PID/status this is, has given its memory back already.
+
+        Between that and its death lies the time to free it: half a second for some GB. The end is certain by then, so
+        it is only waited for a moment, to have the exit code from the surest place.
+        """
+        if "VmRSS" not in status and not (self.alive(_LAST_BREATH) and not self._exiting()):
             raise self.epitaph()
 
     def epitaph(self) -> TargetGone:
@@ -116,8 +128,17 @@ class Lifeline:
         with open(f"/proc/{self.pid}/{name}", "rb", buffering=0) as file:
             return file.readall() or b""
 
+    def _exiting(self) -> bool:
+        try:
+            return bool(int(stat_fields(self._slurp("stat"))[_FLAGS]) & _PF_EXITING)
+        except OSError:
+            return True
+
     def _zombie_status(self) -> int | None:
-        """The wait status of a zombie. The kernel writes 0 for those who may not see it, so only an owner asks."""
+        """The wait status of a zombie, or of one that is about to be.
+
+        The kernel writes 0 for those who may not see it, so only an owner asks.
+        """
         try:
             if os.geteuid() not in (0, os.stat(f"/proc/{self.pid}").st_uid):
                 return None
@@ -125,7 +146,8 @@ class Lifeline:
         except (OSError, ValueError):
             return None
         started = getattr(self, "started_ticks", None)
-        if fields[0] not in b"ZX" or (started is not None and int(fields[_START_TICKS]) != started):
+        ended = fields[0] in b"ZX" or int(fields[_FLAGS]) & _PF_EXITING
+        if not ended or (started is not None and int(fields[_START_TICKS]) != started):
             return None
         return int(fields[_EXIT_STATUS])
 

@@ -183,6 +183,7 @@ class MemoryProbe:
 
     def _read_counts(self) -> _Counts:
         fields = status_fields(self._lifeline.read("status"))
+        self._lifeline.check_memory(fields)
         names = ("VmRSS", "RssAnon", "RssFile", "RssShmem")
         return _Counts(*(int(fields.get(name, "0").split()[0]) * 1024 for name in names))
 
@@ -194,6 +195,8 @@ class MemoryProbe:
         began = time.thread_time()
         try:
             raw = self._lifeline.read("smaps")
+            if not raw:
+                self._lifeline.check_memory({})
             spent = time.thread_time() - began
             partition = self._divide(parse_mappings(raw), heap)
         except OutsideError as error:

@@ -105,6 +105,7 @@ class ProcessProbe:
         """One reading: a few small files of /proc, some 0.1 ms."""
         line = self._lifeline
         status = status_fields(line.read("status"))
+        line.check_memory(status)
         stat = stat_fields(line.read("stat"))
         fds = _open_files(line)
         limits = self._current_limits()
