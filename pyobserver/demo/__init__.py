@@ -62,11 +62,11 @@ def start(fixed: bool, python: str = sys.executable, **options: float) -> DemoSe
 def stop(process: DemoService, patience: float = 5.0) -> int:
     """Ends the service, by force after `patience` seconds, and returns its exit status (negative: the signal).
 
-    The log is removed, unless the service failed.
+    It is asked by the end of its input and by nothing else: a signal could arrive before the service listens to
+    signals, or, as a second request, when it listens no longer. The log is removed, unless the service failed.
     """
     if process.stdin is not None:
         process.stdin.close()
-    process.terminate()
     try:
         status = process.wait(patience)
     except subprocess.TimeoutExpired:

@@ -87,6 +87,16 @@ def test_stop_ends_it_cleanly_and_removes_the_log(service: tuple[bool, demo.Demo
     assert not process.log.exists()
 
 
+def test_stop_is_clean_at_any_moment() -> None:
+    """A service that has hardly started, or has ended by itself meanwhile, leaves neither a log nor a bad status."""
+    for moment in (0.0, 0.05, 0.15, 0.3):
+        process = demo.start(False, **QUICK)
+        time.sleep(moment)
+        assert demo.stop(process) == 0
+        assert not process.log.exists()
+        assert demo.stop(process) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: signal.Signals, service: tuple[bool, demo.DemoService]) -> None:
     """Ctrl-C and a polite kill are an ordinary end, without a traceback."""
@@ -130,7 +140,7 @@ def test_a_child_owns_its_payload_on_every_interpreter(interpreter: Interpreter)
     """The same source runs on each version, and cancelling a child frees what it was given."""
     told = control(interpreter, payload=1_000_000)
     assert (told.children, told.function, told.name) == (4, "Spawner.push_hash", "push_hash-1")
-    assert 1_000_000 <= told.freed < 1_030_000
+    assert abs(told.freed - 1_000_000) < 30_000  # the rest of the service allocates between the two readings
 
 
 def test_the_repair_is_one_class() -> None:
