@@ -13,7 +13,7 @@ from .lifeline import Lifeline
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 _PRESENT = np.uint64(1 << 63)  # Documentation/admin-guide/mm/pagemap.rst: readable without privilege, unlike the frame
-_SWAPPED = np.uint64(1 << 62)
+_ENTRY = 8  # bytes a page
 _STACK_POINTER = -2  # the last two fields of /proc/PID/task/TID/syscall: stack pointer, program counter
 
 
@@ -64,7 +64,7 @@ def parse_mappings(raw: bytes) -> list[Mapping]:
 
 
 class PageTable:
-    """Which pages of a process are in memory, from /proc/PID/pagemap (8 bytes a page)."""
+    """Which pages of a process are in memory, from /proc/PID/pagemap."""
 
     def __init__(self, pid: int) -> None:
         self._fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
@@ -78,11 +78,15 @@ class PageTable:
     def present(self, low: int, high: int) -> NDArray[np.bool_]:
         """For each page of [low, high), whether it is resident. Pages that are gone count as absent."""
         count = (high - low) // PAGE
-        raw = os.pread(self._fd, count * 8, low // PAGE * 8)
+        raw = os.pread(self._fd, count * _ENTRY, low // PAGE * _ENTRY)
         pages = np.zeros(count, dtype=np.uint64)
-        pages[: len(raw) // 8] = np.frombuffer(raw, dtype=np.uint64)
+        pages[: len(raw) // _ENTRY] = np.frombuffer(raw, dtype=np.uint64)
         present: NDArray[np.bool_] = (pages & _PRESENT) != 0
         return present
+
+    def present_each(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """For each address, whether its page is resident."""
+        return np.fromiter((self.present(at, at + PAGE)[0] for at in addresses.tolist()), np.bool_, len(addresses))
 
     def resident(self, low: int, high: int) -> int:
         """The resident bytes of [low, high)."""
@@ -102,6 +106,6 @@ def stack_pointers(pid: int) -> list[int]:
                 fields = (file.read(512) or b"").split()
         except OSError:
             continue
-        if len(fields) > 2 or (len(fields) == 3 and fields[0] == b"-1"):
+        if len(fields) >= 3:  # "running" while the thread is on a processor
             found.append(int(fields[_STACK_POINTER], 16))
     return found

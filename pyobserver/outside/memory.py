@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from collections.abc import Mapping as Table
@@ -19,12 +20,15 @@ from .pymalloc import ArenaReader, Heap, locate
 from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time
-_LOCATE_EVERY = 10.0  # seconds between searches for arenas that were not there
+_STALE = 3  # readings in a row for which the last heap stands in
+_LOCATE_FIRST, _LOCATE_EVERY = 0.25, 10.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
 _LARGEST_DATA = 256 << 20  # bytes of static data that are searched for the arena table
 
 C_HEAP_IN_USE = "only the process itself can tell how much of its C heap is in use"
+_FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
+_ALLOCATORS = re.compile(r"/(?:lib)?(jemalloc|tcmalloc|mimalloc|snmalloc|hoard|ld-musl)[^/]*\.so")
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,13 @@ class MemoryReading:
 
 @dataclass(frozen=True)
 class _Counts:
-    """Resident memory by the kernel's own counters (/proc/PID/status)."""
+    """Resident and swapped memory by the kernel's own counters (/proc/PID/status)."""
 
     rss: int
     anonymous: int
     files: int
     shared: int
+    swapped: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,11 @@ class MemoryProbe:
         self._memory = RemoteMemory(pid)
         self._reader: ArenaReader | None = None
         self._located_at = float("-inf")
+        self._locate_wait = 0.0
+        self._heap: Heap | None = None
+        self._missed = 0
         self._no_heap = ""
+        self._foreign: str | None = None
         self._divided: _Divided | None = None
         self._no_partition = ""
 
@@ -126,7 +135,7 @@ class MemoryProbe:
         resident GB; it is made anew at most every 10 s and in at most one thousandth of the time.
         """
         began = time.perf_counter()
-        heap = self._read_heap()
+        heap = self._read_heap(self._read_counts())
         counts = self._read_counts()
         self._refresh_partition(heap, counts)
         partition = self._current_partition(heap, counts)
@@ -136,37 +145,60 @@ class MemoryProbe:
             partition,
             self._no_heap,
             self._no_partition,
+            self._foreign,
             taken_at=self._clock(),
             cost=time.perf_counter() - began,
             age=self._monotonic() - self._divided.at if self._divided else None,
         )
 
-    def _read_heap(self) -> Heap | None:
-        """Python's heap, or None with the reason in `_no_heap`."""
-        for _ in range(_PATIENCE):
+    def _read_heap(self, counts: _Counts) -> Heap | None:
+        """Python's heap, or None with the reason in `_no_heap`.
+
+        When the process changes its arenas under every attempt, the last heap stands in for at most some readings.
+        """
+        for attempt in range(_PATIENCE):
+            if attempt == _PATIENCE // 2:
+                self._reader = None  # another program may have taken the process over (exec): look again
             try:
                 if self._reader is None and not self._locate():
+                    self._heap = None
                     return None
                 assert self._reader is not None
-                return self._reader.read()
-            except Torn:
+                self._heap = self._read_arenas(self._reader, counts)
+                self._missed = 0
+                return self._heap
+            except (Torn, OSError):
                 continue
             except Forbidden as error:
                 self._no_heap = str(error)
+                self._heap = None
                 return None
             finally:
                 self._lifeline.check()
-        self._reader = None  # another program may have taken the process over (exec)
-        self._no_heap = "the arenas changed while they were read; the next reading tries again"
-        return None
+        self._missed += 1
+        if self._missed > _STALE:
+            self._no_heap = "the arenas change too fast to be read; the next reading tries again"
+            self._heap = None
+        return self._heap
+
+    def _read_arenas(self, reader: ArenaReader, counts: _Counts) -> Heap:
+        if not counts.swapped:
+            return reader.read()
+        with PageTable(self.pid) as pages:
+            return reader.read(pages)
 
     def _locate(self) -> bool:
-        """Find the arenas, not too often when there are none. False leaves the reason in `_no_heap`."""
+        """Find the arenas, ever more rarely while there are none. False leaves the reason in `_no_heap`."""
         now = self._monotonic()
-        if now - self._located_at < _LOCATE_EVERY:
+        if now - self._located_at < self._locate_wait:
             return False
         try:
-            location = locate(self._memory, static_data(read_maps(self._lifeline), self._lifeline.link("exe")))
+            mappings = read_maps(self._lifeline)
+            regions = static_data(mappings, self._lifeline.link("exe"))
+            with PageTable(self.pid) as pages:
+                location = locate(self._memory, regions, malloc_memory(mappings), pages)
+        except PermissionError:
+            raise Forbidden(self.pid) from None
         except Forbidden:
             raise
         except OutsideError as error:
@@ -175,8 +207,10 @@ class MemoryProbe:
             return False
         if location is None:
             self._located_at = now
+            self._locate_wait = min(_LOCATE_EVERY, 2 * self._locate_wait or _LOCATE_FIRST)
             self._no_heap = _why_no_arenas(self._lifeline)
             return False
+        self._locate_wait = 0.0
         self._reader = ArenaReader(self._memory, location)
         self._no_heap = ""
         return True
@@ -184,7 +218,7 @@ class MemoryProbe:
     def _read_counts(self) -> _Counts:
         fields = status_fields(self._lifeline.read("status"))
         self._lifeline.check_memory(fields)
-        names = ("VmRSS", "RssAnon", "RssFile", "RssShmem")
+        names = ("VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap")
         return _Counts(*(int(fields.get(name, "0").split()[0]) * 1024 for name in names))
 
     def _refresh_partition(self, heap: Heap | None, counts: _Counts) -> None:
@@ -198,13 +232,15 @@ class MemoryProbe:
             if not raw:
                 self._lifeline.check_memory({})
             spent = time.thread_time() - began
-            partition = self._divide(parse_mappings(raw), heap)
+            mappings = parse_mappings(raw)
+            partition = self._divide(mappings, heap)
         except OutsideError as error:
             self._lifeline.check()
             self._no_partition = str(error)
             self._divided = None
             return
         self._no_partition = ""
+        self._foreign = foreign_allocator(mappings)
         wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent)
         self._divided = _Divided(partition, counts, heap.touched if heap else 0, now, wait)
 
@@ -257,6 +293,19 @@ def static_data(mappings: list[Mapping], executable: str | None) -> list[Mapping
     return found
 
 
+def malloc_memory(mappings: list[Mapping]) -> list[Mapping]:
+    """The mappings that any malloc can keep its blocks in: anonymous ones that are written to, and brk's."""
+    return [each for each in mappings if each.writable and (each.anonymous or each.name == "[heap]")]
+
+
+def foreign_allocator(mappings: list[Mapping]) -> str | None:
+    """The name of a library that stands in for glibc's malloc, or None; its memory has no structure known here."""
+    for mapping in mappings:
+        if match := _ALLOCATORS.search(mapping.name):
+            return "musl" if match[1] == "ld-musl" else match[1]
+    return None
+
+
 def _why_no_arenas(line: Lifeline) -> str:
     """Why a process has no arenas, as far as its environment and its files tell."""
     try:
@@ -277,6 +326,7 @@ def _assemble(
     parts: Partition,
     no_heap: str,
     no_partition: str,
+    foreign: str | None,
     *,
     taken_at: float,
     cost: float,
@@ -290,7 +340,7 @@ def _assemble(
     else:
         unavailable["python"] = no_heap
     divided = age is not None
-    unavailable["c_heap"] = C_HEAP_IN_USE if divided else no_partition
+    unavailable["c_heap"] = (_FOREIGN.format(foreign) if foreign else C_HEAP_IN_USE) if divided else no_partition
     if not divided:
         unavailable.update(dict.fromkeys(("large_blocks", "stacks"), no_partition))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .mappings import Mapping
+from .mappings import PAGE, Mapping, PageTable
 from .remote import Addresses, RemoteMemory, Torn
 
 _ARENA = np.dtype(
@@ -86,28 +86,48 @@ class Location:
     pool_size: int
 
 
-def locate(memory: RemoteMemory, regions: list[Mapping]) -> Location | None:
+def locate(
+    memory: RemoteMemory, regions: list[Mapping], heaps: list[Mapping], pages: PageTable | None = None
+) -> Location | None:
     """Find the arena table by its structure in the static data of the interpreter.
 
     `maxarenas` stands before `arenas` up to 3.11 and after it from 3.12 on, so every pointer with a power of two
     beside it is a candidate; it is accepted when all its arenas make sense and their pools carry the index of their
     arena. Returns None when no region holds one: pymalloc is off, or has not been used yet.
+
+    `heaps` are the mappings that the table itself can be in. With `pages`, only resident pages of the regions are read:
+    one that the interpreter never wrote to holds no table, and reading would make it resident.
     """
+    lows = np.array([heap.low for heap in heaps], dtype=np.uint64)
+    highs = np.array([heap.high for heap in heaps], dtype=np.uint64)
     for region in regions:
         try:
-            words = np.frombuffer(memory.read(region.low, region.size & ~7), dtype="<u8")
+            words = _words(memory, region, pages)
         except Torn:
             continue
-        for index, neighbour in _candidates(words):
+        for index, neighbour in _candidates(words, lows, highs):
             size = _pool_size(memory, int(words[index]), int(words[neighbour]) & 0xFFFFFFFF)
             if size:
                 return Location(region.low + 8 * index, region.low + 8 * neighbour, size)
     return None
 
 
-def _candidates(words: Addresses) -> list[tuple[int, int]]:
+def _words(memory: RemoteMemory, region: Mapping, pages: PageTable | None) -> Addresses:
+    """The words of a region, those of pages that are not resident as 0."""
+    if pages is None:
+        return np.frombuffer(memory.read(region.low, region.size), dtype="<u8")
+    present = np.flatnonzero(pages.present(region.low, region.high))
+    words = np.zeros((region.size // PAGE, PAGE), dtype=np.uint8)
+    words[present] = memory.read_each(np.uint64(region.low) + present.astype(np.uint64) * np.uint64(PAGE), PAGE)
+    return words.reshape(-1).view("<u8")
+
+
+def _candidates(words: Addresses, lows: Addresses, highs: Addresses) -> list[tuple[int, int]]:
     """Pairs of indexes: a word that could be `arenas`, and its neighbour that could be `maxarenas`."""
-    pointer = (words >= 0x1000) & (words < 1 << 47) & (words & np.uint64(7) == 0)
+    if not len(lows):
+        return []
+    heap = np.searchsorted(lows, words, side="right") - 1
+    pointer = (heap >= 0) & (words < highs[heap]) & (words & np.uint64(7) == 0)
     low = words & np.uint64(0xFFFFFFFF)
     count = (low >= 16) & (low <= _MOST_ARENAS) & (low & (low - np.uint64(1)) == 0)
     before = np.flatnonzero(pointer[1:] & count[:-1]) + 1
@@ -178,8 +198,11 @@ class ArenaReader:
         self._sample = sample
         self._shift = 0  # one pool in 2**shift is read
 
-    def read(self) -> Heap:
-        """One reading. Raises `Torn` when the process changed its table meanwhile: try again."""
+    def read(self, pages: PageTable | None = None) -> Heap:
+        """One reading. Raises `Torn` when the process changed its table meanwhile: try again.
+
+        With `pages`, pools that are swapped out are left out of the sample: reading would bring them back into memory.
+        """
         size = self._location.pool_size
         arenas = self._arenas()
         first = (arenas["address"] + np.uint64(size - 1)) & ~np.uint64(size - 1)
@@ -187,7 +210,8 @@ class ArenaReader:
         if not (np.all(carved >= 0) and np.all(carved <= arenas["total_pools"])):
             raise Torn("an arena with more pools than it has room for")
         used = int(arenas["total_pools"].sum()) - int(arenas["free_pools"].sum())
-        headers = _headers(self._memory, self._choose(first, carved))
+        pools = self._choose(first, carved)
+        headers = _headers(self._memory, pools if pages is None else pools[pages.present_each(pools)])
         heap = _estimate(headers, used, size)
         length = self._arena_size(arenas)
         lows = np.sort(arenas["address"]).tolist()

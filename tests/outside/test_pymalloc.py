@@ -9,7 +9,7 @@ import pytest
 
 from pyobserver.outside.lifeline import Lifeline
 from pyobserver.outside.mappings import read_maps
-from pyobserver.outside.memory import MemoryProbe, static_data
+from pyobserver.outside.memory import MemoryProbe, malloc_memory, static_data
 from pyobserver.outside.pymalloc import ArenaReader, Location, locate
 from pyobserver.outside.remote import RemoteMemory, Torn
 
@@ -19,7 +19,8 @@ from ..support.targets import RunningTarget, launch
 
 def location(pid: int) -> Location | None:
     with Lifeline(pid) as line:
-        return locate(RemoteMemory(pid), static_data(read_maps(line), line.link("exe")))
+        mappings = read_maps(line)
+        return locate(RemoteMemory(pid), static_data(mappings, line.link("exe")), malloc_memory(mappings))
 
 
 def reader(pid: int, sample: int) -> ArenaReader:
