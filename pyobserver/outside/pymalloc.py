@@ -47,7 +47,7 @@ _DUMMY_CLASS = 0xFFFF  # of a pool that was carved but not used yet
 _POOL_SIZES = (4096, 16384)
 _ARENA_POOLS = (63, 64, 127, 128)  # one less where the arena does not start at a multiple of the pool size
 _MOST_ARENAS = 1 << 24
-_SAMPLE = 4096  # pool headers read at most twice this; all of them below
+_SAMPLE = 2048  # pool headers: fewer than twice this are read, all of them when there are no more
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing, Knuth volume 3, 6.4
 _NORMAL_95 = 1.96
 

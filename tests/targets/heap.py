@@ -117,6 +117,25 @@ def churn(seconds: str) -> dict[str, Any]:
     return {}
 
 
+def gaps(seconds: str) -> dict[str, Any]:
+    """Maps and unmaps memory without a pause, and tells in milliseconds how long each step took at most."""
+    clock = time.perf_counter
+    begun = last = clock()
+    took = []
+    while last < begun + float(seconds):
+        mmap.mmap(-1, 1 << 20).close()
+        now = clock()
+        took.append(now - last)
+        last = now
+    took.sort()
+    return {
+        "steps": len(took),
+        "p50_ms": 1000 * took[len(took) // 2],
+        "p999_ms": 1000 * took[int(len(took) * 0.999)],
+        "max_ms": 1000 * took[-1],
+    }
+
+
 def free() -> dict[str, Any]:
     """Lets go of all that was made."""
     kept.clear()
@@ -163,6 +182,7 @@ if __name__ == "__main__":
             "mapped": mapped,
             "threads": threads,
             "churn": churn,
+            "gaps": gaps,
             "free": free,
             "report": report,
             "become": become,
