@@ -2,9 +2,10 @@
 
 from .errors import OutsideError, TargetGone
 from .limits import MemoryLimit, memory_limit, memory_limits
-from .memory import Allocator, Category, MemoryProbe, MemoryReading
+from .memory import MemoryProbe
 from .process import Identity, Limit, ProcessProbe, ProcessReading
 from .processes import ChildProcess, PythonProcess, children, pythons
+from .readings import Allocator, Category, MemoryReading
 from .stacks import Frame, StackProbe, ThreadStack
 
 __all__ = [

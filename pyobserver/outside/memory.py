@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Callable
-from collections.abc import Mapping as Table
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from ..protocol.clean import clean
 from .errors import OutsideError
+from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
 from .partition import Partition, carry, divide
 from .process import status_fields
 from .pymalloc import ArenaReader, Heap, locate
+from .readings import MemoryReading, Reasons, assemble
 from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time
@@ -24,49 +21,6 @@ _STALE = 3  # readings in a row for which the last heap stands in
 _LOCATE_FIRST, _LOCATE_EVERY = 0.25, 10.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
-_LARGEST_DATA = 256 << 20  # bytes of static data that are searched for the arena table
-
-C_HEAP_IN_USE = "only the process itself can tell how much of its C heap is in use"
-_FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
-_ALLOCATORS = re.compile(r"/(?:lib)?(jemalloc|tcmalloc|mimalloc|snmalloc|hoard|ld-musl)[^/]*\.so")
-
-
-@dataclass(frozen=True)
-class Allocator:
-    """A source of memory: bytes in use by blocks (None when not known) and resident bytes that it holds."""
-
-    name: str
-    label: str
-    in_use: int | None
-    held: int | None
-
-
-@dataclass(frozen=True)
-class Category:
-    """One of the parts of the resident memory; None when it cannot be told from the others."""
-
-    name: str
-    label: str
-    bytes: int | None
-
-
-@dataclass(frozen=True)
-class MemoryReading:
-    """One reading. The categories that are known add up to `rss`.
-
-    `unavailable` says for each allocator or category that is None why it is. `partition_age` is how old the division
-    of what is not Python's is, in seconds; None when there is none.
-    """
-
-    taken_at: float
-    rss: int
-    allocators: tuple[Allocator, ...]
-    categories: tuple[Category, ...]
-    size_classes: tuple[tuple[int, int, int], ...]  # (bytes, blocks in use, blocks there is room for)
-    python_in_use_error: int | None  # 95 % sampling error in bytes
-    unavailable: Table[str, str]
-    cost_seconds: float
-    partition_age: float | None
 
 
 @dataclass(frozen=True)
@@ -140,15 +94,13 @@ class MemoryProbe:
         self._refresh_partition(heap, counts)
         partition = self._current_partition(heap, counts)
         self._lifeline.check()
-        return _assemble(
+        return assemble(
             heap,
             partition,
-            self._no_heap,
-            self._no_partition,
-            self._foreign,
+            Reasons(self._no_heap, self._no_partition, self._foreign),
             taken_at=self._clock(),
-            cost=time.perf_counter() - began,
-            age=self._monotonic() - self._divided.at if self._divided else None,
+            cost_seconds=time.perf_counter() - began,
+            partition_age=self._monotonic() - self._divided.at if self._divided else None,
         )
 
     def _read_heap(self, counts: _Counts) -> Heap | None:
@@ -208,7 +160,7 @@ class MemoryProbe:
         if location is None:
             self._located_at = now
             self._locate_wait = min(_LOCATE_EVERY, 2 * self._locate_wait or _LOCATE_FIRST)
-            self._no_heap = _why_no_arenas(self._lifeline)
+            self._no_heap = why_no_arenas(self._lifeline)
             return False
         self._locate_wait = 0.0
         self._reader = ArenaReader(self._memory, location)
@@ -264,116 +216,3 @@ class MemoryProbe:
             python = min(max(last.partition.python + heap.touched - last.touched, heap.in_use), heap.arena_bytes)
         files, shared = counts.files - last.counts.files, counts.shared - last.counts.shared
         return carry(last.partition, python, files, shared, counts.rss)
-
-
-def static_data(mappings: list[Mapping], executable: str | None) -> list[Mapping]:
-    """The writable data and bss where CPython's static variables can be: libpython and the executable first.
-
-    Then those of every other file, for a libpython that was linked into something else.
-    """
-    likely: list[Mapping] = []
-    others: list[Mapping] = []
-    owner = None
-    for index, mapping in enumerate(mappings):
-        if mapping.name.startswith("/"):
-            owner = mapping.name
-        elif not (owner and mapping.anonymous and index and mappings[index - 1].high == mapping.low):
-            owner = None
-        if owner is None or not mapping.writable or mapping.permissions.endswith("s"):
-            continue
-        (likely if "libpython" in owner or owner == executable else others).append(mapping)
-        if not mapping.name:
-            owner = None
-    found, size = [], 0
-    for mapping in likely + others:
-        size += mapping.size
-        if size > _LARGEST_DATA:
-            break
-        found.append(mapping)
-    return found
-
-
-def malloc_memory(mappings: list[Mapping]) -> list[Mapping]:
-    """The mappings that any malloc can keep its blocks in: anonymous ones that are written to, and brk's."""
-    return [each for each in mappings if each.writable and (each.anonymous or each.name == "[heap]")]
-
-
-def foreign_allocator(mappings: list[Mapping]) -> str | None:
-    """The name of a library that stands in for glibc's malloc, or None; its memory has no structure known here."""
-    for mapping in mappings:
-        if match := _ALLOCATORS.search(mapping.name):
-            return "musl" if match[1] == "ld-musl" else match[1]
-    return None
-
-
-def _why_no_arenas(line: Lifeline) -> str:
-    """Why a process has no arenas, as far as its environment and its files tell."""
-    try:
-        for entry in line.read("environ").split(b"\0"):
-            name, _, value = entry.partition(b"=")
-            if name == b"PYTHONMALLOC" and value.startswith(b"malloc"):
-                setting = clean(os.fsdecode(value), 40)
-                return f"pymalloc is switched off by PYTHONMALLOC={setting}; the objects are in the C heap"
-        if b"t.so" in line.read("maps"):
-            return "a free-threaded Python keeps its objects in mimalloc, which is not read yet"
-    except OutsideError:
-        line.check()
-    return "no arenas of pymalloc were found in this process"
-
-
-def _assemble(
-    heap: Heap | None,
-    parts: Partition,
-    no_heap: str,
-    no_partition: str,
-    foreign: str | None,
-    *,
-    taken_at: float,
-    cost: float,
-    age: float | None,
-) -> MemoryReading:
-    unavailable = {}
-    in_use = held = None
-    if heap:
-        held = parts.python if age is not None else heap.arena_bytes
-        in_use = min(heap.in_use, held)
-    else:
-        unavailable["python"] = no_heap
-    divided = age is not None
-    unavailable["c_heap"] = (_FOREIGN.format(foreign) if foreign else C_HEAP_IN_USE) if divided else no_partition
-    if not divided:
-        unavailable.update(dict.fromkeys(("large_blocks", "stacks"), no_partition))
-
-    def known(value: int) -> int | None:
-        return value if divided else None
-
-    large, c_heap, stacks = known(parts.large_blocks), known(parts.c_heap), known(parts.stacks)
-    return MemoryReading(
-        taken_at=taken_at,
-        rss=parts.total,
-        allocators=(
-            Allocator("python", "Python objects", in_use, held),
-            Allocator("c_heap", "C heap", None, c_heap),
-            Allocator("large_blocks", "Large blocks", large, large),
-            Allocator("native_other", "Other native memory", None, parts.native_other),
-            Allocator("stacks", "Thread stacks", None, stacks),
-            Allocator("files", "Code and mapped files", None, parts.files),
-            Allocator("shared", "Shared memory", None, parts.shared),
-        ),
-        categories=(
-            Category("python_live", "Python objects", in_use),
-            Category("python_free", "Python, free but held", None if held is None or in_use is None else held - in_use),
-            Category("c_live", "C heap", c_heap),
-            Category("c_free", "C heap, free but held", None),
-            Category("large_blocks", "Large blocks", large),
-            Category("native_other", "Other native memory", parts.native_other),
-            Category("stacks", "Thread stacks", stacks),
-            Category("files", "Code and mapped files", parts.files),
-            Category("shared", "Shared memory", parts.shared),
-        ),
-        size_classes=tuple((each.size, each.blocks, each.capacity) for each in heap.size_classes) if heap else (),
-        python_in_use_error=heap.in_use_error if heap else None,
-        unavailable=MappingProxyType(unavailable),
-        cost_seconds=cost,
-        partition_age=age,
-    )

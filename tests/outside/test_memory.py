@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
 import time
@@ -12,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pyobserver.outside import MemoryProbe, MemoryReading, TargetGone
+from pyobserver.outside.layout import foreign_allocator
 from pyobserver.outside.lifeline import Lifeline
 from pyobserver.outside.mappings import Mapping, PageTable
-from pyobserver.outside.memory import foreign_allocator
 from pyobserver.outside.process import status_fields
 from pyobserver.outside.pymalloc import ArenaReader
-from pyobserver.outside.remote import Torn
+from pyobserver.outside.remote import Forbidden, RemoteMemory, Torn
 
 from ..support.interpreters import Interpreter
 from ..support.targets import RunningTarget, launch
@@ -289,3 +291,39 @@ def test_what_is_swapped_out_is_not_touched(newest_heap: RunningTarget, monkeypa
     assert asked
     assert reading.python_in_use_error
     assert reading.allocators[0].in_use == pytest.approx(whole, rel=0.05)
+
+
+def test_where_reading_memory_is_forbidden_the_mappings_are_still_divided(
+    newest_heap: RunningTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Yama or a sandbox may forbid what smaps allows: no number for Python, but the reason and a sum."""
+
+    def forbid(self: RemoteMemory, *_: object) -> int:
+        raise Forbidden(self.pid)
+
+    monkeypatch.setattr(RemoteMemory, "_transfer", forbid)
+    with MemoryProbe(newest_heap.pid) as probe:
+        reading = probe.read()
+    assert reading.allocators[0].in_use is None
+    assert "ptrace_scope" in reading.unavailable["python"]
+    parts = categories(reading)
+    assert sum(parts.values()) == reading.rss
+    assert parts["c_live"] > 0
+    assert parts["files"] > MB
+
+
+def test_memory_is_read_through_the_file_where_the_call_is_blocked(
+    heap: RunningTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox may block process_vm_readv but not /proc/PID/mem; the numbers are the same."""
+    heap.ask("objects 30000")
+    with MemoryProbe(heap.pid) as probe:
+        by_call = probe.read().allocators[0].in_use
+
+    def blocked(*_: object) -> int:
+        ctypes.set_errno(errno.EPERM)
+        return -1
+
+    monkeypatch.setattr("pyobserver.outside.remote._process_vm_readv", blocked)
+    with MemoryProbe(heap.pid) as probe:
+        assert probe.read().allocators[0].in_use == by_call

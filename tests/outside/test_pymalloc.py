@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from pyobserver.outside.layout import malloc_memory, static_data
 from pyobserver.outside.lifeline import Lifeline
 from pyobserver.outside.mappings import read_maps
-from pyobserver.outside.memory import MemoryProbe, malloc_memory, static_data
+from pyobserver.outside.memory import MemoryProbe
 from pyobserver.outside.pymalloc import ArenaReader, Location, locate
 from pyobserver.outside.remote import RemoteMemory, Torn
 
