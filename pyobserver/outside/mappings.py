@@ -19,14 +19,15 @@ _STACK_POINTER = -2  # the last two fields of /proc/PID/task/TID/syscall: stack 
 
 @dataclass
 class Mapping:
-    """One mapping: [low, high), permissions as in /proc/PID/maps, resident and swapped bytes (0 from maps)."""
+    """One mapping: [low, high) and permissions as in /proc/PID/maps; the sizes in bytes are 0 from maps."""
 
     low: int
     high: int
     permissions: str
     name: str
     resident: int = 0
-    swapped: int = 0
+    proportional: int = 0  # its share of pages that are shared
+    private: int = 0  # pages that nobody shares
 
     @property
     def size(self) -> int:
@@ -53,8 +54,10 @@ def parse_mappings(raw: bytes) -> list[Mapping]:
     for text in raw.splitlines():
         if text.startswith(b"Rss:"):
             found[-1].resident = int(text[4:-2]) * 1024
-        elif text.startswith(b"Swap:"):
-            found[-1].swapped = int(text[5:-2]) * 1024
+        elif text.startswith(b"Pss:"):
+            found[-1].proportional = int(text[4:-2]) * 1024
+        elif text.startswith((b"Private_Clean:", b"Private_Dirty:")):
+            found[-1].private += int(text[14:-2]) * 1024
         elif text[:1] in b"0123456789abcdef" and b"-" in text[:20]:
             fields = text.split(None, 5)
             low, _, high = fields[0].partition(b"-")

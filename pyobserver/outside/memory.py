@@ -18,7 +18,7 @@ from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time
 _STALE = 3  # readings in a row for which the last heap stands in
-_LOCATE_FIRST, _LOCATE_EVERY = 0.25, 10.0  # seconds between searches for arenas that were not there: first, at most
+_LOCATE_FIRST, _LOCATE_EVERY = 0.25, 60.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
 
@@ -43,6 +43,8 @@ class _Divided:
     touched: int  # bytes of the arenas ever handed out
     at: float  # monotonic
     wait: float  # seconds until the next one may be made
+    pss: int
+    uss: int
 
 
 class MemoryProbe:
@@ -99,6 +101,8 @@ class MemoryProbe:
             partition,
             Reasons(self._no_heap, self._no_partition, self._foreign),
             taken_at=self._clock(),
+            pss=self._divided.pss if self._divided else None,
+            uss=self._divided.uss if self._divided else None,
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
         )
@@ -194,7 +198,15 @@ class MemoryProbe:
         self._no_partition = ""
         self._foreign = foreign_allocator(mappings)
         wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent)
-        self._divided = _Divided(partition, counts, heap.touched if heap else 0, now, wait)
+        self._divided = _Divided(
+            partition,
+            counts,
+            touched=heap.touched if heap else 0,
+            at=now,
+            wait=wait,
+            pss=sum(mapping.proportional for mapping in mappings),
+            uss=sum(mapping.private for mapping in mappings),
+        )
 
     def _divide(self, mappings: list[Mapping], heap: Heap | None) -> Partition:
         arenas = heap.arenas if heap else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import time
@@ -187,7 +188,13 @@ def command_line(raw: bytes) -> tuple[str, ...]:
 
 def started_at(ticks: int) -> float:
     """The Unix time of a start that /proc/PID/stat gives in ticks since boot."""
-    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICK)
+    return _boot_time() + ticks / _TICK
+
+
+@functools.cache
+def _boot_time() -> float:
+    """When the machine started, taken once: the same start must not differ from one reading to the next."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def user_name(uid: int) -> str:

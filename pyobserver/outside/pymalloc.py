@@ -2,7 +2,8 @@
 
 `struct arena_object` and `struct pool_header` are 48 bytes with the same layout from 3.8 to 3.15 on 64-bit builds
 (Objects/obmalloc.c, from 3.12 Include/internal/pycore_obmalloc.h). A pool has 4 KiB up to 3.9 and 16 KiB from 3.10
-on; an arena 256 KiB, 1 MiB, or 2 MiB with huge pages.
+on; an arena 256 KiB, 1 MiB, or 2 MiB with huge pages. Sub-interpreters with an allocator of their own (3.12 and later)
+have arenas that are not found this way.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ class MemoryReading:
 
     taken_at: float
     rss: int
+    pss: int | None  # shared pages divided by those who share them; of the time of the partition
+    uss: int | None  # pages of this process alone; of the time of the partition
     allocators: tuple[Allocator, ...]
     categories: tuple[Category, ...]
     size_classes: tuple[tuple[int, int, int], ...]  # (bytes, blocks in use, blocks there is room for)
@@ -87,6 +89,8 @@ def assemble(
     reasons: Reasons,
     *,
     taken_at: float,
+    pss: int | None,
+    uss: int | None,
     cost_seconds: float,
     partition_age: float | None,
 ) -> MemoryReading:
@@ -113,6 +117,8 @@ def assemble(
     return MemoryReading(
         taken_at=taken_at,
         rss=parts.total,
+        pss=pss,
+        uss=uss,
         allocators=tuple(Allocator(name, label, in_use[name], held[name]) for name, label in ALLOCATORS.items()),
         categories=tuple(Category(name, label, sizes[name]) for name, label in CATEGORIES.items()),
         size_classes=tuple((each.size, each.blocks, each.capacity) for each in heap.size_classes) if heap else (),

@@ -129,6 +129,16 @@ def test_the_first_reading_adds_nothing_to_the_process(heap: RunningTarget) -> N
     assert resident(heap.pid) - before <= 16 * 4096
 
 
+def test_memory_of_its_own_and_its_share(newest_heap: RunningTarget) -> None:
+    """USS and PSS come with the division: what is private, and that with a share of what is not."""
+    newest_heap.ask("private 5000000")
+    with MemoryProbe(newest_heap.pid) as probe:
+        reading = probe.read()
+    assert reading.uss is not None
+    assert reading.pss is not None
+    assert 5_000_000 < reading.uss <= reading.pss <= reading.rss
+
+
 def test_c_heap_in_use_is_unknown_and_says_why(newest_heap: RunningTarget) -> None:
     """Its size is known from outside, but not how much of it is free."""
     with MemoryProbe(newest_heap.pid) as probe:

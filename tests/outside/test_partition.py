@@ -21,19 +21,22 @@ def mapping(low: int, high: int, name: str = "", permissions: str = "rw-p", resi
 
 
 def test_smaps_is_read_with_its_sizes() -> None:
-    """Names with blanks, and the two sizes that matter."""
+    """Names with blanks, and the sizes that matter."""
     text = b"""55-66 rw-p 00000000 08:01 12   /srv/my app (deleted)
 Size:                  8 kB
 Rss:                   4 kB
-Swap:                  8 kB
-SwapPss:               8 kB
+Pss:                   2 kB
+Pss_Dirty:             9 kB
+Private_Clean:         1 kB
+Private_Dirty:         2 kB
 VmFlags: rd wr mr mw me ac
 a000-b000 ---p 00000000 00:00 0
 Rss:                   0 kB
 """
     first, second = parse_mappings(text)
     assert (first.low, first.high, first.name) == (0x55, 0x66, "/srv/my app (deleted)")
-    assert (first.resident, first.swapped, first.writable, first.anonymous) == (4096, 8192, True, False)
+    assert (first.resident, first.proportional, first.private) == (4096, 2048, 3072)
+    assert (first.writable, first.anonymous) == (True, False)
     assert (second.size, second.resident, second.anonymous, second.writable) == (0x1000, 0, True, False)
 
 
