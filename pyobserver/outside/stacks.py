@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -221,7 +222,7 @@ def _content(fd: int, limit: int) -> bytes:
 
 
 def _first_error(text: str) -> str:
-    """The sentence in what py-spy writes before its backtrace."""
+    """What py-spy says before its backtrace: the error, and its causes ("0: Permission denied") each once."""
     lines = [line.strip() for line in text.split("Stack backtrace")[0].splitlines()]
-    lines = [line.removeprefix("Error: ") for line in lines if line and line not in ("Caused by:", "Reason:")]
-    return clean("; ".join(lines[:3]), _NAME_LIMIT * 2) or "gave no answer"
+    lines = [re.sub(r"^(?:Error|\d+): ", "", line) for line in lines if line and line not in ("Caused by:", "Reason:")]
+    return clean("; ".join(list(dict.fromkeys(lines))[:3]), _NAME_LIMIT * 2) or "gave no answer"

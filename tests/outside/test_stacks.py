@@ -147,6 +147,7 @@ def fake(tmp_path: Path, script: str) -> str:
         ("exec sleep 60", "not available: py-spy: gave no answer within 0.3 s"),
         ("echo 'Error: Unsupported version of Python: 3.99' >&2; exit 1", "Unsupported version of Python: 3.99"),
         ("printf 'Error: no\\nWhy: \\033[2J\\nStack backtrace:\\n 0: y\\n' >&2", "py-spy: no; Why: \ufffd[2J"),
+        ("printf 'Error: no\\n\\nCaused by:\\n  0: why (5)\\n  1: why (5)\\n' >&2; exit 1", "py-spy: no; why (5)"),
         ("echo '{'", "gave no answer"),
         ("echo null", None),
         ("echo '[1, {\"frames\": [3, {\"name\": 5, \"line\": \"x\"}], \"thread_id\": \"y\"}]'", None),
