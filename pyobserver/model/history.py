@@ -1,0 +1,134 @@
+"""Series over time, bounded: 1 s for 10 min, 10 s for 2 h, 60 s for 24 h, with minimum, mean and maximum per cell."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tiers = tuple[tuple[float, int], ...]  # (seconds of a cell, cells)
+TIERS: Tiers = ((1.0, 600), (10.0, 720), (60.0, 1440))
+COARSE: Tiers = ((2.0, 300), (60.0, 720))  # for series of which there are many: groups
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A part of a series: the cells' beginnings (Unix seconds, ascending) and values."""
+
+    times: NDArray[np.float64]
+    low: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+NO_CURVE = Curve(np.empty(0), np.empty(0), np.empty(0), np.empty(0))
+
+
+class _Tier:
+    """A ring of cells (beginning, minimum, sum, maximum, readings), grown on demand up to its bound."""
+
+    def __init__(self, seconds: float, bound: int) -> None:
+        self.seconds = seconds
+        self.bound = bound
+        self.count = 0  # cells ever begun
+        self._cells = np.empty((min(bound, 16), 5))
+
+    def add(self, time: float, value: float) -> None:
+        start = math.floor(time / self.seconds) * self.seconds
+        if self.count:
+            newest = self._cells[(self.count - 1) % self.bound]
+            if newest[0] >= start:
+                newest[1] = min(newest[1], value)
+                newest[2] += value
+                newest[3] = max(newest[3], value)
+                newest[4] += 1
+                return
+        if self.count == len(self._cells) < self.bound:
+            bigger = np.empty((min(self.bound, 2 * self.count), 5))
+            bigger[: self.count] = self._cells
+            self._cells = bigger
+        self._cells[self.count % self.bound] = (start, value, value, value, 1)
+        self.count += 1
+
+    def cells(self) -> NDArray[np.float64]:
+        if self.count <= self.bound:
+            return self._cells[: self.count].copy()
+        return np.roll(self._cells, -(self.count % self.bound), axis=0)
+
+    def reaches(self, since: float) -> bool:
+        """Whether nothing before its first cell is missing from `since` on."""
+        return self.count <= self.bound or bool(self._cells[self.count % self.bound][0] <= since)
+
+
+class Series:
+    """One quantity over time. Adding costs constant time; memory is bounded by the tiers."""
+
+    def __init__(self, tiers: Tiers = TIERS) -> None:
+        self._tiers = [_Tier(seconds, cells) for seconds, cells in tiers]
+        self.last: tuple[float, float] | None = None
+        self.peak = -math.inf
+
+    def add(self, time: float, value: float) -> None:
+        """Add one reading. One that comes out of order goes into the newest cell; NaN is not a reading."""
+        if value != value:
+            return
+        for tier in self._tiers:
+            tier.add(time, value)
+        self.last = (time, value)
+        self.peak = max(self.peak, value)
+
+    def curve(self, since: float) -> Curve:
+        """Return the finest cells that reach back to `since`, or as far back as anything does."""
+        tier = next((t for t in self._tiers if t.reaches(since)), self._tiers[-1])
+        table = tier.cells()
+        table = table[table[:, 0] + tier.seconds > since]
+        return Curve(table[:, 0], table[:, 1], table[:, 2] / table[:, 4], table[:, 3])
+
+
+class History:
+    """Series by name, safe to read while another thread adds.
+
+    At most `limit` series: the one that has not been added to for longest makes room.
+    """
+
+    def __init__(self, limit: int = 400) -> None:
+        self._series: dict[str, Series] = {}
+        self._limit = limit
+        self._lock = threading.Lock()
+
+    def add(self, name: str, time: float, value: float | None, tiers: Tiers = TIERS) -> None:
+        """Add one reading to the series `name`; None is not a reading. `tiers` matter for the first one only."""
+        if value is None:
+            return
+        with self._lock:
+            series = self._series.pop(name, None)
+            if series is None:
+                series = Series(tiers)
+                while len(self._series) >= self._limit:
+                    del self._series[next(iter(self._series))]
+            self._series[name] = series  # to the end: the order is that of the last reading
+            series.add(time, value)
+
+    def curve(self, name: str, since: float) -> Curve:
+        """Return the part of the series `name` since then; empty when there is none."""
+        with self._lock:
+            series = self._series.get(name)
+            return series.curve(since) if series else NO_CURVE
+
+    def peak(self, name: str) -> float | None:
+        """Return the largest reading ever added to the series `name`."""
+        with self._lock:
+            series = self._series.get(name)
+            return series.peak if series and series.last else None
+
+    def last(self, name: str) -> tuple[float, float] | None:
+        """Return time and value of the last reading of the series `name`."""
+        with self._lock:
+            series = self._series.get(name)
+            return series.last if series else None

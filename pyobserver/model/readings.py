@@ -1,0 +1,219 @@
+"""The readings of a process, as frozen values: sizes in bytes, times in seconds, None for what is not known.
+
+Texts in here are cleaned already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What does not change while a process runs one program."""
+
+    pid: int
+    pid_inside: int  # its pid in its own namespace: the same, except in a container
+    parent: int
+    started_at: float  # Unix time
+    command: tuple[str, ...]
+    executable: str | None
+    cwd: str | None
+    root: str | None  # its root directory; "/" unless it was put into another
+    host: str
+    uid: int
+    user: str
+    python: str | None  # "3.11.7"; "3.11" where only that is known
+    implementation: str | None  # "cpython", "pypy"; None when it does not look like Python
+    free_threaded: bool
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One line of /proc/PID/limits; None is unlimited."""
+
+    name: str  # "Max open files"
+    soft: int | None
+    hard: int | None
+    unit: str  # "bytes", "files", "processes", "us", ...
+
+
+@dataclass(frozen=True)
+class ProcessReading:
+    """One cheap reading of the process as a whole."""
+
+    taken_at: float
+    rss: int | None
+    rss_anon: int | None
+    rss_file: int | None
+    rss_shmem: int | None
+    swap: int | None
+    peak_rss: int | None
+    vms: int | None
+    threads: int | None
+    fds: int | None
+    fd_limit: int | None  # None is unlimited or not known
+    cpu_seconds: float
+    minor_faults: int
+    major_faults: int
+    voluntary_switches: int | None
+    involuntary_switches: int | None
+    oom_score: int | None
+    state: str  # the kernel's letter: R S D T t
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class MemoryLimit:
+    """What ends the growth of the process first."""
+
+    bytes: int | None
+    source: str  # "cgroup /system.slice/x memory.max", "RLIMIT_AS", "host"
+    current: int | None  # bytes that count against this limit: of the whole group, of the address space, of the host
+    oom_kills: int | None = None  # processes of this group and those below it that were killed for memory
+
+
+@dataclass(frozen=True)
+class Allocator:
+    """A source of memory: bytes in use by blocks (None when not known) and resident bytes that it holds."""
+
+    name: str
+    label: str
+    in_use: int | None
+    held: int | None
+
+
+@dataclass(frozen=True)
+class Category:
+    """One of the parts of the resident memory; None when it cannot be told from the others."""
+
+    name: str
+    label: str
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class MemoryReading:
+    """One reading of the memory by allocator. The categories that are known add up to `rss`.
+
+    `unavailable` says for each allocator or category that is None why it is. `partition_age` is how old the division
+    of what is not Python's is, in seconds; None when there is none.
+    """
+
+    taken_at: float
+    rss: int
+    pss: int | None  # shared pages divided by those who share them; of the time of the partition
+    uss: int | None  # pages of this process alone; of the time of the partition
+    allocators: tuple[Allocator, ...]
+    categories: tuple[Category, ...]
+    size_classes: tuple[tuple[int, int, int], ...]  # (bytes, blocks in use, blocks there is room for)
+    python_in_use_error: int | None  # 95 % sampling error in bytes
+    unavailable: Mapping[str, str]
+    cost_seconds: float
+    partition_age: float | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One call; `line` is 0 where native code does not tell."""
+
+    function: str
+    file: str
+    line: int
+    native: bool
+
+
+@dataclass(frozen=True)
+class ThreadStack:
+    """One thread. `frames` is empty for a thread without Python code, and when stacks are not available."""
+
+    thread_id: int | None  # the kernel's number; None when only the pthread is known
+    ident: int | None  # threading.get_ident() in the process
+    name: str
+    active: bool  # runs or waits for a processor
+    owns_gil: bool
+    frames: tuple[Frame, ...]  # innermost first
+    state: str | None = None  # the kernel's letter
+    cpu_seconds: float | None = None
+    system_call: str | None = None  # the call it is in
+
+
+@dataclass(frozen=True)
+class PythonProcess:
+    """A process that runs Python, as listed."""
+
+    pid: int
+    python: str | None
+    implementation: str
+    rss: int | None
+    age_seconds: float
+    command: tuple[str, ...]
+    user: str
+
+
+@dataclass(frozen=True)
+class ChildProcess:
+    """A child of the target, any number of generations below it that its children are asked for."""
+
+    pid: int
+    started_at: float
+    command: tuple[str, ...]
+    rss: int | None
+    cpu_seconds: float
+    state: str  # the kernel's letter; Z is one that has ended and was not collected
+    is_python: bool
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What the agent said when it was greeted, and how it came in."""
+
+    python: str
+    implementation: str
+    executable: str
+    command: tuple[str, ...]
+    platform: str
+    free_threaded: bool
+    self_check: str  # "ok", or why memory is not available
+    capabilities: tuple[str, ...]
+    switch_interval: float | None
+    agent_started_at: float
+    method: str  # "pep768", "ptrace", "preloaded", "existing"
+    attach_seconds: float | None = None
+    held_seconds: float | None = None  # the longest that one thread was stopped
+
+
+@dataclass(frozen=True)
+class AgentCost:
+    """What being observed has cost the target so far."""
+
+    cpu_seconds: float
+    longest_hold_seconds: float
+    memory_bytes: int | None
+    dropped: int
+    torn: int
+    observers: int
+
+
+@dataclass(frozen=True)
+class Collector:
+    """The garbage collector's own counters, by generation."""
+
+    counts: tuple[int, ...]
+    collections: tuple[int, ...]
+    collected: int
+    uncollectable: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The end of one update of the agent."""
+
+    time: float
+    total: int
+    measured: int
+    complete: bool  # the first enumeration has finished
+    holders_complete: bool  # the walk for holders has been through once
+    collector: Collector | None
+    cost: AgentCost
