@@ -39,7 +39,11 @@ RULES = {
     "agent": rule("protocol", "", "it is carried into a process where nothing else of ours exists"),
     "protocol": rule("", "", "it is the contract: both sides read it, one of them inside a foreign process"),
     "attach": rule("protocol", "", "it stops foreign threads: whatever it does not load cannot fail meanwhile"),
-    "outside": rule("protocol.clean", "numpy psutil py_spy", "it must go on when the agent is silent, knowing none"),
+    "outside": rule(
+        "model.readings protocol.clean",
+        "numpy psutil py_spy",
+        "it must go on when the agent is silent, knowing none; what it reads is said in the model's words",
+    ),
     "model": rule("protocol", "numpy", "what we know has no input and no output"),
     "analysis": rule("model", "numpy", "it computes values from the model, the same for screens, reports and tests"),
     "export": rule("analysis model", "", "what is written is what is known, and never fetched again"),

@@ -1,12 +1,24 @@
 """What is read about a process without its help: /proc, control groups, the heap of CPython, stacks by py-spy."""
 
+from ..model.readings import (
+    Allocator,
+    Category,
+    ChildProcess,
+    Frame,
+    Identity,
+    Limit,
+    MemoryLimit,
+    MemoryReading,
+    ProcessReading,
+    PythonProcess,
+    ThreadStack,
+)
 from .errors import OutsideError, TargetGone
-from .limits import MemoryLimit, memory_limit, memory_limits
+from .limits import memory_limit, memory_limits
 from .memory import MemoryProbe
-from .process import Identity, Limit, ProcessProbe, ProcessReading
-from .processes import ChildProcess, PythonProcess, children, pythons
-from .readings import Allocator, Category, MemoryReading
-from .stacks import Frame, StackProbe, ThreadStack
+from .process import ProcessProbe
+from .processes import children, pythons
+from .stacks import StackProbe
 
 __all__ = [
     "Allocator",

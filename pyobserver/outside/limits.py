@@ -10,22 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..model.readings import MemoryLimit
 from ..protocol.clean import clean_tail
 from .errors import OutsideError, TargetGone
 from .process import parse_limits, status_fields
 
 _UNLIMITED = 1 << 62  # version 1 writes its "no limit" as the largest number of pages, in bytes
 _PATH_LIMIT = 120
-
-
-@dataclass(frozen=True)
-class MemoryLimit:
-    """One limit in bytes, where it comes from, and how much of it is used; None is none, or not known."""
-
-    bytes: int | None
-    source: str  # "cgroup /system.slice/x memory.max", "RLIMIT_AS", "host"
-    current: int | None  # bytes that count against this limit: of the whole group, of the address space, of the host
-    oom_kills: int | None = None  # processes of this group and those below it that were killed for memory
 
 
 @dataclass(frozen=True)

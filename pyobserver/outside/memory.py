@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..model.readings import MemoryReading
+from .account import Reasons, assemble
 from .errors import OutsideError
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
@@ -13,7 +15,6 @@ from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_point
 from .partition import Partition, carry, divide
 from .process import status_fields
 from .pymalloc import ArenaReader, Heap, locate
-from .readings import MemoryReading, Reasons, assemble
 from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time

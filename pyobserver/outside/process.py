@@ -7,8 +7,8 @@ import os
 import pwd
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..model.readings import Identity, Limit, ProcessReading
 from ..protocol.clean import clean, clean_tail
 from .errors import OutsideError
 from .interpreters import Interpreter, identify
@@ -18,61 +18,6 @@ _TICK = os.sysconf("SC_CLK_TCK")
 _LIMITS_EVERY = 10.0  # seconds; limits hardly ever change
 _PATH_LIMIT = 1000  # characters kept of a path, and of one argument of the command line
 _ARGUMENTS = 100  # arguments kept of the command line
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What does not change while a process runs one program. Text is cleaned; None is not known."""
-
-    pid: int
-    pid_inside: int  # its pid in its own namespace: the same, except in a container
-    parent: int
-    started_at: float  # Unix time
-    command: tuple[str, ...]
-    executable: str | None
-    cwd: str | None
-    root: str | None  # its root directory; "/" unless it was put into another
-    host: str
-    uid: int
-    user: str
-    python: str | None  # "3.11.7"; "3.11" where only that is known
-    implementation: str | None  # "cpython", "pypy"; None when it does not look like Python
-    free_threaded: bool
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One line of /proc/PID/limits; None is unlimited."""
-
-    name: str  # "Max open files"
-    soft: int | None
-    hard: int | None
-    unit: str  # "bytes", "files", "processes", "us", ...
-
-
-@dataclass(frozen=True)
-class ProcessReading:
-    """One cheap reading; sizes in bytes, times in seconds, None where the kernel does not tell."""
-
-    taken_at: float
-    rss: int | None
-    rss_anon: int | None
-    rss_file: int | None
-    rss_shmem: int | None
-    swap: int | None
-    peak_rss: int | None
-    vms: int | None
-    threads: int | None
-    fds: int | None
-    fd_limit: int | None  # None is unlimited or not known
-    cpu_seconds: float
-    minor_faults: int
-    major_faults: int
-    voluntary_switches: int | None
-    involuntary_switches: int | None
-    oom_score: int | None
-    state: str  # the kernel's letter: R S D T t
-    limits: tuple[Limit, ...]
 
 
 class ProcessProbe:

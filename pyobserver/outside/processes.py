@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 
+from ..model.readings import ChildProcess, PythonProcess
 from ..protocol.clean import clean
 from .errors import OutsideError, TargetGone
 from .interpreters import Interpreter, identify, named_python
@@ -17,32 +17,6 @@ _TICK = os.sysconf("SC_CLK_TCK")
 _LARGEST_MAPS = 1 << 20  # bytes of /proc/PID/maps that are looked at for a libpython
 _START_TICKS = 19
 _WORKER = re.compile(r"pyobserver\.(?:attach|outside|source)\b|multiprocessing\.(?:spawn|forkserver|resource_tracker)")
-
-
-@dataclass(frozen=True)
-class PythonProcess:
-    """One process that runs Python; `python` is None when its version cannot be told."""
-
-    pid: int
-    python: str | None
-    implementation: str
-    rss: int | None
-    age_seconds: float
-    command: tuple[str, ...]
-    user: str
-
-
-@dataclass(frozen=True)
-class ChildProcess:
-    """One child process; `started_at` is Unix time."""
-
-    pid: int
-    started_at: float
-    command: tuple[str, ...]
-    rss: int | None
-    cpu_seconds: float
-    state: str  # the kernel's letter; Z is one that has ended and was not collected
-    is_python: bool
 
 
 def pythons() -> list[PythonProcess]:

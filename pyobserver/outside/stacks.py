@@ -16,10 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..model.readings import Frame, ThreadStack
 from ..protocol.clean import clean, clean_tail
 from .errors import OutsideError
 from .lifeline import Lifeline
@@ -33,31 +33,6 @@ _PATH_LIMIT = 500
 _FRAMES = 500  # kept of one stack, innermost first
 _NATIVE_SUFFIXES = (".so", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".rs", ".pyx", ".S", ".s")
 _PTHREAD_TID = 0x2D0  # offsetof(struct pthread, tid), glibc nptl/descr.h on x86-64
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One call; `line` is 0 where native code does not tell."""
-
-    function: str
-    file: str
-    line: int
-    native: bool
-
-
-@dataclass(frozen=True)
-class ThreadStack:
-    """One thread. `frames` is empty for a thread without Python code, and when stacks are not available."""
-
-    thread_id: int | None  # the kernel's number; None when only the pthread is known
-    ident: int | None  # threading.get_ident() in the process
-    name: str
-    active: bool  # runs or waits for a processor
-    owns_gil: bool
-    frames: tuple[Frame, ...]  # innermost first
-    state: str | None = None  # the kernel's letter
-    cpu_seconds: float | None = None
-    system_call: str | None = None  # the call it is in
 
 
 class StackProbe:

@@ -1,11 +1,11 @@
-"""The memory of a process by allocator and by category, as one frozen value."""
+"""Puts what was read about the memory of a process together as one frozen value."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..model.readings import Allocator, Category, MemoryReading
 from .partition import Partition
 from .pymalloc import Heap
 
@@ -32,46 +32,6 @@ CATEGORIES = {
 
 C_HEAP_IN_USE = "only the process itself can tell how much of its C heap is in use"
 FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
-
-
-@dataclass(frozen=True)
-class Allocator:
-    """A source of memory: bytes in use by blocks (None when not known) and resident bytes that it holds."""
-
-    name: str
-    label: str
-    in_use: int | None
-    held: int | None
-
-
-@dataclass(frozen=True)
-class Category:
-    """One of the parts of the resident memory; None when it cannot be told from the others."""
-
-    name: str
-    label: str
-    bytes: int | None
-
-
-@dataclass(frozen=True)
-class MemoryReading:
-    """One reading. The categories that are known add up to `rss`.
-
-    `unavailable` says for each allocator or category that is None why it is. `partition_age` is how old the division
-    of what is not Python's is, in seconds; None when there is none.
-    """
-
-    taken_at: float
-    rss: int
-    pss: int | None  # shared pages divided by those who share them; of the time of the partition
-    uss: int | None  # pages of this process alone; of the time of the partition
-    allocators: tuple[Allocator, ...]
-    categories: tuple[Category, ...]
-    size_classes: tuple[tuple[int, int, int], ...]  # (bytes, blocks in use, blocks there is room for)
-    python_in_use_error: int | None  # 95 % sampling error in bytes
-    unavailable: Table[str, str]
-    cost_seconds: float
-    partition_age: float | None
 
 
 @dataclass(frozen=True)
