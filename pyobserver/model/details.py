@@ -1,0 +1,36 @@
+"""Everything about one task, as it was asked for: what it does, what it keeps, and who keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ChainFrame:
+    """One coroutine of the chain of awaits. `line` is None where it could not be read."""
+
+    function: str
+    file: str
+    line: int | None
+
+
+@dataclass(frozen=True)
+class DetailAnswer:
+    """The answer about the row `id`; sizes in bytes, texts cleaned. `problem` says why there is none, or is empty.
+
+    `chain` begins with what the task was started with and ends with what it waits in. `accuracy` is one of
+    `schema.ACCURACIES`, and `error` the 95 % error of `retained` where that is sampled.
+    """
+
+    id: int
+    chain: tuple[ChainFrame, ...] = ()
+    by_type: tuple[tuple[str, int, int], ...] = ()  # (type, count, bytes), largest first
+    biggest: tuple[tuple[str, str, int | None, int], ...] = ()  # (path, type, length, bytes), largest first
+    retained: int | None = None
+    accuracy: str = "unavailable"
+    error: int = 0
+    awaited_by: tuple[tuple[int, str], ...] = ()  # (row id, label)
+    holders: tuple[tuple[str, str, int | None], ...] = ()  # (path, type, length)
+    created_at: float | None = None  # Unix time; None when it was created before anybody looked
+    note: str = ""  # what could not be had, and why
+    problem: str = ""

@@ -1,0 +1,35 @@
+"""What all sources have in common: a running process, a recording, or one that was made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..model.details import DetailAnswer
+from ..model.store import Store
+
+
+class Source(Protocol):
+    """Feeds `store` from threads of its own, between `start` and `stop`.
+
+    Screens read snapshots of the store and call the methods here; none of them waits for the target.
+    """
+
+    @property
+    def store(self) -> Store:
+        """Everything known so far. It outlives the source: after `stop` it can still be read."""
+
+    def start(self) -> None:
+        """Begin to feed the store. What cannot be done becomes a status of the store, not an exception."""
+
+    def stop(self) -> None:
+        """End the feeding. The target goes on untouched; an agent in it stays for the next observer."""
+
+    def focus(self, ids: Sequence[int]) -> None:
+        """Say which rows are on the screen: they are measured first. At most the first 256 count."""
+
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+        """Ask for everything about one row. `answer` is called once, on another thread, also when there is none."""
+
+    def detach(self) -> None:
+        """Remove the agent from the target for everybody, and stop."""
