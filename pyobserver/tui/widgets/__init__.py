@@ -1,0 +1,19 @@
+"""Widgets that know nothing of processes: each is given what it shows, and posts what the user wants."""
+
+from .columns import ALWAYS, Cell, Column
+from .sparkline import sparkline
+from .table import Rows, VirtualTable
+from .tree import TreeRows, VirtualTree
+from .virtual_list import VirtualList
+
+__all__ = [
+    "ALWAYS",
+    "Cell",
+    "Column",
+    "Rows",
+    "TreeRows",
+    "VirtualList",
+    "VirtualTable",
+    "VirtualTree",
+    "sparkline",
+]
