@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.forest import ForestMark
 from ..model.history import Curve
 
 Mode = Literal["value", "growth", "baseline"]  # what numeric columns show
 
 SHORTEST_WINDOW = 8.0  # seconds of history below which no growth is told
 STEADY_SHARE = 0.005  # growth below this share of the value per minute counts as none
+NOTICED_BYTES = 64_000.0  # bytes per minute below which growth is not worth a mark
+NOTICED_COUNT = 0.5  # children per minute
+
+
+def slope_per_minute(times: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
+    """Return the slope of the least-squares line, per minute; None below eight seconds or three points.
+
+    Two readings make a line through anything.
+    """
+    if len(times) < 3 or times[-1] - times[0] < SHORTEST_WINDOW:
+        return None
+    centred = times - times.mean()
+    return float((centred * (values - values.mean())).sum() / (centred * centred).sum() * 60.0)
 
 
 def per_minute(curve: Curve) -> float | None:
-    """Return the slope of the least-squares line through the cells' means, per minute.
-
-    None below eight seconds or three cells: two readings make a line through anything.
-    """
-    if len(curve) < 3 or curve.times[-1] - curve.times[0] < SHORTEST_WINDOW:
-        return None
-    times = curve.times - curve.times[0]
-    times = times - times.mean()
-    return float((times * (curve.mean - curve.mean.mean())).sum() / (times * times).sum() * 60.0)
+    """Return the growth of a series over the part given, per minute; None when that part is too short to tell."""
+    return slope_per_minute(curve.times, curve.mean)
 
 
 def is_growing(value: float | None, slope: float | None, least: float = 0.0) -> bool:
@@ -37,3 +48,29 @@ def seconds_to_limit(value: float | None, slope: float | None, limit: float | No
         return None
     seconds = (limit - value) / slope * 60.0
     return seconds if seconds < 10 * 365 * 86400 else None
+
+
+class TreeGrowth:
+    """Growth of children and bytes under the nodes and folds of the tree, from the marks within a window."""
+
+    def __init__(self, marks: Iterable[ForestMark], since: float) -> None:
+        self._marks = [mark for mark in marks if mark.time >= since]
+
+    def of(self, key: Hashable) -> tuple[float | None, float | None]:
+        """Return (children, bytes) per minute of a node id or fold key; None for what is new."""
+        points = [(mark.time, *mark.sums[key]) for mark in self._marks if key in mark.sums]
+        if len(points) < 3:
+            return None, None
+        table = np.array(points, np.float64)
+        return slope_per_minute(table[:, 0], table[:, 1]), slope_per_minute(table[:, 0], table[:, 2])
+
+    def growing(self) -> set[Hashable]:
+        """Return the keys whose bytes or children grow noticeably."""
+        if not self._marks:
+            return set()
+        found = set()
+        for key, (children, size) in self._marks[-1].sums.items():
+            by_children, by_bytes = self.of(key)
+            if is_growing(size, by_bytes, NOTICED_BYTES) or is_growing(4.0 * children, by_children, NOTICED_COUNT):
+                found.add(key)
+        return found

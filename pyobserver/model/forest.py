@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import schema
+from .groups import GroupKey, group_key, group_numbers
 from .tasks import Tasks
 
 PROCESS = 0  # the id of the root: the target itself
@@ -135,3 +136,59 @@ def _depths(parents: Ints) -> Ints:
         return _depths(parents)
     depths[1:] += 1
     return depths
+
+
+FOLD = 8  # more alike children than this are shown as one line
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Alike children of one node: rows of the same group."""
+
+    parent: int  # position
+    group: GroupKey
+    members: Ints  # positions
+
+
+def folds(forest: Forest, least: int = FOLD) -> list[Fold]:
+    """All sets of more than `least` alike children, anywhere in the tree. Ended rows do not count, but fold along."""
+    n = len(forest.tasks)
+    if not n:
+        return []
+    parents = forest.parents[1 : n + 1]
+    order = np.lexsort((group_numbers(forest.tasks), parents))
+    numbers = group_numbers(forest.tasks)[order]
+    sorted_parents = parents[order]
+    starts = np.flatnonzero(np.r_[True, (numbers[1:] != numbers[:-1]) | (sorted_parents[1:] != sorted_parents[:-1])])
+    ends = np.r_[starts[1:], n]
+    wide = ends - starts > least
+    return [
+        Fold(int(sorted_parents[start]), group_key(int(numbers[start])), order[start:end] + 1)
+        for start, end in zip(starts[wide].tolist(), ends[wide].tolist(), strict=True)
+    ]
+
+
+def fold_key(parent_id: int, group: GroupKey) -> tuple[str, int, GroupKey]:
+    """What names a fold across updates."""
+    return ("fold", parent_id, group)
+
+
+@dataclass(frozen=True)
+class ForestMark:
+    """The sums of the tree at one moment: (children, bytes) by the id of a node with children, or by a fold's key."""
+
+    time: float
+    sums: Mapping[Hashable, tuple[int, int]]
+
+
+def mark(forest: Forest, now: float) -> ForestMark:
+    """Keep the sums of this moment, to tell growth later."""
+    parents = np.flatnonzero(forest.children)
+    ids, children, sums = forest.ids[parents], forest.children[parents], forest.bytes[parents]
+    kept: dict[Hashable, tuple[int, int]] = dict(
+        zip(ids.tolist(), zip(children.tolist(), sums.tolist(), strict=True), strict=True)
+    )
+    for fold in folds(forest):
+        key = fold_key(int(forest.ids[fold.parent]), fold.group)
+        kept[key] = (len(fold.members), int(forest.bytes[fold.members].sum()))
+    return ForestMark(now, kept)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..protocol import schema
-from .forest import Forest, Node, plant
+from .forest import Forest, ForestMark, Node, mark, plant
+from .groups import GroupKey, group_name, group_sums
 from .history import COARSE, History
 from .readings import (
     AgentFacts,
@@ -53,21 +54,13 @@ class Status:
 
 
 @dataclass(frozen=True)
-class ForestMark:
-    """The sums of the tree at one moment, by node id: (children, bytes)."""
-
-    time: float
-    sums: Mapping[int, tuple[int, int]]
-
-
-@dataclass(frozen=True)
 class Baseline:
     """What stood there when the user set the baseline: allocators' bytes and the groups' (count, bytes)."""
 
     time: float
     allocators: Mapping[str, int]
-    groups: Mapping[tuple[int, int], tuple[int, float]]
-    sums: Mapping[int, tuple[int, int]]
+    groups: Mapping[GroupKey, tuple[int, float]]
+    sums: Mapping[Hashable, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -184,6 +177,10 @@ class Store:
             for allocator in reading.allocators:
                 self.history.add(f"allocator/{allocator.name}/in_use", reading.taken_at, allocator.in_use)
                 self.history.add(f"allocator/{allocator.name}/held", reading.taken_at, allocator.held)
+            held = {a.name: a.held for a in reading.allocators}
+            if held.get("python") is not None:
+                rest = reading.rss - (held["python"] or 0) - (held.get("c_heap") or 0)
+                self.history.add("allocator/rest", reading.taken_at, rest)
             for category in reading.categories:
                 self.history.add(f"category/{category.name}", reading.taken_at, category.bytes)
         self.changed()
@@ -330,19 +327,19 @@ class Store:
         """The end of one update of the agent: what grows is written into the history."""
         with self._lock:
             now = self._clock()
-            before, updated = self._now.tick, self._now.updated_at
+            before = self._now.tick
             share = self._now.agent_cpu_share
             if before is not None and tick.time > before.time and tick.cost.cpu_seconds >= before.cost.cpu_seconds:
                 share = (tick.cost.cpu_seconds - before.cost.cpu_seconds) / (tick.time - before.time)
                 if self._now.agent_cpu_share is not None:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
-            del updated
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
             self._forget_faded(now)
             self.history.add("tasks", now, tick.total)
             self._record_groups(now)
-            if not self._marks or now - self._marks[-1].time >= FOREST_PERIOD:
-                self._marks.append(_forest_mark(plant(self._tasks_view(now), self._nodes), now))
+            settled = tick.complete and tick.holders_complete and tick.measured >= 0.9 * tick.total
+            if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
+                self._marks.append(mark(plant(self._tasks_view(now), self._nodes), now))
         self.changed()
 
     def add_problem(self, text: str) -> None:
@@ -361,10 +358,10 @@ class Store:
     def _record_groups(self, now: float) -> None:
         sums = group_sums(self._tasks_view(now))
         largest = sorted(sums.items(), key=lambda item: (item[1].bytes, item[1].count), reverse=True)
-        for (kind, function), group in largest[:MAX_GROUPS_IN_HISTORY]:
-            self.history.add(f"group/{kind}/{function}/count", now, group.count, COARSE)
+        for key, group in largest[:MAX_GROUPS_IN_HISTORY]:
+            self.history.add(group_name(key, "count"), now, group.count, COARSE)
             if group.measured:
-                self.history.add(f"group/{kind}/{function}/bytes", now, group.bytes, COARSE)
+                self.history.add(group_name(key, "bytes"), now, group.bytes, COARSE)
 
     # -- what the user does -----------------------------------------------------------------------------------------
 
@@ -380,7 +377,7 @@ class Store:
             if self._now.process and self._now.process.rss:
                 allocators["total"] = self._now.process.rss
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
-            sums = _forest_mark(plant(tasks, self._nodes), now).sums
+            sums = mark(plant(tasks, self._nodes), now).sums
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
         self.changed()
 
@@ -419,35 +416,3 @@ _KERNEL_STATES = {
 def _thread_function(stack: ThreadStack) -> str:
     own = [f for f in stack.frames if not f.native]
     return own[-1].function if own else f"{stack.name or 'thread'} (no Python code)"
-
-
-def _forest_mark(forest: Forest, now: float) -> ForestMark:
-    parents = np.flatnonzero(forest.children)
-    ids, children, sums = forest.ids[parents], forest.children[parents], forest.bytes[parents]
-    return ForestMark(now, dict(zip(ids.tolist(), zip(children.tolist(), sums.tolist(), strict=True), strict=True)))
-
-
-@dataclass(frozen=True)
-class GroupSums:
-    """The living rows of one kind and function. `bytes` is estimated from the measured ones where some are not."""
-
-    count: int
-    measured: int
-    bytes: float
-
-
-def group_sums(tasks: Tasks) -> dict[tuple[int, int], GroupSums]:
-    """Count and bytes by (kind, function), of rows that have not ended."""
-    alive = np.isnan(tasks["ended_at"].astype(np.float64))
-    keys = tasks["kind"].astype(np.int64)[alive] << 32 | tasks["function"].astype(np.int64)[alive]
-    retained = tasks["retained"].astype(np.float64)[alive]
-    if not len(keys):
-        return {}
-    unique, which = np.unique(keys, return_inverse=True)
-    counts = np.bincount(which)
-    known = retained >= 0
-    measured = np.bincount(which[known], minlength=len(unique))
-    sums = np.bincount(which[known], retained[known], minlength=len(unique))
-    estimates = np.divide(sums * counts, measured, out=np.zeros(len(unique)), where=measured > 0)
-    rows = zip(unique.tolist(), counts.tolist(), measured.tolist(), estimates.tolist(), strict=True)
-    return {(key >> 32, key & 0xFFFFFFFF): GroupSums(c, m, b) for key, c, m, b in rows}

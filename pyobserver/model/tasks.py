@@ -15,6 +15,7 @@ from ..protocol import schema
 FADE_SECONDS = 6.0  # ended rows stay this long, grey
 GROWTH_SECONDS = 300.0  # a row's growth is over one to two times this
 MAX_ROWS = 300_000
+MAX_TEXTS = 200_000
 
 _NUMPY = {"B": np.uint8, "H": np.uint16, "i": np.int32, "q": np.int64, "f": np.float32, "d": np.float64}
 COLUMNS: dict[str, type] = {name: _NUMPY[code] for name, code in schema.ROW_COLUMNS}
@@ -165,6 +166,9 @@ class TaskStore:
     def intern(self, text: str) -> int:
         """Return the index of `text` in `texts`."""
         found = self._text_ids.get(text)
+        if found is None and len(self.texts) >= MAX_TEXTS:
+            text = "(too many texts)"
+            found = self._text_ids.get(text)
         if found is None:
             found = self._text_ids[text] = len(self.texts)
             self.texts.append(text)

@@ -1,0 +1,149 @@
+"""Memory by allocator: the table's rows, the chart's lines, and how long the memory lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..model.history import Curve
+from ..model.readings import Allocator
+from ..model.store import Snapshot
+from .growth import NOTICED_BYTES, is_growing, per_minute, seconds_to_limit
+
+TREND_POINTS = 8
+
+
+@dataclass(frozen=True)
+class AllocatorRow:
+    """One line of the table; sizes in bytes, growth in bytes per minute, None for what is not known."""
+
+    name: str
+    label: str
+    in_use: int | None
+    held: int | None
+    utilisation: float | None  # in use / held
+    peak: int | None  # the largest seen; for the total the kernel's high-water mark
+    growth: float | None
+    share: float | None  # of the resident memory
+    marked: int | None  # change since the baseline
+    trend: tuple[float, ...]  # means over equal parts of the window, oldest first
+    growing: bool
+    reason: str  # why something in this line is not known
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the chart."""
+
+    name: str
+    label: str
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How much there is, how much there may be, and when that is reached at the present rate."""
+
+    rss: int | None
+    limit: int | None
+    limit_source: str
+    growth: float | None
+    seconds_to_limit: float | None
+    growing: bool
+
+
+def allocator_rows(snapshot: Snapshot, window: float) -> list[AllocatorRow]:
+    """Return the lines of the table, the total last. `window` is in seconds back from now."""
+    rows = []
+    if snapshot.memory is not None:
+        rss = snapshot.memory.rss
+        for allocator in snapshot.memory.allocators:
+            rows.append(_row(snapshot, allocator, snapshot.taken_at - window, rss))
+    total = _total(snapshot, window)
+    return [*rows, total] if total else rows
+
+
+def _row(snapshot: Snapshot, allocator: Allocator, since: float, rss: int) -> AllocatorRow:
+    held, in_use = allocator.held, allocator.in_use
+    quantity = "in_use" if in_use is not None else "held"
+    curve = snapshot.history.curve(f"allocator/{allocator.name}/{quantity}", since)
+    growth = per_minute(curve)
+    value = in_use if in_use is not None else held
+    peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
+    before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
+    now = held if held is not None else in_use
+    reasons = snapshot.memory.unavailable if snapshot.memory else {}
+    return AllocatorRow(
+        name=allocator.name,
+        label=allocator.label,
+        in_use=in_use,
+        held=held,
+        utilisation=in_use / held if in_use is not None and held else None,
+        peak=None if peak is None else int(peak),
+        growth=growth,
+        share=held / rss if held is not None and rss else None,
+        marked=now - before if now is not None and before is not None else None,
+        trend=trend(curve),
+        growing=is_growing(value, growth, NOTICED_BYTES),
+        reason=reasons.get(allocator.name, ""),
+    )
+
+
+def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
+    if snapshot.process is None or snapshot.process.rss is None:
+        return None
+    outlook = memory_outlook(snapshot, window)
+    rss = snapshot.process.rss
+    before = snapshot.baseline.allocators.get("total") if snapshot.baseline else None
+    return AllocatorRow(
+        name="total",
+        label="Total (RSS)",
+        in_use=None,
+        held=rss,
+        utilisation=None,
+        peak=snapshot.process.peak_rss,
+        growth=outlook.growth,
+        share=1.0,
+        marked=rss - before if before is not None else None,
+        trend=trend(snapshot.history.curve("rss", snapshot.taken_at - window)),
+        growing=outlook.growing,
+        reason="",
+    )
+
+
+def trend(curve: Curve, points: int = TREND_POINTS) -> tuple[float, ...]:
+    """Return the means of equal parts of the curve, oldest first."""
+    if not len(curve):
+        return ()
+    points = min(points, len(curve))
+    edges = [len(curve) * i // points for i in range(points + 1)]
+    return tuple(float(curve.mean[a:b].mean()) for a, b in pairwise(edges))
+
+
+def chart_lines(snapshot: Snapshot, window: float) -> list[Line]:
+    """Return the lines of the chart: the total, Python objects in use and held, the C heap, and everything else."""
+    wanted = (
+        ("rss", "Total (RSS)"),
+        ("allocator/python/held", "Python objects, held"),
+        ("allocator/python/in_use", "Python objects, in use"),
+        ("allocator/c_heap/held", "C heap"),
+        ("allocator/rest", "Everything else"),
+    )
+    since = snapshot.taken_at - window
+    return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]
+
+
+def memory_outlook(snapshot: Snapshot, window: float) -> Outlook:
+    """Return the resident memory, its limit, its growth, and when the limit is reached at this rate.
+
+    A control group's limit is reached by all that counts against it, so the way left is taken from there.
+    """
+    rss = snapshot.process.rss if snapshot.process else None
+    growth = per_minute(snapshot.history.curve("rss", snapshot.taken_at - window))
+    growing = is_growing(rss, growth, NOTICED_BYTES)
+    limit = snapshot.limit
+    if limit is None:
+        return Outlook(rss, None, "", growth, None, growing)
+    used = limit.current if limit.current is not None else rss
+    seconds = seconds_to_limit(used, growth, limit.bytes) if growing else None
+    return Outlook(rss, limit.bytes, limit.source, growth, seconds, growing)

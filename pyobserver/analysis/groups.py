@@ -1,0 +1,143 @@
+"""Rows by what they run: how many, how much they retain, where most wait, how many have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model.groups import GroupKey, GroupSums, group_key, group_name, group_numbers, group_sums
+from ..model.store import Snapshot
+from ..model.tasks import Tasks, name_of
+from ..protocol import schema
+from .growth import NOTICED_BYTES, NOTICED_COUNT, is_growing, per_minute
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """All rows of one kind and function. Sizes in bytes, growth per minute, None for what is not known.
+
+    `bytes` is the measured ones' mean times the count: exact when `measured_share` is 1.
+    """
+
+    key: GroupKey
+    kind: str
+    kind_index: int
+    function: str
+    held: bool  # done, but still held by somebody
+    count: int
+    count_growth: float | None
+    bytes: float | None
+    bytes_growth: float | None
+    mean: float | None
+    measured_share: float
+    oldest_age: float | None
+    oldest_is_minimum: bool
+    ended: int  # seen to end so far
+    waiting: str  # what most wait on
+    where: str  # where most wait, "file:line"
+    growing: bool
+    marked_count: int | None  # change since the baseline
+    marked_bytes: float | None
+
+
+def group_rows(snapshot: Snapshot, window: float) -> list[GroupRow]:
+    """Return one row per kind and function, in no particular order. `window` is in seconds back from now."""
+    tasks = snapshot.tasks
+    sums = group_sums(tasks)
+    if not sums:
+        return []
+    facts = _member_facts(tasks)
+    return [_row(snapshot, key, group, facts[key], window) for key, group in sums.items()]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    created: float  # of the oldest, 0 when not known
+    is_minimum: bool
+    where: str
+    waiting: str
+
+
+def _member_facts(tasks: Tasks) -> dict[GroupKey, _Facts]:
+    """The oldest of each group, and where most of it waits."""
+    alive = np.flatnonzero(np.isnan(tasks["ended_at"].astype(np.float64)))
+    numbers = group_numbers(tasks)[alive]
+    created = tasks["created"].astype(np.float64)[alive]
+    created = np.where(created > 0, created, np.inf)
+    where = tasks["where"].astype(np.int64)[alive]
+    found: dict[GroupKey, _Facts] = {}
+    by_age = np.lexsort((created, numbers))
+    firsts = by_age[np.flatnonzero(np.r_[True, numbers[by_age][1:] != numbers[by_age][:-1]])]
+    places, at, counts = np.unique(numbers * (1 << 22) + where % (1 << 22), return_index=True, return_counts=True)
+    most = np.lexsort((counts, places >> 22))
+    lasts = most[np.flatnonzero(np.r_[(places[most] >> 22)[1:] != (places[most] >> 22)[:-1], True])]
+    usual = {int(places[i] >> 22): int(at[i]) for i in lasts.tolist()}
+    for first in firsts.tolist():
+        number = int(numbers[first])
+        example = int(alive[usual[number]])
+        oldest = float(created[first])
+        found[group_key(number)] = _Facts(
+            oldest if np.isfinite(oldest) else 0.0,
+            bool(int(tasks["flags"][alive[first]]) & schema.FLAG_AGE_IS_MINIMUM),
+            tasks.texts[int(tasks["where"][example])],
+            tasks.texts[int(tasks["waiting"][example])],
+        )
+    return found
+
+
+def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, window: float) -> GroupRow:
+    since = snapshot.taken_at - window
+    count_growth = per_minute(snapshot.history.curve(group_name(key, "count"), since))
+    bytes_growth = per_minute(snapshot.history.curve(group_name(key, "bytes"), since))
+    size = group.bytes if group.measured else None
+    before = snapshot.baseline.groups.get(key, (0, 0.0)) if snapshot.baseline else None
+    return GroupRow(
+        key=key,
+        kind=name_of(schema.KINDS, key[0]),
+        kind_index=key[0],
+        function=snapshot.tasks.texts[key[1]],
+        held=key[2],
+        count=group.count,
+        count_growth=count_growth,
+        bytes=size,
+        bytes_growth=bytes_growth,
+        mean=size / group.count if size is not None else None,
+        measured_share=group.measured / group.count,
+        oldest_age=max(0.0, snapshot.taken_at - facts.created) if facts.created else None,
+        oldest_is_minimum=facts.is_minimum,
+        ended=snapshot.tasks.ended_by_function.get((key[0], key[1]), 0),
+        waiting=facts.waiting,
+        where=facts.where,
+        growing=is_growing(size, bytes_growth, NOTICED_BYTES)
+        or is_growing(4.0 * group.count, count_growth, NOTICED_COUNT),
+        marked_count=group.count - before[0] if before is not None else None,
+        marked_bytes=size - before[1] if before is not None and size is not None else None,
+    )
+
+
+_SORTS: dict[str, Callable[[GroupRow], float | str | None]] = {
+    "kind": lambda row: row.kind,
+    "function": lambda row: row.function.casefold() or None,
+    "count": lambda row: row.count,
+    "count_growth": lambda row: row.count_growth,
+    "memory": lambda row: row.bytes,
+    "growth": lambda row: row.bytes_growth,
+    "mean": lambda row: row.mean,
+    "age": lambda row: row.oldest_age,
+    "ended": lambda row: row.ended,
+    "waiting": lambda row: row.waiting.casefold() or None,
+    "where": lambda row: row.where.casefold() or None,
+}
+GROUP_COLUMNS = tuple(_SORTS)
+
+
+def sort_groups(rows: list[GroupRow], column: str, descending: bool, text: str = "") -> list[GroupRow]:
+    """Return the rows that have `text` somewhere, ordered by `column`; what is not known comes last either way."""
+    text = text.strip().casefold()
+    kept = [r for r in rows if text in " ".join((r.function, r.kind, r.where, r.waiting)).casefold()] if text else rows
+    value = _SORTS.get(column, _SORTS["memory"])
+    known = sorted((r for r in kept if value(r) is not None), key=lambda r: r.function)
+    known.sort(key=lambda r: value(r), reverse=descending)  # type: ignore[arg-type,return-value]
+    return known + sorted((r for r in kept if value(r) is None), key=lambda r: r.function)

@@ -1,0 +1,282 @@
+"""The supervision tree as it is shown: alike children folded, growth and its mark, and every row's place."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.forest import FOLD, PROCESS, Fold, fold_key, folds
+from ..model.groups import GroupKey
+from ..model.store import Snapshot
+from ..model.tasks import Row, name_of
+from ..protocol import schema
+from .growth import TreeGrowth
+
+Sort = Literal["bytes", "growth", "count"]
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TreeNode:
+    """One line of the tree; sizes in bytes, growth per minute, None for what is not known.
+
+    `kind` is one of the protocol's node kinds, or for rows "task", "thread", "child process". A "group" stands for
+    alike children; its `children_count` is how many.
+    """
+
+    key: Hashable
+    id: int | None  # of the row or node; None for a group
+    kind: str
+    label: str
+    edge: str
+    detail: str
+    children_count: int
+    descendants: int
+    tasks: int
+    bytes: int | None
+    count_growth: float | None
+    bytes_growth: float | None
+    oldest_age: float | None  # of the children, of the row itself when it has none
+    oldest_is_minimum: bool
+    ended: bool
+    growing: bool
+    marked_bytes: int | None
+    queue: int | None
+
+
+class SupervisionTree:
+    """Answers what the tree shows, each question when it is asked: only visible lines cost anything.
+
+    A key is a row's or node's id, or a tuple for alike children folded into one line.
+    """
+
+    def __init__(self, snapshot: Snapshot, window: float, sort: Sort = "bytes", least: int = FOLD) -> None:
+        self._snapshot = snapshot
+        self._forest = snapshot.forest
+        self._sort = sort
+        self._growth = TreeGrowth(snapshot.marks, snapshot.taken_at - window)
+        self._folds: dict[Hashable, Fold] = {}
+        self._folded: dict[int, Hashable] = {}  # position of a member -> its fold's key
+        for fold in folds(self._forest, least):
+            key = fold_key(int(self._forest.ids[fold.parent]), fold.group)
+            self._folds[key] = fold
+            self._folded.update(dict.fromkeys(fold.members.tolist(), key))
+        self._growing = self._with_ancestors(self._growth.growing())
+        self._children: dict[Hashable, list[Hashable]] = {}
+        self.version = hash((self._forest.ids.tobytes(), self._forest.parents.tobytes(), sort))
+
+    def roots(self) -> list[Hashable]:
+        """The process alone."""
+        return [PROCESS]
+
+    def has_children(self, key: Hashable) -> bool:
+        """Whether anything hangs under `key`."""
+        if key in self._folds:
+            return True
+        position = self._position(key)
+        return position is not None and bool(self._forest.children[position])
+
+    def children(self, key: Hashable) -> list[Hashable]:
+        """The keys under `key`, in the order asked for: supervisors and folds among rows by the same measure."""
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = self._list_children(key)
+        return found
+
+    def _list_children(self, key: Hashable) -> list[Hashable]:
+        fold = self._folds.get(key)
+        if fold is not None:
+            return self._ordered(fold.members)
+        position = self._position(key)
+        if position is None:
+            return []
+        members = self._forest.children_of(position)
+        single = np.array([p for p in members.tolist() if p not in self._folded], np.int64)
+        folded = list(dict.fromkeys(self._folded[p] for p in members.tolist() if p in self._folded))
+        keys = self._ordered(single)
+        keys.extend(folded)
+        return sorted(keys, key=self._measure, reverse=True) if folded else keys
+
+    def _ordered(self, positions: Positions) -> list[Hashable]:
+        if self._sort == "growth" and len(positions) < 2000:
+            keys: list[Hashable] = self._forest.ids[positions].tolist()
+            return sorted(keys, key=self._measure, reverse=True)
+        measure = self._forest.children if self._sort == "count" else self._forest.bytes
+        order = np.lexsort((self._forest.ids[positions], -measure[positions]))
+        return list(self._forest.ids[positions[order]].tolist())
+
+    def _measure(self, key: Hashable) -> float:
+        fold = self._folds.get(key)
+        if self._sort == "growth":
+            return self._growth.of(key)[1] or 0.0
+        if self._sort == "count":
+            return float(len(fold.members) if fold else self._forest.children[self._position(key) or 0])
+        return float(self._forest.bytes[fold.members].sum() if fold else self._forest.bytes[self._position(key) or 0])
+
+    def parent(self, key: Hashable) -> Hashable | None:
+        """The key above `key`; None for the process."""
+        if key in self._folds:
+            return int(self._forest.ids[self._folds[key].parent])
+        position = self._position(key)
+        if position is None or position == 0:
+            return None
+        if position in self._folded:
+            return self._folded[position]
+        return int(self._forest.ids[self._forest.parents[position]])
+
+    def path_to(self, row_id: int) -> Hashable | None:
+        """The key of a row's place, if it is in the tree; `parent` leads up from there."""
+        return row_id if row_id in self._forest.positions else None
+
+    def node(self, key: Hashable) -> TreeNode | None:
+        """All about one line."""
+        fold = self._folds.get(key)
+        if fold is not None:
+            return self._fold_node(key, fold)
+        position = self._position(key)
+        if position is None:
+            return None
+        return self._plain_node(int(self._forest.ids[position]), position)
+
+    def _position(self, key: Hashable) -> int | None:
+        return self._forest.positions.get(key) if isinstance(key, int) else None
+
+    def _plain_node(self, number: int, position: int) -> TreeNode:
+        totals = self._forest.totals(position)
+        node = self._forest.node(position)
+        row = self._forest.tasks.row(position - 1) if node is None and position else None
+        members = self._forest.children_of(position)
+        age, is_minimum = self._oldest(members) if len(members) else (None, False)
+        if row is not None and not len(members):
+            age, is_minimum = row.age_seconds, row.age_is_minimum
+        count_growth, bytes_growth = self._growth.of(number)
+        size = totals.bytes
+        if row is not None and row.kind == "child process":
+            size = row.retained
+        return TreeNode(
+            key=number,
+            id=number,
+            kind=node.kind if node else _row_kind(row) if row else "process",
+            label=node.label if node else _row_label(row) if row else self._process_label(),
+            edge=node.edge if node else row.edge if row else "",
+            detail=node.detail if node else "",
+            children_count=totals.children,
+            descendants=totals.descendants,
+            tasks=totals.tasks,
+            bytes=size,
+            count_growth=count_growth,
+            bytes_growth=bytes_growth if row is None or len(members) else row.growth,
+            oldest_age=age,
+            oldest_is_minimum=is_minimum,
+            ended=node.ended if node else row.ended if row else False,
+            growing=number in self._growing,
+            marked_bytes=self._marked(number, size),
+            queue=node.queue if node else row.queue if row else None,
+        )
+
+    def _fold_node(self, key: Hashable, fold: Fold) -> TreeNode:
+        members = fold.members
+        measured = int(self._forest.measured[members].sum())
+        size = int(self._forest.bytes[members].sum()) if measured else None
+        age, is_minimum = self._oldest(members)
+        count_growth, bytes_growth = self._growth.of(key)
+        edge = int(self._forest.tasks["edge"][members[0] - 1])
+        return TreeNode(
+            key=key,
+            id=None,
+            kind="group",
+            label=self._fold_label(fold.group),
+            edge=name_of(schema.EDGES, edge),
+            detail=self._forest.tasks.texts[fold.group[1]],
+            children_count=len(members),
+            descendants=int(self._forest.descendants[members].sum()) + len(members),
+            tasks=int((self._forest.tasks["kind"][members - 1] == schema.KIND_TASK).sum())
+            + int(self._forest.descendant_tasks[members].sum()),
+            bytes=size,
+            count_growth=count_growth,
+            bytes_growth=bytes_growth,
+            oldest_age=age,
+            oldest_is_minimum=is_minimum,
+            ended=bool((~np.isnan(self._forest.tasks["ended_at"][members - 1].astype(np.float64))).all()),
+            growing=key in self._growing,
+            marked_bytes=self._marked(key, size),
+            queue=None,
+        )
+
+    def _fold_label(self, group: GroupKey) -> str:
+        function = self._forest.tasks.texts[group[1]]
+        short = function.rsplit(".", 1)[-1] or function
+        return f"{short}, done but held" if group[2] else short
+
+    def _process_label(self) -> str:
+        identity = self._snapshot.identity
+        if identity is None:
+            return "process"
+        return f"{program_name(identity.command)} (pid {identity.pid})"
+
+    def _oldest(self, positions: Positions) -> tuple[float | None, bool]:
+        rows = positions[positions <= len(self._forest.tasks)] - 1
+        rows = rows[rows >= 0]
+        if not len(rows):
+            return None, False
+        created = self._forest.tasks["created"][rows].astype(np.float64)
+        created = np.where(created > 0, created, np.inf)
+        first = int(created.argmin())
+        if not np.isfinite(created[first]):
+            return None, False
+        flags = int(self._forest.tasks["flags"][rows[first]])
+        age = max(0.0, self._snapshot.taken_at - float(created[first]))
+        return age, bool(flags & schema.FLAG_AGE_IS_MINIMUM)
+
+    def _marked(self, key: Hashable, size: int | None) -> int | None:
+        baseline = self._snapshot.baseline
+        if baseline is None or size is None:
+            return None
+        return size - baseline.sums.get(key, (0, 0))[1]
+
+    def _with_ancestors(self, keys: set[Hashable]) -> set[Hashable]:
+        marked: set[Hashable] = set()
+        for key in keys:
+            current: Hashable | None = key
+            if key not in self._folds and self._position(key) is None:
+                continue
+            while current is not None and current not in marked:
+                marked.add(current)
+                current = self.parent(current)
+        return marked
+
+
+def _row_kind(row: Row) -> str:
+    return "task" if row.kind == "asyncio task" else row.kind
+
+
+def _row_label(row: Row) -> str:
+    if row.kind == "child process":
+        return f"{row.name}  {row.function}"
+    short = row.function.rsplit(".", 1)[-1]
+    if row.kind == "thread" or not short or short in row.name:
+        return row.name or short
+    return f"{row.name}  {short}" if row.name else short
+
+
+def program_name(command: tuple[str, ...]) -> str:
+    """Return what a person calls the program: the module after -m, or the script's name, or the executable's."""
+    words = list(command)
+    for i, word in enumerate(words[1:], 1):
+        if word == "-m" and i + 1 < len(words):
+            return words[i + 1]
+        if word == "-c":
+            return "python -c"
+        if not word.startswith("-"):
+            return word.rsplit("/", 1)[-1]
+    return words[0].rsplit("/", 1)[-1] if words else "process"
+
+
+def tree(snapshot: Snapshot, window: float, sort: Sort = "bytes", least: int = FOLD) -> SupervisionTree:
+    """Return the tree of this snapshot. More than `least` alike children are folded into one line."""
+    return SupervisionTree(snapshot, window, sort, least)

@@ -1,0 +1,111 @@
+"""One sentence that says what grows, what does it, who holds it, and where it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..model.store import Snapshot
+from ..protocol import schema
+from .allocators import allocator_rows, memory_outlook
+from .groups import GroupRow, group_rows
+
+Level = Literal["", "growing", "limit"]
+
+CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
+MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`text` is a sentence without numbers formatted for a column; `group` and `holder` lead to the evidence."""
+
+    level: Level
+    text: str
+    group: GroupRow | None = None
+    holder_id: int | None = None
+    holder: str = ""
+    allocator: str = ""
+
+
+def verdict(snapshot: Snapshot, window: float) -> Verdict:
+    """Return what can be said now. Too early, and nothing to say, are said as well."""
+    outlook = memory_outlook(snapshot, window)
+    if outlook.growth is None:
+        return Verdict("", "Too early to tell whether memory grows.")
+    groups = group_rows(snapshot, window)
+    if not outlook.growing:
+        grown = [g for g in groups if g.growing and g.kind != "child process"]
+        if not grown:
+            return Verdict("", "Memory is steady.")
+        return _of_group(snapshot, "", max(grown, key=lambda g: g.bytes_growth or 0.0), None)
+    level: Level = "growing"
+    if outlook.seconds_to_limit is not None and outlook.seconds_to_limit < CLOSE_SECONDS:
+        level = "limit"
+    cause = _cause(groups, outlook.growth)
+    if cause is not None:
+        return _of_group(snapshot, level, cause, outlook.growth)
+    return _of_allocator(snapshot, level, window, outlook.growth)
+
+
+def _cause(groups: list[GroupRow], growth: float) -> GroupRow | None:
+    tasks = [g for g in groups if g.kind_index == schema.KIND_TASK and g.bytes_growth is not None]
+    largest = max(tasks, key=lambda g: g.bytes_growth or 0.0, default=None)
+    if largest is None or (largest.bytes_growth or 0.0) < MAIN_SHARE * growth:
+        return None
+    return largest
+
+
+def holder_of(snapshot: Snapshot, group: GroupRow) -> tuple[int | None, str]:
+    """Return id and label of the holder that most of the group hangs under; (None, "") when there is none."""
+    forest = snapshot.forest
+    kind, function, _ = group.key
+    members = np.flatnonzero((forest.tasks["kind"] == kind) & (forest.tasks["function"] == function)) + 1
+    if not len(members):
+        return None, ""
+    position = int(np.bincount(forest.parents[members]).argmax())
+    node = forest.node(position)
+    if node is None or node.kind != "holder":
+        return None, ""
+    return node.id, node.label
+
+
+def _of_group(snapshot: Snapshot, level: Level, group: GroupRow, growth: float | None) -> Verdict:
+    holder_id, holder = holder_of(snapshot, group)
+    parts = [f"{group.count:,} {group.function}"]
+    if group.count_growth is not None and group.count_growth >= 0.05:
+        parts.append(f"+{group.count_growth:.1f} a minute")
+    if group.mean:
+        parts.append(f"{_size(group.mean)} each")
+    text = ", ".join(parts)
+    if growth and group.bytes_growth:
+        text += f": {min(1.0, group.bytes_growth / growth):.0%} of the growth"
+    if holder:
+        text += f"; held by {holder}"
+    if group.where:
+        text += f"; most wait at {group.where.rsplit('/', 1)[-1]}"
+    text += "; none has been seen to end." if not group.ended else f"; {group.ended:,} seen to end."
+    return Verdict(level, ("Growing: " if level else "Steady in all, but growing: ") + text, group, holder_id, holder)
+
+
+def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float) -> Verdict:
+    rows = [r for r in allocator_rows(snapshot, window) if r.name != "total" and r.growth]
+    largest = max(rows, key=lambda r: r.growth or 0.0, default=None)
+    if largest is None or (largest.growth or 0.0) < MAIN_SHARE * growth:
+        return Verdict(level, f"Memory grows by {_size(growth)} a minute, in no single allocator.")
+    advice = {
+        "python": "Python objects are live, not freed but kept: look at the tasks (3).",
+        "c_heap": "The C heap grows: extension modules, or large strings and tables.",
+        "large_blocks": "Large blocks grow: arrays, or big bytes objects.",
+    }.get(largest.name, "")
+    text = f"{largest.label} grow by {_size(largest.growth or 0.0)} a minute. {advice}".strip()
+    return Verdict(level, text, allocator=largest.name)
+
+
+def _size(size: float) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(size) >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size:.0f} B"
