@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from .columns import ALWAYS, Cell, Column, Layout, arrange, draw, text_and_style
+from .columns import ALWAYS, GAP, MARGIN, Cell, Column, Layout, arrange, draw, text_and_style
 from .text import Cut, fit, shorten, width_of
 from .virtual_list import VirtualList
 
@@ -111,7 +111,7 @@ class Line(NamedTuple):
 class VirtualTree(VirtualList):
     """Labels with guides at the left, columns at the right; nodes come from `show()`, wishes are posted as messages."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l", "open", "Open, then into", show=False),
         Binding("left,h", "close", "Close, then out", show=False),
         Binding("asterisk", "open_all", "Open all below", show=False),
@@ -200,11 +200,11 @@ class VirtualTree(VirtualList):
         decided = self._decided.get(key)
         return self._opens(key, depth) if decided is None else decided
 
-    def expand(self, key: Hashable) -> None:
+    def open_node(self, key: Hashable) -> None:
         """Opens a node, whether it is visible or not."""
         self._decide(key, True)
 
-    def collapse(self, key: Hashable) -> None:
+    def close_node(self, key: Hashable) -> None:
         """Closes a node; what was open below it is remembered."""
         self._decide(key, False)
 
@@ -288,6 +288,15 @@ class VirtualTree(VirtualList):
             self.go_to(at)
         self._unfold_again(at)
 
+    def _show_more(self, parent: Hashable) -> None:
+        """Shows more children of a wide node; the cursor, which is on the line that offers them, is on the first then."""
+        shown, children = self._shown_children.get(parent, self._at_once), self._rows.children(parent)
+        self._shown_children[parent] = shown + self._at_once
+        at = self.line_of(parent)
+        if at is not None and shown < len(children):
+            self._take_key(children[shown])
+            self._unfold_again(at)
+
     # What the list asks.
 
     def line_count(self) -> int:
@@ -311,13 +320,7 @@ class VirtualTree(VirtualList):
 
     def action_activate(self) -> None:
         if isinstance(self._key, More):
-            parent = self._key.parent
-            shown = self._shown_children.get(parent, self._at_once)
-            self._shown_children[parent] = shown + self._at_once
-            at, first = self.line_of(parent), self._line
-            if at is not None:
-                self._unfold_again(at)
-                self.go_to(first)
+            self._show_more(self._key.parent)
         elif self.cursor_key is not None:
             self.post_message(self.NodeActivated(self, self.cursor_key))
 
@@ -387,13 +390,14 @@ class VirtualTree(VirtualList):
 
     def paint(self, line: int, is_cursor: bool) -> tuple[list[Segment], Style]:
         at, places = self._lines[line], self._arranged().places
-        row = "dim" if isinstance(at.key, More | Loading) else self._rows.style(at.key)
+        is_node = not isinstance(at.key, More | Loading)
+        row = self._rows.style(at.key) if is_node else "dim"
         base = self.line_style(row, is_cursor)
         style = partial(self.cell_style, row=row, is_cursor=is_cursor)
-        segments = [Segment(" ", base), *self._label(at, places[0].width, base, style)]
-        segments.append(Segment("  " if len(places) > 1 else " ", base))
-        if not isinstance(at.key, More | Loading):
-            segments += draw(places[1:], ["", *self._rows.cells(at.key)], base, style)
+        width = places[0].width if is_node else self.line_width() - 2 * MARGIN
+        segments = [Segment(" ", base), *self._label(at, width, base, style)]
+        if is_node and len(places) > 1:
+            segments += [Segment(" " * GAP, base), *draw(places[1:], ["", *self._rows.cells(at.key)], base, style)]
         return segments, base
 
     def _label(self, at: Line, width: int, base: Style, style: Callable[[str], Style]) -> list[Segment]:

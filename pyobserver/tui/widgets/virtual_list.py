@@ -90,7 +90,6 @@ class VirtualList(ScrollView, can_focus=True):
         self._follows = False  # whether the viewport keeps the cursor on its line of the screen
         self._touched_at = float("-inf")
         self._style_cache: dict[tuple[str, ...], Style] = {}
-        self._measured = (0, 0)
 
     # What a subclass says.
 
