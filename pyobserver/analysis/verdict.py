@@ -10,6 +10,7 @@ import numpy as np
 from ..model.store import Snapshot
 from ..protocol import schema
 from .allocators import allocator_rows, memory_outlook
+from .format import bytes_text
 from .groups import GroupRow, group_rows
 
 Level = Literal["", "growing", "limit"]
@@ -78,7 +79,7 @@ def _of_group(snapshot: Snapshot, level: Level, group: GroupRow, growth: float |
     if group.count_growth is not None and group.count_growth >= 0.05:
         parts.append(f"+{group.count_growth:.1f} a minute")
     if group.mean:
-        parts.append(f"{_size(group.mean)} each")
+        parts.append(f"{bytes_text(group.mean)} each")
     text = ", ".join(parts)
     if growth and group.bytes_growth:
         text += f": {min(1.0, group.bytes_growth / growth):.0%} of the growth"
@@ -94,18 +95,11 @@ def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float
     rows = [r for r in allocator_rows(snapshot, window) if r.name != "total" and r.growth]
     largest = max(rows, key=lambda r: r.growth or 0.0, default=None)
     if largest is None or (largest.growth or 0.0) < MAIN_SHARE * growth:
-        return Verdict(level, f"Memory grows by {_size(growth)} a minute, in no single allocator.")
+        return Verdict(level, f"Memory grows by {bytes_text(growth)} a minute, in no single allocator.")
     advice = {
         "python": "Python objects are live, not freed but kept: look at the tasks (3).",
         "c_heap": "The C heap grows: extension modules, or large strings and tables.",
         "large_blocks": "Large blocks grow: arrays, or big bytes objects.",
     }.get(largest.name, "")
-    text = f"{largest.label} grow by {_size(largest.growth or 0.0)} a minute. {advice}".strip()
+    text = f"{largest.label} grow by {bytes_text(largest.growth or 0.0)} a minute. {advice}".strip()
     return Verdict(level, text, allocator=largest.name)
-
-
-def _size(size: float) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(size) >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size:.0f} B"

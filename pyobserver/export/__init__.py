@@ -1,0 +1,1 @@
+"""What is known, written down: the snapshot as JSON and as text."""

@@ -1,0 +1,231 @@
+"""The snapshot as a JSON document, schema "pyobserver/1".
+
+Sizes are bytes, times seconds, growth per minute; what is not known is null, never 0. Ids of the tree's nodes and of
+rows are integers of one space; folds of alike children have negative ones of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import Any
+
+from ..analysis.allocators import memory_outlook
+from ..analysis.groups import GroupRow, group_rows, sort_groups
+from ..analysis.ordering import order
+from ..analysis.supervision import SupervisionTree, TreeNode, tree
+from ..analysis.verdict import verdict
+from ..model.store import Snapshot
+from ..model.tasks import Row
+from ..protocol import schema
+
+SCHEMA = "pyobserver/1"
+FOLD_ABOVE = 20
+_DEEPEST = 60
+_ALLOCATOR_KINDS = {"python": "python_objects", "c_heap": "native", "large_blocks": "native", "native_other": "native"}
+
+
+def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: float = 600.0) -> dict[str, Any]:
+    """Return the whole document. `top` bounds the rows of tasks; groups and tree are whole."""
+    return {
+        "schema": SCHEMA,
+        "taken_at": snapshot.taken_at,
+        "target": _target(snapshot),
+        "agent": _agent(snapshot),
+        "memory": _memory(snapshot),
+        "tasks": _tasks(snapshot, top, sort),
+        "groups": [_group(row) for row in sort_groups(group_rows(snapshot, window), "memory", descending=True)],
+        "tree": _tree(snapshot, window),
+        "findings": findings(snapshot, window),
+        "problems": list(snapshot.problems),
+    }
+
+
+def _target(snapshot: Snapshot) -> dict[str, Any]:
+    who, facts = snapshot.identity, snapshot.facts
+    return {
+        "pid": who.pid if who else None,
+        "python": facts.python if facts else who.python if who else None,
+        "implementation": facts.implementation if facts else who.implementation if who else None,
+        "executable": who.executable if who else None,
+        "command": list(who.command) if who else [],
+        "started_at": who.started_at if who else None,
+        "host": who.host if who else None,
+        "free_threaded": facts.free_threaded if facts else who.free_threaded if who else None,
+        "status": snapshot.status.phase.value,
+        "status_text": snapshot.status.text,
+        "exit_code": snapshot.status.exit_code,
+        "signal": snapshot.status.signal,
+    }
+
+
+def _agent(snapshot: Snapshot) -> dict[str, Any] | None:
+    facts = snapshot.facts
+    if facts is None:
+        return None
+    cost = snapshot.tick.cost if snapshot.tick else None
+    return {
+        "method": facts.method,
+        "attach_seconds": facts.attach_seconds,
+        "held_seconds": facts.held_seconds,
+        "cpu_seconds": cost.cpu_seconds if cost else None,
+        "longest_hold_seconds": cost.longest_hold_seconds if cost else None,
+        "memory_bytes": cost.memory_bytes if cost else None,
+        "dropped": cost.dropped if cost else None,
+        "self_check": facts.self_check,
+    }
+
+
+def _memory(snapshot: Snapshot) -> dict[str, Any]:
+    process, memory, limit = snapshot.process, snapshot.memory, snapshot.limit
+    allocators = []
+    for a in memory.allocators if memory else ():
+        peak = snapshot.history.peak(f"allocator/{a.name}/held")
+        peak = peak if peak is not None else snapshot.history.peak(f"allocator/{a.name}/in_use")
+        allocators.append(
+            {
+                "name": a.name,
+                "label": a.label,
+                "in_use": a.in_use,
+                "held": a.held,
+                "peak": None if peak is None else int(peak),
+            }
+        )
+    categories = [{"name": c.name, "label": c.label, "bytes": c.bytes} for c in (memory.categories if memory else ())]
+    return {
+        "rss": process.rss if process else None,
+        "pss": memory.pss if memory else None,
+        "uss": memory.uss if memory else None,
+        "swap": process.swap if process else None,
+        "limit": limit.bytes if limit else None,
+        "limit_source": limit.source if limit else None,
+        "allocators": allocators,
+        "categories": categories,
+        "unavailable": dict(memory.unavailable) if memory else {},
+    }
+
+
+def _tasks(snapshot: Snapshot, top: int, sort: str) -> dict[str, Any]:
+    tasks = snapshot.tasks
+    descending = sort in ("memory", "growth", "age", "cpu", "activity", "queue")
+    positions = order(tasks, sort, descending)[: max(0, top)].tolist()
+    alive = [math.isnan(end) for end in tasks["ended_at"].tolist()]
+    measured = int(sum(a and r >= 0 for a, r in zip(alive, tasks["retained"].tolist(), strict=True)))
+    return {
+        "total": sum(alive),
+        "measured": measured,
+        "shown": len(positions),
+        "rows": [_row(snapshot, tasks.row(position)) for position in positions],
+    }
+
+
+def _row(snapshot: Snapshot, row: Row) -> dict[str, Any]:
+    node = snapshot.nodes.get(row.parent)
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "name": row.name,
+        "function": row.function or None,
+        "state": row.state,
+        "waiting_on": row.waiting_on or None,
+        "where": row.where or None,
+        "age_seconds": row.age_seconds,
+        "age_is_minimum": row.age_is_minimum,
+        "retained_bytes": row.retained,
+        "retained_accuracy": row.accuracy,
+        "retained_error_bytes": row.error if row.accuracy == "sampled" else 0 if row.accuracy == "exact" else None,
+        "cpu_seconds": row.cpu_seconds,
+        "activity": row.activity,
+        "queue": row.queue,
+        "supervisor": row.parent,
+        "holder": node.label if node is not None and node.kind == "holder" else None,
+    }
+
+
+def _group(row: GroupRow) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "function": row.function,
+        "held": row.held,
+        "count": row.count,
+        "retained_bytes": None if row.bytes is None else round(row.bytes),
+        "mean_bytes": None if row.mean is None else round(row.mean),
+        "measured_share": row.measured_share,
+        "count_growth": row.count_growth,
+        "bytes_growth": row.bytes_growth,
+        "oldest_age_seconds": row.oldest_age,
+        "ended": row.ended,
+        "waiting_on": row.waiting or None,
+        "waiting_at": row.where or None,
+    }
+
+
+def _tree(snapshot: Snapshot, window: float) -> dict[str, Any]:
+    forest = tree(snapshot, window, least=FOLD_ABOVE)
+    numbers: dict[Hashable, int] = {}
+    return _node(forest, forest.roots()[0], numbers, 0)
+
+
+def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], depth: int) -> dict[str, Any]:
+    node = forest.node(key)
+    assert node is not None
+    folded = node.kind == "group"
+    children = [] if folded or depth > _DEEPEST else forest.children(key)
+    return {
+        "id": node.id if node.id is not None else numbers.setdefault(key, -(1 << 50) - len(numbers)),
+        "kind": "process" if node.kind == "child process" else node.kind,
+        "label": _label(node),
+        "function": node.detail if folded else None,
+        "queue": node.queue,
+        "edge": node.edge or None,
+        "children_count": node.children_count,
+        "descendants_count": node.descendants,
+        "retained_bytes": node.bytes,
+        "count_growth": node.count_growth,
+        "bytes_growth": node.bytes_growth,
+        "children": [_node(forest, child, numbers, depth + 1) for child in children],
+    }
+
+
+def _label(node: TreeNode) -> str:
+    return f"{node.label} × {node.children_count:,}" if node.kind == "group" else node.label
+
+
+def findings(snapshot: Snapshot, window: float) -> list[dict[str, Any]]:
+    """Return what is diagnosed: at most one finding, of what grows most."""
+    found = verdict(snapshot, window)
+    if not found.level:
+        return []
+    outlook = memory_outlook(snapshot, window)
+    group = found.group
+    since = min(window, snapshot.taken_at - _first(snapshot, window))
+    return [
+        {
+            "level": found.level,
+            "kind": "tasks" if group else _ALLOCATOR_KINDS.get(found.allocator, "native"),
+            "summary": found.text,
+            "function": group.function if group else None,
+            "holder": found.holder or None,
+            "bytes_growth": group.bytes_growth if group else outlook.growth,
+            "window_seconds": since,
+            "seconds_to_limit": outlook.seconds_to_limit,
+            "evidence": _evidence(snapshot, group),
+        }
+    ]
+
+
+def _first(snapshot: Snapshot, window: float) -> float:
+    curve = snapshot.history.curve("rss", snapshot.taken_at - window)
+    return float(curve.times[0]) if len(curve) else snapshot.taken_at
+
+
+def _evidence(snapshot: Snapshot, group: GroupRow | None) -> list[str]:
+    if group is None:
+        return []
+    lines = [f"{group.count} {schema.KINDS[group.kind_index]}s run {group.function}"]
+    if group.bytes is not None:
+        lines.append(f"together they retain {round(group.bytes)} bytes, {group.measured_share:.0%} of them measured")
+    if group.where:
+        lines.append(f"most of them wait at {group.where}")
+    lines.append(f"{group.ended} have been seen to end")
+    return lines
