@@ -1,5 +1,7 @@
 """Widgets that know nothing of processes: each is given what it shows, and posts what the user wants."""
 
+from .chart import Chart
+from .chart_view import ChartSeries, ChartView
 from .columns import ALWAYS, Cell, Column
 from .sparkline import sparkline
 from .table import Rows, VirtualTable
@@ -9,6 +11,9 @@ from .virtual_list import VirtualList
 __all__ = [
     "ALWAYS",
     "Cell",
+    "Chart",
+    "ChartSeries",
+    "ChartView",
     "Column",
     "Rows",
     "TreeRows",

@@ -289,7 +289,7 @@ class VirtualTree(VirtualList):
         self._unfold_again(at)
 
     def _show_more(self, parent: Hashable) -> None:
-        """Shows more children of a wide node; the cursor, which is on the line that offers them, is on the first then."""
+        """Shows more children of a wide node; the cursor was on the line that offered them and is on the first then."""
         shown, children = self._shown_children.get(parent, self._at_once), self._rows.children(parent)
         self._shown_children[parent] = shown + self._at_once
         at = self.line_of(parent)
