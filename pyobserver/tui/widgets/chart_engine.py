@@ -2,8 +2,8 @@
 
 What plotext 5.3 does with bad input decides what it is given: an infinity is a ValueError, a point far outside the
 limits costs seconds (a thousand times the range: 1.2 s, ten thousand times: 21 s), and a figure that was once built
-empty keeps limits of its own. So every value is checked, clamped into the limits and thinned out, and every build starts
-from a cleared figure with explicit limits. Its figure is one per process: only one thread may build at a time.
+empty keeps limits of its own. So every value is checked, clamped into the limits and thinned out, and every build
+starts from a cleared figure with explicit limits. A process has one figure: only one thread may build at a time.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ Piece = tuple[str, str]
 """Text and its role: "axis", "limit", "title", "text", "" or "s1" to "s6" for the slots of the series."""
 
 LEGEND_LABEL = 28  # cells at most
+SHORT_LABEL = 9  # where there is no room for more
 LIMIT_IN_REACH = 2.0  # times the largest value: further away, the limit would press the lines to the ground
 MARKS = 2  # cells at the right for the numbers of the series
 HEADROOM = 0.02  # of the range, so that a line does not run along the upper edge
@@ -99,18 +100,18 @@ def change_text(change: float | None, unit: Unit) -> str:
 
 
 def _legend(view: ChartView, drawn: list[_Drawn], reached: bool, width: int, most: int) -> list[list[Piece]]:
-    """At most `most` lines: title, limit, and an entry for each series, with as many figures as there is room for."""
-    entries: list[list[Piece]] = [[(view.title, "title")]] if view.title else []
+    """At most `most` lines: title, limit, and an entry for each series, with as much in it as there is room for."""
+    title: list[list[Piece]] = [[(view.title, "title")]] if view.title else []
+    limit: list[list[Piece]] = []
     if view.limit is not None:
         value, source = view.limit
         where = "" if reached else ", above the chart"
-        entries.append([(f"{DASH}{DASH} limit {value_text(value, view.unit)} ({source}){where}", "limit")])
-    lines: list[list[Piece]] = []
+        limit.append([(f"{DASH}{DASH} limit {value_text(value, view.unit)} ({source}){where}", "limit")])
     for figures in (2, 1, 0):
-        lines = _flow([*entries, *(_entry(each, view.unit, figures) for each in drawn)], width)
+        lines = _flow([*title, *limit, *(_entry(each, view.unit, figures) for each in drawn)], width)
         if len(lines) <= most:
             return lines
-    return lines[:most]
+    return _flow([*(_entry(each, view.unit, 0, SHORT_LABEL) for each in drawn), *limit, *title], width)[:most]
 
 
 def _flow(entries: list[list[Piece]], width: int) -> list[list[Piece]]:
@@ -128,9 +129,9 @@ def _flow(entries: list[list[Piece]], width: int) -> list[list[Piece]]:
     return lines
 
 
-def _entry(each: _Drawn, unit: Unit, figures: int) -> list[Piece]:
+def _entry(each: _Drawn, unit: Unit, figures: int, most: int = LEGEND_LABEL) -> list[Piece]:
     """Number, colour and label of a series; with one figure its last value, with two also its change in the window."""
-    label = shorten(each.series.label, LEGEND_LABEL, "start")
+    label = shorten(each.series.label, most, "start")
     pieces = [(f"{each.number}━ {label}", each.role)]
     if not each.values.size:
         return [*pieces, (" " + fmt.UNKNOWN, "text")]
@@ -155,7 +156,7 @@ def _plot(
     gutter = max(len(tick.label) for tick in y.ticks) + 1
     columns = width - gutter - 1 - MARKS
     if columns < LEAST_PLOT[0] or rows < LEAST_PLOT[1] or view.window[1] <= view.window[0]:
-        return _message("too small for a chart", height)
+        return _message("too small", height)
     canvas = engine.draw([each.trace for each in drawn], columns, rows, view.window, (y.low, y.high))
     if reached and view.limit is not None:
         at = _row(view.limit[0], y, rows)
@@ -204,14 +205,13 @@ def _dashed(runs: list[Run]) -> list[Run]:
 
 
 def _marks(drawn: list[_Drawn], y: Axis, rows: int) -> dict[int, Piece]:
-    """The numbers of the series where their lines end, or beside that where another one stands already."""
+    """The numbers of the series where their lines end; of two that end together, the lower one is a line below."""
     marks: dict[int, Piece] = {}
-    for each in drawn:
-        if each.values.size:
-            wanted = _row(float(each.values[-1]), y, rows)
-            free = [row for row in range(rows) if row not in marks]
-            if free:
-                marks[min(free, key=lambda row: (abs(row - wanted), row))] = (f" {each.number}"[:MARKS], each.role)
+    known_ends = [each for each in drawn if each.values.size]
+    for each in sorted(known_ends, key=lambda each: -float(each.values[-1]))[:rows]:
+        wanted = _row(float(each.values[-1]), y, rows)
+        free = [row for row in range(rows) if row not in marks]
+        marks[min(free, key=lambda row: (abs(row - wanted), -row))] = (f" {each.number}"[:MARKS], each.role)
     return marks
 
 

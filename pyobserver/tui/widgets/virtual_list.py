@@ -163,7 +163,7 @@ class VirtualList(ScrollView, can_focus=True):
         self._line = max(0, min(self._line, count - 1)) if found is None else found
         self.measure()
         if found is not None and found != was_at and was_visible and self._follows and self.has_focus:
-            self.scroll_to(y=top + found - was_at, animate=False)
+            self._scroll_to_line(top + found - was_at)
         elif found is None and was_visible and count:
             self._reveal()
         self.refresh()
@@ -204,9 +204,13 @@ class VirtualList(ScrollView, can_focus=True):
     def _reveal(self) -> None:
         top = self.scroll_offset.y
         if self._line < top:
-            self.scroll_to(y=self._line, animate=False)
+            self._scroll_to_line(self._line)
         elif self._line >= top + self.page:
-            self.scroll_to(y=self._line - self.page + 1, animate=False)
+            self._scroll_to_line(self._line - self.page + 1)
+
+    def _scroll_to_line(self, top: int) -> None:
+        """Makes a line the first visible one; by force, as the scroll bar of new lines is only there after a layout."""
+        self.scroll_to(y=top, animate=False, force=True)
 
     def _touched(self) -> None:
         self._touched_at = self._clock()
