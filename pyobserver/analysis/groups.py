@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.groups import GroupKey, GroupSums, group_key, group_name, group_numbers, group_sums
 from ..model.store import Snapshot
@@ -129,6 +130,8 @@ _SORTS: dict[str, Callable[[GroupRow], float | str | None]] = {
     "ended": lambda row: row.ended,
     "waiting": lambda row: row.waiting.casefold() or None,
     "where": lambda row: row.where.casefold() or None,
+    "marked_count": lambda row: row.marked_count,
+    "marked_bytes": lambda row: row.marked_bytes,
 }
 GROUP_COLUMNS = tuple(_SORTS)
 
@@ -141,3 +144,16 @@ def sort_groups(rows: list[GroupRow], column: str, descending: bool, text: str =
     known = sorted((r for r in kept if value(r) is not None), key=lambda r: r.function)
     known.sort(key=lambda r: value(r), reverse=descending)  # type: ignore[arg-type,return-value]
     return known + sorted((r for r in kept if value(r) is None), key=lambda r: r.function)
+
+
+def members(tasks: Tasks, key: GroupKey) -> NDArray[np.bool_]:
+    """Return which rows belong to a group; those that have ended belong to it until they fade."""
+    kind, function, held = key
+    return np.asarray(group_numbers(tasks) == (kind << 33 | function << 1 | int(held)), bool)
+
+
+def kind_counts(tasks: Tasks) -> dict[str, int]:
+    """Return how many rows have not ended, by kind, without the kinds that there are none of."""
+    alive = np.isnan(tasks["ended_at"].astype(np.float64))
+    counts = np.bincount(tasks["kind"].astype(np.int64)[alive])
+    return {name_of(schema.KINDS, kind): n for kind, n in enumerate(counts.tolist()) if n}

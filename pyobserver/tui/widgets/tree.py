@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -172,7 +173,7 @@ class VirtualTree(VirtualList):
         )
         self.header_lines = 1 if label_header or columns else 0
         label = Column(LABEL_KEY, label_header, LEAST_LABEL, flex=1, cut=label_cut, sortable=False, priority=ALWAYS)
-        self._columns = (label, *columns)
+        self._columns = (label, *(replace(column, sortable=False) for column in columns))
         self._layout_for: tuple[int, Layout] | None = None
         self._opens = open_at_first if callable(open_at_first) else partial(_is_above, open_at_first)
         self._at_once = children_at_once
@@ -207,6 +208,18 @@ class VirtualTree(VirtualList):
     def close_node(self, key: Hashable) -> None:
         """Closes a node; what was open below it is remembered."""
         self._decide(key, False)
+
+    def toggle(self, key: Hashable) -> None:
+        """Opens a closed node and closes an open one; a node that is not visible stays as it is."""
+        at = self.line_of(key)
+        if at is not None:
+            self._decide(key, not self.is_open(key, self._lines[at].depth))
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Takes other columns; `show()` must follow with rows whose cells match them, in the same turn of the loop."""
+        self._columns, self._layout_for = (self._columns[0], *columns), None
+        self.measure()
+        self.refresh()
 
     def expand_to(self, key: Hashable) -> bool:
         """Opens all ancestors of a node and puts the cursor on it; returns False when it is not in the tree."""
