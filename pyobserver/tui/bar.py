@@ -1,0 +1,171 @@
+"""The lines around a tab: who is watched and is it well, which tabs there are, how it stands with the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from ..analysis.allocators import Outlook
+from ..analysis.format import bytes_text, duration
+from ..analysis.supervision import program_name
+from ..analysis.verdict import Verdict
+from ..model.store import Phase, Snapshot
+from .widgets.text import printable, shorten, width_of
+from .words import StatusWords, cost_words, exit_words
+
+CLOSE_SHARE = 0.85  # of the limit: from here on it is marked
+STYLES = {"": "", "dim": "$foreground 60%", "grow": "bold $text-warning", "limit": "bold $text-error", "bold": "bold"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a line. Those of the lowest priority go when the terminal is narrow."""
+
+    text: str
+    style: str = ""
+    priority: int = 10
+    gap: str = " · "
+
+
+def fitted(pieces: Sequence[Piece], width: int) -> list[Piece]:
+    """Return the pieces that fit, the rightmost of the lowest priority left out first."""
+    kept = [piece for piece in pieces if piece.text]
+    while len(kept) > 1 and sum(width_of(p.gap + p.text) for p in kept) > width:
+        lowest = min(piece.priority for piece in kept)
+        kept.remove(next(piece for piece in reversed(kept) if piece.priority == lowest))
+    return kept
+
+
+class Line(Widget):
+    """One line of text that is drawn again only when it has changed."""
+
+    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: object = None
+
+    def change(self, what: object) -> None:
+        """Draw again when `what` differs from what was shown."""
+        if what != self._shown:
+            self._shown = what
+            self.refresh()
+
+
+def styled(text: str, style: str) -> Content:
+    """Return text that nothing in it can change the meaning of."""
+    return Content.styled(printable(text), STYLES.get(style, ""))
+
+
+class TopBar(Line):
+    """Who is watched, how much memory it has, when that is full, and how many findings there are."""
+
+    DEFAULT_CSS = "TopBar { background: $panel; color: $foreground; }"
+
+    def show(self, snapshot: Snapshot, outlook: Outlook, verdict: Verdict, now: float) -> None:
+        """Show who it is and how it is."""
+        self.change(tuple(self._pieces(snapshot, outlook, verdict, now)))
+
+    def _pieces(self, snapshot: Snapshot, outlook: Outlook, verdict: Verdict, now: float) -> list[Piece]:
+        identity = snapshot.identity
+        if identity is None:
+            return [Piece("looking at the process", "dim", gap=" ")]
+        exited = snapshot.status.phase is Phase.EXITED
+        until = snapshot.status.since if exited else now
+        pieces = [
+            Piece(shorten(program_name(identity.command), 30, "start"), "bold", gap=" "),
+            Piece(f"pid {identity.pid}", priority=7, gap="  "),
+            Piece(exit_words(snapshot.status) if exited else "", "limit", 9),
+            Piece(f"Python {identity.python}" if identity.python else "", "", 2),
+            Piece(f"up {duration(until - identity.started_at)}", "", 3),
+        ]
+        if outlook.rss is not None:
+            of = f" of {bytes_text(outlook.limit)}" if outlook.limit else ""
+            close = outlook.limit is not None and outlook.rss > CLOSE_SHARE * outlook.limit
+            pieces.append(Piece(f"RSS {bytes_text(outlook.rss)}{of}", "limit" if close else "", 8))
+            if outlook.growing and not exited:
+                pieces.append(Piece(f"▲ {bytes_text(outlook.growth)}/min", "grow", 6, gap=" "))
+            if outlook.seconds_to_limit is not None and not exited:
+                pieces.append(Piece(f"full in {duration(outlook.seconds_to_limit)}", "limit", 5))
+        if verdict.level:
+            pieces.append(Piece("⚠ 1 finding", "limit" if verdict.level == "limit" else "grow", 4, gap="   "))
+        return pieces
+
+    def render(self) -> Content:
+        pieces = self._shown if isinstance(self._shown, tuple) else ()
+        parts = []
+        for piece in fitted(pieces, self.size.width):
+            parts += [Content(piece.gap), styled(piece.text, piece.style)]
+        return Content("").join(parts)
+
+
+class TabBar(Line):
+    """The tabs with their keys at the left, what observing costs at the right. A click opens a tab."""
+
+    class Chosen(Message):
+        """A tab was clicked; `index` counts from 0."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, titles: Sequence[tuple[str, str]]) -> None:
+        """`titles` has the long and the short title of each tab."""
+        super().__init__()
+        self._titles = tuple(titles)
+        self._ends: list[int] = []
+
+    def show(self, active: int, snapshot: Snapshot, note: str) -> None:
+        """Mark the active tab. `note` is said before the costs, as what is unusual about the view."""
+        self.change((active, cost_words(snapshot), cost_words(snapshot, short=True), note))
+
+    def render(self) -> Content:
+        active, cost, short_cost, note = self._shown if isinstance(self._shown, tuple) else (0, "", "", "")
+        width = self.size.width
+        titles = [f" {i} {long} " for i, (long, _) in enumerate(self._titles, 1)]
+        left = sum(map(len, titles))
+        room = width - left - len(note) - 3
+        if room < len(short_cost):
+            titles = [f" {i} {short} " for i, (_, short) in enumerate(self._titles, 1)]
+            left = sum(map(len, titles))
+            room = width - left - len(note) - 3
+        right = cost if len(cost) <= room else short_cost if len(short_cost) <= room else ""
+        self._ends = [sum(map(len, titles[: i + 1])) for i in range(len(titles))]
+        parts = [
+            Content.styled(title, "bold $text-accent reverse" if i == active else "$foreground 80%")
+            for i, title in enumerate(titles)
+        ]
+        gap = max(1, width - left - len(note) - len(right) - (2 if note and right else 0) - 1)
+        parts += [Content(" " * gap), styled(note, "bold"), Content("  " if note and right else "")]
+        return Content("").join([*parts, styled(right, "dim")])
+
+    def on_click(self, event: events.Click) -> None:
+        for index, end in enumerate(self._ends):
+            if event.x < end:
+                self.post_message(self.Chosen(index))
+                return
+
+
+class StatusLine(Line):
+    """The line that is always true: connected, paused, stale, waiting, or how the target has ended."""
+
+    def show(self, words: StatusWords, problem: str) -> None:
+        """Show how it stands, and the last problem that somebody had."""
+        self.change((words, problem))
+
+    def render(self) -> Content:
+        if not isinstance(self._shown, tuple):
+            return Content("")
+        words, problem = self._shown
+        sign = {"": "●", "grow": "◐", "limit": "■"}[words.level]
+        said = shorten(f" {sign} {words.text}", self.size.width)
+        room = self.size.width - width_of(said) - 3
+        parts = [styled(said, words.level or "dim")]
+        if problem and room > 20:
+            parts.append(styled("   " + shorten(problem, room), "dim"))
+        return Content("").join(parts)

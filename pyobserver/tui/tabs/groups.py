@@ -1,0 +1,166 @@
+"""The table of the groups: rows of one kind and function in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import ClassVar
+
+from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count
+from ...analysis.groups import GroupRow, group_rows, sort_groups
+from ...analysis.growth import Mode
+from ...model.store import Snapshot
+from ..view import View
+from ..widgets import Cell, Column
+from ..words import NOT_AVAILABLE, short_kind, waiting_at
+from .ordered import OrderedTable
+
+TEXT_COLUMNS = ("function", "kind", "where")
+
+_MARK = Column("mark", "", 1, sortable=False)
+_KIND = Column("kind", "Kind", 7, priority=2, help="What runs it: an asyncio task, a thread, a child process.")
+_FUNCTION = Column(
+    "function",
+    "Function",
+    22,
+    flex=3,
+    cut="start",
+    help="What they run: module and qualified name. ▲ marks a group that grows.",
+)
+_COUNT = Column("count", "Count", 6, "right", help="How many there are now.")
+_COUNT_GROWTH = Column(
+    "count_growth", "+/min", 6, "right", help="How many more there are each minute, over the window of the chart."
+)
+_MEMORY = Column(
+    "memory",
+    "Memory",
+    9,
+    "right",
+    help="Bytes that would be freed if they all went away; ~ means estimated, as not all have been measured yet.",
+)
+_GROWTH = Column("growth", "+/min", 9, "right", help="Bytes more each minute, over the window of the chart.")
+_MEAN = Column("mean", "Mean", 8, "right", priority=6, help="What one of them retains on average.")
+_AGE = Column("age", "Oldest", 9, "right", priority=5, help="The age of the oldest; ≥ when it was there before us.")
+_ENDED = Column(
+    "ended", "Ended", 6, "right", priority=4, help="How many have been seen to end: 0 beside a growing count is a leak."
+)
+_WHERE = Column(
+    "where", "Where most wait", 18, flex=2, priority=3, help="What most of them wait on, and in which line."
+)
+_SINCE_COUNT = Column("marked_count", "Δ Count", 7, "right", help="How many more there are than at the baseline.")
+_SINCE_BYTES = Column("marked_bytes", "Δ Memory", 9, "right", help="Bytes more than at the baseline.")
+_REST = (_MEAN, _AGE, _ENDED, _WHERE)
+
+COLUMNS: dict[Mode, tuple[Column, ...]] = {
+    "value": (_MARK, _KIND, _FUNCTION, _COUNT, _COUNT_GROWTH, _MEMORY, _GROWTH, *_REST),
+    "growth": (_MARK, _KIND, _FUNCTION, _COUNT_GROWTH, _GROWTH, *_REST),
+    "baseline": (_MARK, _KIND, _FUNCTION, _SINCE_COUNT, _SINCE_BYTES, *_REST),
+}
+SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the mode replaces it
+    "value": {"marked_count": "count", "marked_bytes": "memory"},
+    "growth": {
+        "count": "count_growth",
+        "memory": "growth",
+        "marked_count": "count_growth",
+        "marked_bytes": "growth",
+    },
+    "baseline": {
+        "count": "marked_count",
+        "memory": "marked_bytes",
+        "count_growth": "marked_count",
+        "growth": "marked_bytes",
+    },
+}
+
+
+class GroupLines:
+    """The rows for the table, in the order given."""
+
+    def __init__(self, rows: Sequence[GroupRow], columns: Sequence[Column]) -> None:
+        self.rows = rows
+        self._columns = columns
+        self._lines: dict[Hashable, int] = {row.key: i for i, row in enumerate(rows)}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def key(self, line: int) -> Hashable:
+        """The key of the group."""
+        return self.rows[line].key
+
+    def find(self, key: Hashable) -> int | None:
+        """The line of a group."""
+        return self._lines.get(key)
+
+    def style(self, line: int) -> str:
+        """Groups without members are dim."""
+        return "" if self.rows[line].count else "dim"
+
+    def cells(self, line: int) -> list[Cell]:
+        """One cell for each column."""
+        row = self.rows[line]
+        return [_CELLS[column.key](row) for column in self._columns]
+
+
+def _growing(row: GroupRow, text: str) -> Cell:
+    return (text, "grow") if row.growing and text.startswith("+") else text
+
+
+def _memory(row: GroupRow) -> Cell:
+    if row.bytes is None:
+        return (NOT_AVAILABLE, "dim")
+    return ("~" if row.measured_share < 1 else "") + bytes_text(row.bytes)
+
+
+def _function(row: GroupRow) -> Cell:
+    name = row.function or "(unknown)"
+    return f"{name} · done, held" if row.held else name
+
+
+_CELLS: dict[str, Callable[[GroupRow], Cell]] = {
+    "mark": lambda row: ("▲", "grow") if row.growing else "",
+    "kind": lambda row: (short_kind(row.kind), "dim"),
+    "function": _function,
+    "count": lambda row: count(row.count),
+    "count_growth": lambda row: _growing(row, growth_count(row.count_growth)),
+    "memory": _memory,
+    "growth": lambda row: _growing(row, growth_bytes(row.bytes_growth)),
+    "mean": lambda row: bytes_text(row.mean),
+    "age": lambda row: ("≥ " if row.oldest_is_minimum else "") + duration(row.oldest_age),
+    "ended": lambda row: count(row.ended),
+    "where": lambda row: waiting_at(row.waiting, row.where),
+    "marked_count": lambda row: _growing(row, growth_count(row.marked_count)),
+    "marked_bytes": lambda row: _growing(row, growth_bytes(row.marked_bytes)),
+}
+
+
+class GroupTable(OrderedTable):
+    """All groups, in an order that keeps still while keys are being pressed."""
+
+    by_mode = COLUMNS
+    replaced = SORT_IN_MODE
+    texts: ClassVar[Sequence[str]] = TEXT_COLUMNS
+
+    def __init__(self) -> None:
+        super().__init__(sort="memory", id="groups", loading_text="waiting for the first tasks")
+        self._order: tuple[object, dict[Hashable, int]] = (None, {})
+        self.lines = GroupLines((), self.columns)
+        self.in_all = 0
+
+    def present(self, snapshot: Snapshot, view: View, text: str) -> None:
+        """Show the groups that have `text` in them."""
+        self.follow(view.mode)
+        every = group_rows(snapshot, view.window)
+        self.in_all = len(every)
+        rows = sort_groups(every, self.sort.column, self.sort.descending, text)
+        asked = (self.sort, text)
+        if self.is_settling and self._order[0] == asked:
+            places = self._order[1]
+            rows.sort(key=lambda row: places.get(row.key, len(places)))
+        self._order = (asked, {row.key: i for i, row in enumerate(rows)})
+        self.lines = GroupLines(rows, self.columns)
+        self.put(self.lines)
+
+    def selected(self) -> GroupRow | None:
+        """The group under the cursor."""
+        line = self.lines.find(self.cursor_key)
+        return None if line is None else self.lines.rows[line]

@@ -1,0 +1,245 @@
+"""The tab of the tasks: who holds the memory, what multiplies. Groups first, then what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import ContentSwitcher
+
+from ...analysis.format import count, percent
+from ...analysis.groups import kind_counts, members
+from ...model.store import Snapshot
+from ..bar import Line, Piece, fitted, styled
+from ..view import Tab, View
+from ..widgets import Column, VirtualTable
+from .groups import GroupTable
+from .ordered import OrderedTable
+from .singles import Group, SingleTable
+
+MEASURED_FIRST = 256  # as many of the visible rows the agent measures before others
+PLURALS = {
+    "asyncio task": "tasks",
+    "thread": "threads",
+    "child process": "child processes",
+    "trio task": "trio tasks",
+    "greenlet": "greenlets",
+}
+
+
+class Summary(Line):
+    """How many of what there are, which of them are shown, and in which order."""
+
+    def show(self, pieces: Sequence[Piece]) -> None:
+        """Show these pieces, as many as fit."""
+        self.change(tuple(pieces))
+
+    def render(self) -> Content:
+        pieces = self._shown if isinstance(self._shown, tuple) else ()
+        parts = []
+        for piece in fitted(pieces, self.size.width):
+            parts += [Content(piece.gap), styled(piece.text, piece.style)]
+        return Content("").join(parts)
+
+
+class TasksTab(Tab):
+    """Groups by function, or single rows; Enter goes from the one to the other."""
+
+    title = "Processes/Tasks"
+    short_title = "Tasks"
+    can_filter = True
+    explanation: ClassVar[str] = (
+        "What runs, what it retains, and what multiplies. Enter on a group opens its members, Enter on a task tells "
+        "all about it; g changes between groups and single rows, t shows the selected one in the tree."
+    )
+    DEFAULT_CSS = "TasksTab > ContentSwitcher { height: 1fr; }"
+
+    class VisibleRows(Message):
+        """These rows are on the screen now: they should be measured first."""
+
+        def __init__(self, ids: Sequence[int]) -> None:
+            super().__init__()
+            self.ids = tuple(ids)
+
+    class PlaceWanted(Message):
+        """The user wants to see this row in the tree; with `as_group` the line that it is folded into."""
+
+        def __init__(self, row_id: int, as_group: bool) -> None:
+            super().__init__()
+            self.row_id, self.as_group = row_id, as_group
+
+    def __init__(self) -> None:
+        super().__init__(id="tasks")
+        self._snapshot: Snapshot | None = None
+        self._view = View()
+        self._is_single = False
+        self._filter = ""
+        self._visible: tuple[int, ...] = ()
+        self._groups = GroupTable()
+        self._singles = SingleTable()
+
+    def compose(self) -> ComposeResult:
+        yield Summary()
+        with ContentSwitcher(initial="groups"):
+            yield self._groups
+            yield self._singles
+
+    @property
+    def table(self) -> OrderedTable:
+        """The table that is shown."""
+        return self._singles if self._is_single else self._groups
+
+    @property
+    def is_single(self) -> bool:
+        """Whether single rows are shown rather than groups."""
+        return self._is_single
+
+    def main_widget(self) -> OrderedTable:
+        return self.table
+
+    # -- showing -----------------------------------------------------------------------------------------------------
+
+    def present(self, snapshot: Snapshot, view: View) -> None:
+        self._snapshot, self._view = snapshot, view
+        table = self._singles if self._is_single else self._groups
+        table.present(snapshot, view, self._filter)
+        if self._filter:
+            table.empty_text = f"nothing has “{self._filter}” in it; Esc in the filter clears it"
+        else:
+            table.empty_text = "there are no tasks" if snapshot.tick else "waiting for the first tasks"
+        self.query_one(Summary).show(self._summary(snapshot))
+        ids = self._singles.visible_ids()[:MEASURED_FIRST] if self._is_single else []
+        if tuple(ids) != self._visible:
+            self._visible = tuple(ids)
+            self.post_message(self.VisibleRows(ids))
+
+    def _again(self) -> None:
+        if self._snapshot is not None:
+            self.present(self._snapshot, self._view)
+
+    def _summary(self, snapshot: Snapshot) -> list[Piece]:
+        counted = kind_counts(snapshot.tasks)
+        counts = [Piece(f"{count(n)} {PLURALS.get(kind, kind)}", "", 7) for kind, n in counted.items()]
+        pieces = counts or [Piece("0 tasks", "", 7)]
+        pieces[0] = Piece(pieces[0].text, "bold", 9, gap=" ")
+        group = self._singles.group if self._is_single else None
+        if group is not None:
+            pieces = [Piece(f"members of {group.title}", "bold", 9, gap=" ")]
+        shown, in_all = len(self._singles.lines), len(snapshot.tasks)
+        if not self._is_single:
+            shown, in_all = len(self._groups.lines), self._groups.in_all
+        if shown != in_all:
+            pieces.append(Piece(f"showing {count(shown)} of {count(in_all)}", "", 8))
+        if self._filter:
+            pieces.append(Piece(f"with “{self._filter}”", "bold", 8))
+        pieces.append(_measured(snapshot))
+        pieces.append(Piece(self.table.sorted_words(), "dim", 5))
+        other = "Esc groups" if group else "g groups" if self._is_single else "g single"
+        pieces.append(Piece(other, "dim", 3, gap="   "))
+        return pieces
+
+    # -- what the user does ------------------------------------------------------------------------------------------
+
+    def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
+        event.stop()
+        if self._is_single:
+            if isinstance(event.key, int):
+                self.post_message(self.TaskWanted(event.key))
+            return
+        row = self._groups.selected()
+        if row is not None:
+            self.open_group(Group(row.key, row.function or row.kind))
+
+    def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
+        event.stop()
+        self.sort_by(event.column_key)
+
+    def open_group(self, group: Group | None, row_id: int | None = None) -> None:
+        """Show the members of a group, or all single rows, with the cursor on one of them."""
+        self._singles.group = group
+        self._show_table(True)
+        if row_id is not None:
+            self._singles.select(row_id)
+        else:
+            self._singles.go_to(0)
+
+    def show_groups(self) -> None:
+        """Show the groups."""
+        self._show_table(False)
+
+    def toggle(self) -> None:
+        """Change between groups and single rows."""
+        self._singles.group = None
+        self._show_table(not self._is_single)
+
+    def _show_table(self, single: bool) -> None:
+        had_focus = self.table.has_focus
+        self._is_single = single
+        self.query_one(ContentSwitcher).current = "singles" if single else "groups"
+        if had_focus:
+            self.table.focus()
+        self._again()
+
+    def go_back(self) -> bool:
+        if self._is_single and self._singles.group is not None:
+            self._singles.group = None
+            self._show_table(False)
+            return True
+        return False
+
+    def show_in_tree(self) -> None:
+        """Ask for the place of what is selected in the tree."""
+        if self._is_single:
+            if isinstance(self._singles.cursor_key, int):
+                self.post_message(self.PlaceWanted(self._singles.cursor_key, as_group=False))
+            return
+        row = self._groups.selected()
+        if row is None or self._snapshot is None:
+            return
+        found = self._snapshot.tasks["id"][members(self._snapshot.tasks, row.key)]
+        if len(found):
+            self.post_message(self.PlaceWanted(int(found[0]), as_group=len(found) > 1))
+
+    def sort_choices(self) -> Sequence[tuple[str, str]]:
+        return self.table.choices()
+
+    def sort_by(self, column: str) -> None:
+        self.table.sort_by(column)
+        self._again()
+
+    @property
+    def sorted_by(self) -> str:
+        return self.table.sort.column
+
+    def reverse(self) -> None:
+        self.table.reverse()
+        self._again()
+
+    def filter_by(self, text: str) -> None:
+        self._filter = text
+        self._again()
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    def help_columns(self) -> Sequence[Column]:
+        return self.table.columns
+
+    def row_text(self) -> str:
+        return self.table.row_text()
+
+
+def _measured(snapshot: Snapshot) -> Piece:
+    facts, tick = snapshot.facts, snapshot.tick
+    if facts is not None and facts.self_check != "ok":
+        return Piece(f"memory n/a: {facts.self_check}", "grow", 6)
+    if tick is None:
+        return Piece("")
+    if not tick.total:
+        return Piece("")
+    share = min(1.0, tick.measured / tick.total)
+    return Piece(f"measured {percent(share)}", "" if share > 0.999 else "grow", 6)

@@ -1,0 +1,117 @@
+"""What the user has chosen to see, and what every tab has in common."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from ..analysis.growth import Mode
+from ..model.store import Snapshot
+from .widgets import Column
+
+WINDOWS = (60.0, 300.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # seconds
+MODES: tuple[Mode, ...] = ("value", "growth", "baseline")
+MODE_NAMES = {"value": "values", "growth": "growth per minute", "baseline": "change since the baseline"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What all tabs follow: `window` is how many seconds back charts and growth look, `tz` None is local time."""
+
+    mode: Mode = "value"
+    window: float = 600.0
+    tz: datetime.tzinfo | None = None
+
+    def time_of_day(self, at: float) -> str:
+        """Return a Unix time as the clock on the wall shows it."""
+        return datetime.datetime.fromtimestamp(at, self.tz).strftime("%H:%M:%S")
+
+    def date(self, at: float) -> str:
+        """Return a Unix time with its day."""
+        return datetime.datetime.fromtimestamp(at, self.tz).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(frozen=True)
+class SortState:
+    """By which column a table is ordered."""
+
+    column: str
+    descending: bool = True
+
+    def chosen(self, column: str, texts: Sequence[str]) -> SortState:
+        """Return the order after `column` was asked for: the same one again means the other way round."""
+        if column == self.column:
+            return SortState(column, not self.descending)
+        return SortState(column, column not in texts)
+
+
+class Tab(Vertical):
+    """One screenful that answers one question. The application calls `present` while it is visible, and only then."""
+
+    title: ClassVar[str] = ""
+    short_title: ClassVar[str] = ""
+    period: ClassVar[float] = 0.5  # least seconds between two refreshes
+    can_filter: ClassVar[bool] = False
+    explanation: ClassVar[str] = ""
+
+    class TaskWanted(Message):
+        """The user wants to see everything about a task."""
+
+        def __init__(self, row_id: int) -> None:
+            super().__init__()
+            self.row_id = row_id
+
+    def present(self, snapshot: Snapshot, view: View) -> None:
+        """Show what is known. Called again with the same snapshot when the view has changed."""
+        raise NotImplementedError
+
+    def main_widget(self) -> Widget | None:
+        """What gets the keys when the tab is opened."""
+        return None
+
+    def go_back(self) -> bool:
+        """Leave what Enter has opened; False when there is nothing to leave."""
+        return False
+
+    def sort_choices(self) -> Sequence[tuple[str, str]]:
+        """The columns to choose from, as (key, label); empty when nothing can be sorted."""
+        return ()
+
+    def sort_by(self, column: str) -> None:
+        """Order by a column; the same one again means the other way round."""
+
+    @property
+    def sorted_by(self) -> str:
+        """The column that is sorted by now."""
+        return ""
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+
+    def filter_by(self, text: str) -> None:
+        """Show only what has `text` in it; all when it is empty."""
+
+    @property
+    def filter_text(self) -> str:
+        """What is filtered by now."""
+        return ""
+
+    def help_columns(self) -> Sequence[Column]:
+        """The columns to explain."""
+        return ()
+
+    def row_text(self) -> str:
+        """The selected row as text to be copied, columns divided by tabs."""
+        return ""
+
+
+def copied(columns: Sequence[Column], cells: Sequence[str | tuple[str, str]]) -> str:
+    """Return a row as text for other programs, columns divided by tabs; columns without a label are left out."""
+    texts = [cell if isinstance(cell, str) else cell[0] for cell in cells]
+    return "\t".join(text for column, text in zip(columns, texts, strict=True) if column.label)

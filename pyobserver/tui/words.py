@@ -1,0 +1,130 @@
+"""What the screens say in words: how exact a size is, how it stands with the target, what observing costs."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from ..analysis.format import bytes_text, count, duration, percent
+from ..model.store import Phase, Snapshot, Status
+from .widgets import Cell
+from .widgets.text import printable
+
+STALE_AFTER = 4.0  # seconds without a word of the agent
+NOT_AVAILABLE = "n/a"
+KINDS = {"asyncio task": "task", "child process": "process", "trio task": "trio"}
+UNSURE = {"sampled": "~", "at_least": "≥"}
+
+
+def sized(size: float | None, accuracy: str) -> Cell:
+    """Return a size with the sign of its accuracy: 7.02 MB, ~7.02 MB, ≥7.02 MB; dim when it is old, or not known."""
+    if size is None or accuracy == "unavailable":
+        return (NOT_AVAILABLE, "dim")
+    text = UNSURE.get(accuracy, "") + bytes_text(size)
+    return (text, "dim") if accuracy == "stale" else text
+
+
+def sized_in_words(size: float | None, accuracy: str, error: float = 0.0) -> str:
+    """Return a size with its accuracy spelled out, where there is room for it."""
+    if size is None or accuracy == "unavailable":
+        return "not available"
+    text = bytes_text(size)
+    if accuracy == "sampled":
+        return f"~{text} ± {bytes_text(error)}, sampled"
+    words = {"exact": "exact", "at_least": "at least: some of it could not be followed", "stale": "not measured lately"}
+    return f"{UNSURE.get(accuracy, '')}{text}, {words.get(accuracy, accuracy)}"
+
+
+def short_kind(kind: str) -> str:
+    """Return a kind of row in one word."""
+    return KINDS.get(kind, kind)
+
+
+def place(where: str) -> str:
+    """Return "file:line" without the folders."""
+    return where.rsplit("/", 1)[-1]
+
+
+def waiting_at(waiting: str, where: str) -> str:
+    """Return what is waited on and where, in one cell."""
+    return "  ".join(text for text in (waiting, place(where)) if text)
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    """The status line. `level` is "" when all is well, "grow" when something is missing, "limit" when it is over."""
+
+    text: str
+    level: str = ""
+
+
+def status_words(snapshot: Snapshot, now: float, paused_at: float | None = None) -> StatusWords:
+    """Return how it stands between us and the target at `now`."""
+    said = _standing(snapshot, now)
+    if paused_at is not None and snapshot.status.phase is not Phase.EXITED:
+        text = f"PAUSED for {duration(now - paused_at)}: the screen stands still, recording goes on · {said.text}"
+        return StatusWords(text, said.level or "grow")
+    return said
+
+
+def _standing(snapshot: Snapshot, now: float) -> StatusWords:
+    status = snapshot.status
+    text = printable(status.text)
+    if status.phase is Phase.EXITED:
+        why = f" · {text}" if text else ""
+        return StatusWords(
+            f"{exit_words(status)} {duration(now - status.since)} ago{why} · what was seen stays", "limit"
+        )
+    if status.phase is Phase.CONNECTING:
+        waited = now - status.since
+        waiting = f" for {duration(waited)}" if waited >= 1 else ""
+        return StatusWords(f"connecting{waiting}: {text or 'attaching'}", "grow")
+    if status.phase is Phase.OUTSIDE:
+        return StatusWords(f"outside only, without tasks: {text}", "grow")
+    if status.phase is Phase.REPLAY:
+        return StatusWords(f"replay {text}".strip())
+    silent = now - snapshot.updated_at
+    if snapshot.tick is not None and silent > STALE_AFTER:
+        why = text or "the agent does not answer, what is read from outside goes on"
+        return StatusWords(f"stale for {duration(silent)}: {why}", "grow")
+    if text:
+        return StatusWords(text, "grow")
+    return StatusWords(f"connected{_progress(snapshot)}")
+
+
+def _progress(snapshot: Snapshot) -> str:
+    tick = snapshot.tick
+    if tick is None:
+        return ", waiting for the first tasks"
+    if not tick.complete:
+        return f", still counting: {count(tick.total)} tasks so far"
+    if tick.cost.dropped:
+        return f", {count(tick.cost.dropped)} updates were dropped"
+    return ""
+
+
+def exit_words(status: Status) -> str:
+    """Return how a process has ended, as far as that is known."""
+    if status.signal is not None:
+        try:
+            name = signal.Signals(status.signal).name
+        except ValueError:
+            name = f"signal {status.signal}"
+        return f"EXITED by {name}"
+    if status.exit_code is not None:
+        return f"EXITED with code {status.exit_code}"
+    return "EXITED"
+
+
+def cost_words(snapshot: Snapshot, short: bool = False) -> str:
+    """Return what observing costs the target, in one line."""
+    tick = snapshot.tick
+    if tick is None:
+        return "observer: no agent in the target" if not short else "no agent"
+    parts = []
+    if snapshot.agent_cpu_share is not None:
+        parts.append(f"{percent(snapshot.agent_cpu_share, 1)} cpu")
+    parts.append(f"{tick.cost.longest_hold_seconds * 1000:.1f} ms" + ("" if short else " hold"))
+    if tick.cost.memory_bytes is not None and not short:
+        parts.append(f"agent {bytes_text(tick.cost.memory_bytes)}")
+    return ("" if short else "observer: ") + ", ".join(parts)
