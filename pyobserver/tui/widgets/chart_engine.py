@@ -69,7 +69,12 @@ def thinned(trace: Trace, columns: int, x: tuple[float, float]) -> Trace:
     with np.errstate(invalid="ignore"):
         rises = trace.ys[ends] >= trace.ys[starts]
     xs, ys = np.empty(2 * starts.size), np.empty(2 * starts.size)
-    xs[0::2], xs[1::2] = trace.xs[starts], trace.xs[ends]
+    at = np.where(
+        np.isfinite(trace.ys), trace.xs, np.nan
+    )  # so that a gap does not shrink by what it shares a column with
+    first, last = np.fmin.reduceat(at, starts), np.fmax.reduceat(at, starts)
+    xs[0::2] = np.where(np.isnan(first), trace.xs[starts], first)
+    xs[1::2] = np.where(np.isnan(last), trace.xs[ends], last)
     ys[0::2], ys[1::2] = np.where(rises, least, greatest), np.where(rises, greatest, least)
     return Trace(xs, ys)
 

@@ -197,9 +197,12 @@ class VirtualTree(VirtualList):
         self.lines_changed()
 
     def is_open(self, key: Hashable, depth: int) -> bool:
-        """Whether a node at a depth shows its children: as the user decided, else as at first."""
+        """Whether a node at a depth shows its children: as the user decided, else as at first.
+
+        Without a user's wish nothing is opened whose children would have to be loaded.
+        """
         decided = self._decided.get(key)
-        return self._opens(key, depth) if decided is None else decided
+        return self._opens(key, depth) and bool(self._rows.children(key)) if decided is None else decided
 
     def open_node(self, key: Hashable) -> None:
         """Opens a node, whether it is visible or not."""
