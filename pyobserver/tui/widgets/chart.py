@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -25,6 +26,15 @@ ROLES = ("axis", "limit", "title", "text", *(f"s{slot + 1}" for slot in range(SL
 # One thread for all charts of the process: plotext has one figure, which two threads would draw into at once. Drawing
 # takes 20 ms and more, in which the keys would wait if it were done in the loop.
 _DRAWING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="chart")
+
+
+def _picture(view: ChartView, width: int, height: int, engine: ChartEngine) -> Picture:
+    """The chart, or the reason why there is none: whatever goes wrong in a foreign library, the dashboard goes on."""
+    try:
+        return compose_chart(view, width, height, engine)
+    except Exception as error:
+        why = f"not available: drawing it failed ({type(error).__name__}: {error})"
+        return compose_chart(replace(view, series=(), empty=why), width, height, engine)
 
 
 class Chart(Widget):
@@ -58,6 +68,7 @@ class Chart(Widget):
         *,
         engine: ChartEngine | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -65,6 +76,7 @@ class Chart(Widget):
         super().__init__(name=name, id=id, classes=classes)
         self._engine: ChartEngine = engine if engine is not None else PlotextEngine()
         self._clock = clock
+        self._sleep = sleep
         self._view: ChartView | None = None
         self._version = 0
         self._picture: Picture | None = None
@@ -103,11 +115,11 @@ class Chart(Widget):
             while (wanted := self._wanted()) is not None:
                 pause = self._drawn_at + LEAST_PAUSE - self._clock()
                 if pause > 0 and self._picture_of is not None and self._picture_of[1] == wanted[1]:
-                    await asyncio.sleep(pause)
+                    await self._sleep(pause)
                     continue
                 assert self._view is not None
                 picture = await asyncio.get_running_loop().run_in_executor(
-                    _DRAWING, compose_chart, self._view, *wanted[1], self._engine
+                    _DRAWING, _picture, self._view, *wanted[1], self._engine
                 )
                 self._drawn_at = self._clock()
                 self._picture, self._picture_of = picture, wanted

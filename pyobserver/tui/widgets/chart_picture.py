@@ -207,11 +207,12 @@ def _dashed(runs: list[Run]) -> list[Run]:
 def _marks(drawn: list[_Drawn], y: Axis, rows: int) -> dict[int, Piece]:
     """The numbers of the series where their lines end; of two that end together, the lower one is a line below."""
     marks: dict[int, Piece] = {}
-    known_ends = [each for each in drawn if each.values.size]
-    for each in sorted(known_ends, key=lambda each: -float(each.values[-1]))[:rows]:
-        wanted = _row(float(each.values[-1]), y, rows)
-        free = [row for row in range(rows) if row not in marks]
-        marks[min(free, key=lambda row: (abs(row - wanted), -row))] = (f" {each.number}"[:MARKS], each.role)
+    ending = sorted((each for each in drawn if each.values.size), key=lambda each: -float(each.values[-1]))[:rows]
+    row = -1
+    for place, each in enumerate(ending):
+        row = max(row + 1, _row(float(each.values[-1]), y, rows))
+        row = min(row, rows - len(ending) + place)  # those that follow need a line too
+        marks[row] = (f" {each.number}"[:MARKS], each.role)
     return marks
 
 
