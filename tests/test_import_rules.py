@@ -40,15 +40,17 @@ RULES = {
     "protocol": rule("", "", "it is the contract: both sides read it, one of them inside a foreign process"),
     "attach": rule("protocol", "", "it stops foreign threads: whatever it does not load cannot fail meanwhile"),
     "outside": rule(
-        "model.readings protocol.clean",
+        "attach.interpreters model.readings protocol.clean",
         "numpy psutil py_spy",
         "it must go on when the agent is silent, knowing none; what it reads is said in the model's words",
     ),
     "model": rule("protocol", "numpy", "what we know has no input and no output"),
-    "analysis": rule("model protocol.schema", "numpy", "it computes values from the model, the same for screens, reports and tests"),
+    "analysis": rule("model protocol.schema", "numpy", "it computes values, the same for screens, reports and tests"),
     "export": rule("analysis model protocol.schema", "", "what is written is what is known, and never fetched again"),
     "source": rule("agent attach model outside protocol", "numpy psutil", "it feeds the model and knows no screen"),
-    "tui": rule("analysis model protocol.schema source", "numpy plotext rich textual", "views neither fetch nor decode"),
+    "tui": rule(
+        "analysis model protocol.schema source", "numpy plotext rich textual", "views neither fetch nor decode"
+    ),
     "demo": rule("", "", "it starts a program that knows nothing of us, as a user's would"),
     "demo.service": rule("", "", "it is a stranger's program: nothing of ours may run in it"),
     "cli": rule(ANYTHING_OF_OURS, "", "it puts the packages together, each loaded when its command needs it"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 
+from ..attach.interpreters import identify
 from ..protocol.clean import clean
 from .errors import OutsideError
-from .interpreters import identify
 from .lifeline import Lifeline
 from .mappings import Mapping
 

@@ -8,10 +8,10 @@ import pwd
 import time
 from collections.abc import Callable
 
+from ..attach.interpreters import Interpreter, identify
 from ..model.readings import Identity, Limit, ProcessReading
 from ..protocol.clean import clean, clean_tail
 from .errors import OutsideError
-from .interpreters import Interpreter, identify
 from .lifeline import Lifeline, stat_fields
 
 _TICK = os.sysconf("SC_CLK_TCK")

@@ -6,10 +6,10 @@ import os
 import re
 import time
 
+from ..attach.interpreters import Interpreter, identify, named_python
 from ..model.readings import ChildProcess, PythonProcess
 from ..protocol.clean import clean
 from .errors import OutsideError, TargetGone
-from .interpreters import Interpreter, identify, named_python
 from .lifeline import stat_fields
 from .process import command_line, started_at, status_fields, user_name
 

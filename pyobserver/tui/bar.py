@@ -137,7 +137,7 @@ class TabBar(Line):
         right = cost if len(cost) <= room else short_cost if len(short_cost) <= room else ""
         self._ends = [sum(map(len, titles[: i + 1])) for i in range(len(titles))]
         parts = [
-            Content.styled(title, "bold $text-accent reverse" if i == active else "$foreground 80%")
+            Content.styled(title, "bold reverse" if i == active else "$foreground 80%")
             for i, title in enumerate(titles)
         ]
         gap = max(1, width - left - len(note) - len(right) - (2 if note and right else 0) - 1)

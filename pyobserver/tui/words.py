@@ -12,7 +12,7 @@ from .widgets.text import printable
 
 STALE_AFTER = 4.0  # seconds without a word of the agent
 NOT_AVAILABLE = "n/a"
-KINDS = {"asyncio task": "task", "child process": "process", "trio task": "trio"}
+KINDS = {"asyncio task": "task", "child process": "child", "trio task": "trio"}
 UNSURE = {"sampled": "~", "at_least": "≥"}
 
 

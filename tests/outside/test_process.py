@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from pyobserver.attach.interpreters import Interpreter as Found
+from pyobserver.attach.interpreters import identify, named_python
 from pyobserver.outside import OutsideError, ProcessProbe, TargetGone
-from pyobserver.outside.interpreters import Interpreter as Found
-from pyobserver.outside.interpreters import identify, named_python
 from pyobserver.outside.lifeline import Lifeline, stat_fields
 from pyobserver.outside.process import command_line, parse_limits
 

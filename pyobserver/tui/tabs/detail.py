@@ -126,7 +126,7 @@ class DetailScreen(Screen[None]):
         if row is None:
             return styled("this row is not there any more", "grow")
         state = "ended" if row.ended or self._is_gone else row.state
-        age = ("≥ " if row.age_is_minimum else "") + duration(row.age_seconds)
+        age = ("≥" if row.age_is_minimum else "") + duration(row.age_seconds)
         doing = " ".join(part for part in (state, f"on {row.waiting_on}" if row.waiting_on else "") if part)
         first = [
             styled(row.name or "(no name)", "bold"),

@@ -17,7 +17,7 @@ from .ordered import OrderedTable
 TEXT_COLUMNS = ("function", "kind", "where")
 
 _MARK = Column("mark", "", 1, sortable=False)
-_KIND = Column("kind", "Kind", 7, priority=2, help="What runs it: an asyncio task, a thread, a child process.")
+_KIND = Column("kind", "Kind", 6, priority=2, help="What runs it: an asyncio task, a thread, a child process.")
 _FUNCTION = Column(
     "function",
     "Function",
@@ -39,12 +39,18 @@ _MEMORY = Column(
 )
 _GROWTH = Column("growth", "+/min", 9, "right", help="Bytes more each minute, over the window of the chart.")
 _MEAN = Column("mean", "Mean", 8, "right", priority=6, help="What one of them retains on average.")
-_AGE = Column("age", "Oldest", 9, "right", priority=5, help="The age of the oldest; ≥ when it was there before us.")
+_AGE = Column("age", "Oldest", 11, "right", priority=5, help="The age of the oldest; ≥ when it was there before us.")
 _ENDED = Column(
     "ended", "Ended", 6, "right", priority=4, help="How many have been seen to end: 0 beside a growing count is a leak."
 )
 _WHERE = Column(
-    "where", "Where most wait", 18, flex=2, priority=3, help="What most of them wait on, and in which line."
+    "where",
+    "Where most wait",
+    18,
+    flex=2,
+    cut="start",
+    priority=3,
+    help="What most of them wait on, and in which line.",
 )
 _SINCE_COUNT = Column("marked_count", "Δ Count", 7, "right", help="How many more there are than at the baseline.")
 _SINCE_BYTES = Column("marked_bytes", "Δ Memory", 9, "right", help="Bytes more than at the baseline.")
@@ -125,7 +131,7 @@ _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
     "memory": _memory,
     "growth": lambda row: _growing(row, growth_bytes(row.bytes_growth)),
     "mean": lambda row: bytes_text(row.mean),
-    "age": lambda row: ("≥ " if row.oldest_is_minimum else "") + duration(row.oldest_age),
+    "age": lambda row: ("≥" if row.oldest_is_minimum else "") + duration(row.oldest_age),
     "ended": lambda row: count(row.ended),
     "where": lambda row: waiting_at(row.waiting, row.where),
     "marked_count": lambda row: _growing(row, growth_count(row.marked_count)),

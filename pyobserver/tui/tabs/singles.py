@@ -23,7 +23,7 @@ from .ordered import OrderedTable
 
 TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 
-_KIND = Column("kind", "Kind", 7, priority=4, help="An asyncio task, a thread, a child process.")
+_KIND = Column("kind", "Kind", 6, priority=4, help="An asyncio task, a thread, a child process.")
 _NAME = Column("name", "Name", 14, flex=1, help="The name that the program gave it.")
 _FUNCTION = Column(
     "function", "Function", 16, flex=2, cut="start", priority=7, help="What it runs: module and qualified name."
@@ -44,7 +44,7 @@ _WHERE = Column(
     priority=3,
     help="The line in which it is; dim when only the function's first line is known.",
 )
-_AGE = Column("age", "Age", 9, "right", priority=8, help="How long ago it was created; ≥ when it was there before us.")
+_AGE = Column("age", "Age", 11, "right", priority=8, help="How long ago it was created; ≥ when it was there before us.")
 _MEMORY = Column(
     "memory",
     "Memory",
@@ -162,7 +162,7 @@ _CELLS: dict[str, Callable[[Row], Cell]] = {
     "state": lambda row: "ended" if row.ended else row.state,
     "waiting": lambda row: row.waiting_on,
     "where": _where,
-    "age": lambda row: ("≥ " if row.age_is_minimum else "") + duration(row.age_seconds),
+    "age": lambda row: ("≥" if row.age_is_minimum else "") + duration(row.age_seconds),
     "memory": _memory,
     "growth": lambda row: growth_bytes(row.growth),
     "cpu": lambda row: duration(row.cpu_seconds),

@@ -21,12 +21,12 @@ from .ordered import OrderedTable
 from .singles import Group, SingleTable
 
 MEASURED_FIRST = 256  # as many of the visible rows the agent measures before others
-PLURALS = {
-    "asyncio task": "tasks",
-    "thread": "threads",
-    "child process": "child processes",
-    "trio task": "trio tasks",
-    "greenlet": "greenlets",
+WORDS = {  # one and many
+    "asyncio task": ("task", "tasks"),
+    "thread": ("thread", "threads"),
+    "child process": ("child process", "child processes"),
+    "trio task": ("trio task", "trio tasks"),
+    "greenlet": ("greenlet", "greenlets"),
 }
 
 
@@ -122,7 +122,7 @@ class TasksTab(Tab):
 
     def _summary(self, snapshot: Snapshot) -> list[Piece]:
         counted = kind_counts(snapshot.tasks)
-        counts = [Piece(f"{count(n)} {PLURALS.get(kind, kind)}", "", 7) for kind, n in counted.items()]
+        counts = [Piece(f"{count(n)} {WORDS.get(kind, (kind, kind))[n != 1]}", "", 7) for kind, n in counted.items()]
         pieces = counts or [Piece("0 tasks", "", 7)]
         pieces[0] = Piece(pieces[0].text, "bold", 9, gap=" ")
         group = self._singles.group if self._is_single else None

@@ -38,7 +38,7 @@ _MEMORY = Column(
 )
 _GROWTH = Column("growth", "+/min", 9, "right", priority=8, help="Bytes more each minute, itself and under it.")
 _MARKED = Column("marked", "Δ Memory", 9, "right", help="Bytes more than at the baseline.")
-_OLDEST = Column("oldest", "Oldest", 10, "right", priority=4, help="The age of the oldest child, or its own.")
+_OLDEST = Column("oldest", "Oldest", 11, "right", priority=4, help="The age of the oldest child, or its own.")
 _LABEL = Column("label", "Supervisor", 24, help="What owns, holds or runs. ▲ marks what grows, up to the root.")
 
 COLUMNS: dict[Mode, tuple[Column, ...]] = {
@@ -122,7 +122,7 @@ class TreeLines:
             "memory": bytes_text(node.bytes),
             "growth": _grown(node, growth_bytes(node.bytes_growth)),
             "marked": _grown(node, growth_bytes(node.marked_bytes)),
-            "oldest": ("≥ " if node.oldest_is_minimum else "") + duration(node.oldest_age),
+            "oldest": ("≥" if node.oldest_is_minimum else "") + duration(node.oldest_age),
         }
         return [cells[column.key] for column in self._columns]
 

@@ -1,0 +1,77 @@
+"""The machine code of `stub_x86_64.S`, and the layout of the blocks that it reads.
+
+The bytes are written by `python -m pyobserver.attach.build_stub`; a test assembles the source again and compares.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+CODE = bytes.fromhex(
+    "fcbf02000000488d7318488d531041ba08000000b80e0000000f05b8ffffffffbaffffffff480faea300020000ff53584989"
+    "c5448b30488b7b30488b7328ba0300000041ba2200100049c7c0ffffffff4531c9b8090000000f054989c4483d00f0ffff77"
+    "284889c7488db300010000b900010000f3a4488d7b2031f6488b53404c89e131c0ff5338418944247045897500b8ffffffff"
+    "baffffffff480faeab00020000bf02000000488d731031d241ba08000000b80e0000000f054981fc00f0ffff770941c74424"
+    "7401000000ffb3d00000009d4c8b7b604c8b73684c8b6b704c8b63784c8b9b800000004c8b93880000004c8b8b900000004c"
+    "8b8398000000488baba0000000488bbba8000000488bb3b0000000488b93b8000000488b8bc0000000488b83c8000000488b"
+    "a3d80000005bc2800066662e0f1f840000000000f30f1efa53415441554889fbc70301000000ff53104889c7ff5318837b08"
+    "017414ff4b0c7856488d7b6031f6b8230000000f05ebe6ff532085c07438c70302000000ff53284189c4c70303000000488b"
+    "7b4031f6ff5330894304c703040000004489e7ff5338c70305000000837b50007433eb10c70306000000eb08c70307000000"
+    "eb21c7430ca8610000837b08027414ff4b0c780f488d7b6031f6b8230000000f05ebe64889df488b7348b80b0000000f0531"
+    "c0415d415c5bc3"
+)
+THREAD_MAIN = 0x140
+
+MAGIC = b"PYOBSV2\0"  # before the code: a second observer recognises it, and writes the same
+CODE_OFFSET = 16
+SIZE = CODE_OFFSET + len(CODE)
+
+# The data block on the stack of the hijacked thread.
+RED_ZONE = 128
+BELOW = RED_ZONE + 16  # the original rbx and rip lie between the red zone and the block
+VECTORS = 0x200
+_SAVED = ["r15", "r14", "r13", "r12", "r11", "r10", "r9", "r8", "rbp", "rdi", "rsi", "rdx", "rcx", "rax", "eflags"]
+_SYNCHRONOUS = (4, 5, 7, 8, 11, 31)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV SIGSYS stay deliverable
+
+# The context, in a mapping of its own: 256 bytes for the thread, the report, the script.
+STAGE, RESULT, GO, CREATED, DONE, REPORTED = 0x00, 0x04, 0x08, 0x70, 0x74, 0x50
+IDENTITY, REPORT, SCRIPT = 0xF0, 0x100, 0x500
+REPORT_SIZE = SCRIPT - REPORT - 4
+CONTEXT_MAGIC = b"pyobsctx"
+_POLLS = 50_000  # of 0.2 ms each: 10 s until a thread whose observer died gives up
+_POLL_NANOSECONDS = 200_000
+
+
+def context_size(script: bytes) -> int:
+    """Return the bytes to map for the context and the script, in whole pages."""
+    return (SCRIPT + len(script) + 1 + 4095) & ~4095
+
+
+def block_size(vector_state: int) -> int:
+    """Return the bytes of the data block for an XSAVE area of this size."""
+    return VECTORS + ((vector_state + 63) & ~63) + 64
+
+
+def data_block(
+    size: int, registers: Mapping[str, int], code: int, functions: Mapping[str, int], context: int, mapped: int
+) -> bytes:
+    """Return the data block of `size` bytes.
+
+    `registers` are those to be restored, `code` the address of the stub, `functions` the addresses of what is called,
+    `context` and `mapped` address and size of the mapping to be made.
+    """
+    block = bytearray(size)
+    mask = 0xFFFFFFFFFFFFFFFF & ~sum(1 << (number - 1) for number in _SYNCHRONOUS)
+    struct.pack_into("<QQ", block, 0x18, mask, 0)
+    struct.pack_into("<QQQQ", block, 0x28, mapped, context, functions["pthread_create"], code + THREAD_MAIN)
+    struct.pack_into("<Q", block, 0x58, functions["__errno_location"])
+    struct.pack_into("<16Q", block, 0x60, *(registers[name] for name in _SAVED), registers["rsp"] - BELOW)
+    at = 0x100
+    struct.pack_into("<IIII", block, at, 0, 0xFFFFFFFF, 0, _POLLS)
+    called = ("pthread_self", "pthread_detach", "Py_IsInitialized", "PyGILState_Ensure", "PyRun_SimpleStringFlags")
+    struct.pack_into("<6Q", block, at + 0x10, *(functions[name] for name in (*called, "PyGILState_Release")))
+    struct.pack_into("<QQ", block, at + 0x40, context + SCRIPT, mapped)
+    struct.pack_into("<QQ", block, at + 0x60, 0, _POLL_NANOSECONDS)
+    block[at + IDENTITY : at + IDENTITY + 8] = CONTEXT_MAGIC
+    return bytes(block)

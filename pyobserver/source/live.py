@@ -1,0 +1,228 @@
+"""A running process as a source: the agent inside it, and what can be read from outside.
+
+Two threads feed the store. One reads from outside, whatever the agent does; the other finds or brings the agent,
+listens to it, and starts anew when it falls silent. Neither ever waits for the screens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ..attach import AttachError, inject
+from ..model.details import DetailAnswer
+from ..model.store import Phase, Store
+from ..outside import OutsideError, TargetGone
+from .client import AgentClient, ClientError
+from .find import find_agent
+from .listener import Listener
+from .watcher import Watcher
+
+_RETRY_SECONDS = 3.0
+_HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
+
+
+class SourceError(Exception):
+    """The target cannot be observed; the text says what, why, and what would help."""
+
+
+class LiveSource:
+    """Observes the process `pid`.
+
+    `exit_status` tells the exit status of a process of ours (as `Popen.poll` does); the kernel keeps that of others to
+    itself in most cases. `on_stage` gets what the attach is doing, on another thread.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        interval: float = 1.0,
+        method: str = "auto",
+        allow_actions: bool = False,
+        exit_status: Callable[[], int | None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.pid = pid
+        self.on_stage: Callable[[str], None] = lambda text: None
+        self.steps: tuple[str, ...] = ()
+        self._store = Store(clock)
+        self._interval = interval
+        self._method = method
+        self._actions = allow_actions
+        self._failure: str | None = None
+        self._stopping = threading.Event()
+        self._watcher = Watcher(pid, self._store, interval, exit_status)
+        self._listener: Listener | None = None
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def store(self) -> Store:
+        """Everything known so far."""
+        return self._store
+
+    def start(self) -> None:
+        """Begin to read from outside and to bring the agent in."""
+        for name, work in (("outside", self._watch), ("agent", self._serve)):
+            thread = threading.Thread(target=work, name=f"pyobserver-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Leave the target. The agent in it ends by itself when no other observer is there."""
+        self._stopping.set()
+        listener = self._listener
+        if listener is not None:
+            listener.close()
+        for thread in self._threads:
+            thread.join(2.0)
+        self._watcher.close()
+
+    def focus(self, ids: Sequence[int]) -> None:
+        """Say which rows are on the screen: they are measured first."""
+        listener = self._listener
+        if listener is not None:
+            listener.focus([n for n in ids if n > 0][:256])
+
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+        """Ask for everything about one row; threads and child processes are answered from outside."""
+        snapshot = self._store.snapshot()
+        row = snapshot.tasks.find(row_id)
+        listener = self._listener
+        if row is not None and row.kind in ("thread", "child process"):
+            threading.Thread(target=lambda: answer(self._watcher.detail(row)), daemon=True).start()
+        elif listener is None:
+            answer(DetailAnswer(row_id, problem=f"there is no agent to ask: {snapshot.status.text or 'not connected'}"))
+        else:
+            listener.request_detail(row_id, answer)
+
+    def detach(self) -> None:
+        """Remove the agent from the target for everybody, and stop."""
+        listener = self._listener
+        if listener is not None:
+            listener.detach()
+        self.stop()
+
+    def wait_until_known(self, patience: float = 30.0, settle: float = 10.0) -> None:
+        """Wait until the first complete picture is there: all tasks listed and measured, all holders looked for.
+
+        Gives up on completeness `settle` seconds after the agent has answered; what is known then is shown as it is.
+        Raises SourceError when there is no agent within `patience` seconds, or when it cannot be.
+        """
+        begun = time.monotonic()
+        answered: float | None = None
+        while True:
+            snapshot = self._store.snapshot()
+            tick = snapshot.tick
+            now = time.monotonic()
+            if snapshot.status.phase is Phase.EXITED:
+                raise SourceError(f"process {self.pid} has ended; {snapshot.status.text}")
+            if self._failure is not None:
+                raise SourceError(self._failure)
+            if tick is not None:
+                answered = answered or now
+                known = tick.complete and tick.holders_complete and tick.measured >= tick.total
+                if (known and snapshot.memory is not None) or now - answered > settle:
+                    return
+            elif now - begun > patience:
+                raise SourceError(f"no answer from process {self.pid}: {snapshot.status.text}")
+            time.sleep(0.02)
+
+    # -- the two threads --------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        try:
+            self._watcher.run(self._stopping)
+        except TargetGone as gone:
+            self._end(gone)
+        except OutsideError as error:
+            self._fail(str(error))
+
+    def _end(self, gone: TargetGone) -> None:
+        code, signal = self._watcher.ending(gone)
+        self._store.set_status(Phase.EXITED, str(gone), code, signal)
+        self._stopping.set()
+
+    def _fail(self, why: str) -> None:
+        """Say that there will be no agent; what can be read from outside goes on."""
+        self._failure = why
+        self._store.set_status(Phase.OUTSIDE, why)
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._observe()
+            except AttachError as error:
+                if error.kind in _HOPELESS:
+                    self._fail(str(error))
+                    return
+                if error.kind != "interpreter_lock":
+                    self._failure = str(error)
+                self._store.set_status(Phase.OUTSIDE, str(error))
+            except (ClientError, OSError) as error:
+                self._store.set_status(Phase.CONNECTING, f"the agent does not answer ({error}); connecting again")
+            self._stopping.wait(_RETRY_SECONDS)
+
+    def _observe(self) -> None:
+        """Connect to the agent, bringing it in if needed, and listen until it ends. Raises what went wrong."""
+        listener = self._connect()
+        self._listener = listener
+        if self._stopping.is_set():
+            listener.close()
+        self._failure = None
+        try:
+            listener.listen()
+        finally:
+            self._listener = None
+
+    def _connect(self) -> Listener:
+        from ..agent import bundle
+
+        began = time.monotonic()
+        self._stage("looking for an agent in the target")
+        path = find_agent(self.pid)
+        method, held = "existing", 0.0
+        if path is not None:
+            client = AgentClient(path, self.pid)
+            if client.hello.build == bundle.digest():
+                return self._listen_to(client, method, time.monotonic() - began, held)
+            self._stage("replacing an agent of another version")
+            client.detach()
+            client.close()
+        injection = inject(self.pid, bundle.script({"method": self._method}), method=self._method, on_stage=self._stage)
+        self.steps = injection.steps
+        path = self._wait_for_agent()
+        client = AgentClient(path, self.pid)
+        return self._listen_to(client, injection.method, injection.attach_seconds, injection.held_seconds)
+
+    def _wait_for_agent(self) -> str:
+        end = time.monotonic() + 10.0
+        while time.monotonic() < end:
+            path = find_agent(self.pid)
+            if path is not None:
+                return path
+            time.sleep(0.01)
+        raise ClientError("the agent was brought in, but its socket did not appear within 10 s")
+
+    def _listen_to(self, client: AgentClient, method: str, attach_seconds: float, held: float) -> Listener:
+        self._stage("connected")
+        return Listener(client, self._store, self._interval, method, attach_seconds, held)
+
+    def _stage(self, text: str) -> None:
+        self.on_stage(text)
+        if self._store.snapshot().status.phase is not Phase.LIVE:
+            self._store.set_status(Phase.CONNECTING, text)
+
+
+def remove_agent(pid: int) -> bool:
+    """Remove the agent from a process; False when there is none. Raises ClientError when it does not answer."""
+    path = find_agent(pid)
+    if path is None:
+        return False
+    client = AgentClient(path, pid)
+    try:
+        client.detach()
+    finally:
+        client.close()
+    return True
