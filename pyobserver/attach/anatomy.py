@@ -1,4 +1,4 @@
-"""What is where in the target: the functions that the new thread calls, the room for the stub, and what is dangerous."""
+"""What is where in the target: the functions that the new thread calls, room for the stub, and what is dangerous."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .elf import X86_64, MappedObject, mapped_objects
 from .errors import AttachError
 from .procfs import Mapping, Memory, mappings
 
-PYTHON_FUNCTIONS = ("Py_IsInitialized", "PyGILState_Ensure", "PyGILState_Release", "PyRun_SimpleStringFlags")
+PYTHON_FUNCTIONS = tuple(name for name in stub.CALLED if name.startswith("Py"))
 C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "__errno_location")
 _LIBC = re.compile(r"^(libc[.-]|libpthread[.-]|ld-musl|libc\.musl)")
 _LOADER = re.compile(r"^ld[.-]")
@@ -114,7 +114,7 @@ class Anatomy:
                 end = each.bias + segment.address + segment.file_size
                 top = (end + _PAGE - 1) & ~(_PAGE - 1)
                 start = (end + 31) & ~15
-                mapped = any(s.start < top <= s.end and "x" in s.permissions for s in each.spans)
+                mapped = any(s.start < top <= s.end and "xp" in s.permissions for s in each.spans)
                 if mapped and top - start >= stub.SIZE:
                     found.append((each in self.libc or each in self.loader, start))
         for _, start in sorted(found):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TRACE_HELP = "run as its user or as root, with CAP_SYS_PTRACE, or with /proc/sys/kernel/yama/ptrace_scope at 0"
 
+CONTINUE_HELP = "let it go on with kill -CONT, then try again"
+
 
 class AttachError(Exception):
     """What happened, why, and what would help, in one line.

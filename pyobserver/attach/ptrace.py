@@ -82,6 +82,7 @@ class Stop:
 
     stopped: bool
     why: str = ""
+    by_job_control: bool = False
 
 
 class Tracee:
@@ -108,7 +109,7 @@ class Tracee:
             _call(_CONT, self.tid, 0, os.WSTOPSIG(status))
         if os.WSTOPSIG(status) != _SIGTRAP:
             self.release()
-            return Stop(False, "the target is stopped by job control")
+            return Stop(False, "it is stopped", by_job_control=True)
         return Stop(True)
 
     def _wait(self, patience: float) -> int | None:

@@ -14,14 +14,15 @@ from collections.abc import Callable
 
 from . import stub
 from .anatomy import PREPARE_HELP, Anatomy
-from .errors import AttachError, gone
+from .errors import CONTINUE_HELP, AttachError, gone
 from .procfs import Memory, ThreadState, status, thread_states
 from .ptrace import Refused, Registers, ThreadGone, Tracee, why_refused
-from .safepoint import STACK_WINDOW, UNSAFE, rank, resumed, why_unsafe
-from .wrapping import in_memory
+from .safepoint import STACK_WINDOW, UNSAFE, in_call, rank, resumed, why_unsafe
+from .wrapping import in_memory, text_of
 
 _SAFE_POINT_SECONDS = 5.0
 _STUB_SECONDS = 2.0
+_SCRIPT_SECONDS = 30.0
 _ANOTHER_TRACER_SECONDS = 1.0  # a second observer is gone within milliseconds
 _STACK_ROOM = 24576
 _POLL = 0.0005
@@ -34,20 +35,22 @@ Say = Callable[[str], None]
 class PtraceInjection:
     """One attach to one process. All methods belong on one thread, whose end lets go of the target."""
 
-    def __init__(self, pid: int, say: Say) -> None:
+    def __init__(self, pid: int, memory: Memory, say: Say, note: Say = lambda text: None) -> None:
         self.pid = pid
         self.held_seconds = 0.0
-        self._say = say
-        self._memory = Memory(pid)
-        self._anatomy = Anatomy(pid, self._memory)
+        self._say = say  # what happens now
+        self._note = note  # what has happened
+        self._memory = memory
+        self._anatomy = Anatomy(pid, memory)
+        self._tries = 0
         self._refusals: dict[str, int] = {}
         self._context = 0
 
     def run(self, source: str, patience: float) -> None:
         """Run `source` in the target. Raises AttachError; kind interpreter_lock when nobody gave the lock in time."""
         self._say("choosing a thread")
-        wrapped = in_memory(source)
-        size = stub.context_size(wrapped(0))
+        script = in_memory(source) + b"\0"
+        size = stub.context_size(script)
         cave = self._anatomy.cave()
         tracee, registers = self._hold_at_safe_point()
         try:
@@ -56,14 +59,20 @@ class PtraceInjection:
         except BaseException:
             self._release(tracee)
             raise
-        self._release(tracee)
-        self._wait_for_thread(tracee.tid)
-        self._memory.write(self._context + stub.SCRIPT, wrapped(self._context + stub.REPORT) + b"\0")
-        self._memory.write(self._context + stub.GO, struct.pack("<I", 1))
+        held = self._release(tracee)
+        self._note(f"borrowed thread {tracee.tid} {_where(registers)} for {1000 * held:.2f} ms, try {self._tries}")
+        self._wait_for_thread()
+        self._memory.write(self._context + stub.SCRIPT, script)
+        self._write_go(stub.RUN)
         self._wait_for_script(patience)
 
-    def _release(self, tracee: Tracee) -> None:
-        self.held_seconds = max(self.held_seconds, tracee.release())
+    def _release(self, tracee: Tracee) -> float:
+        held = tracee.release()
+        self.held_seconds = max(self.held_seconds, held)
+        return held
+
+    def _write_go(self, value: int) -> None:
+        self._memory.write(self._context + stub.GO, struct.pack("<I", value))
 
     # -- before the commit point ------------------------------------------------------------------------------------
 
@@ -78,6 +87,7 @@ class PtraceInjection:
                 time.sleep(_POLL)
                 continue
             tracee = Tracee(self.pid, state.tid)
+            self._tries += 1
             try:
                 registers = self._try(tracee)
                 refused_since = None
@@ -125,7 +135,8 @@ class PtraceInjection:
         """Stop the thread; return its registers if it may be borrowed, else let it go."""
         stop = tracee.stop()
         if not stop.stopped:
-            raise AttachError("stopped", f"process {self.pid} cannot be attached to", stop.why, "resume it: kill -CONT")
+            kind, help = ("stopped", CONTINUE_HELP) if stop.by_job_control else ("no_safe_point", "try again")
+            raise AttachError(kind, f"process {self.pid} cannot be attached to", stop.why, help)
         try:
             registers = tracee.registers()
             stack = self._stack(registers["rsp"])
@@ -158,9 +169,9 @@ class PtraceInjection:
         lowest = self._block_address(pointer, stub.block_size(tracee.vector_state_size()))
         for attempt in range(2):
             mapping = self._anatomy.mapping_at(lowest)
-            if mapping and "w" in mapping.permissions and mapping.start <= pointer <= mapping.end:
-                if mapping.path == "[stack]" or lowest - _STACK_ROOM >= mapping.start:
-                    return ""
+            there = mapping and "w" in mapping.permissions and mapping.start <= pointer <= mapping.end
+            if mapping and there and (mapping.path == "[stack]" or lowest - _STACK_ROOM >= mapping.start):
+                return ""
             if attempt == 0:
                 self._anatomy.refresh_maps()
         return "too little room on the stack"
@@ -199,23 +210,19 @@ class PtraceInjection:
 
     # -- after it ---------------------------------------------------------------------------------------------------
 
-    def _wait_for_thread(self, tid: int) -> None:
+    def _wait_for_thread(self) -> None:
+        """Wait until the borrowed thread has made the new one, and is back where it was."""
         end = time.monotonic() + _STUB_SECONDS
-        while True:
-            there = os.path.exists(f"/proc/{self.pid}/task/{tid}")  # before the read: the thread may run on and end
-            try:
-                if self._memory.u32(self._context + stub.DONE) == 1:
-                    break
-            except AttachError as error:
-                if error.kind == "gone" or not there:
-                    raise gone(self.pid) from None
+        while not self._thread_is_made():
             if time.monotonic() > end:
+                self._raise_if_stopped()
                 raise AttachError(
                     "failed",
                     f"process {self.pid} did not start a thread within {_STUB_SECONDS:g} s",
                     "a limit on its memory may forbid the mapping",
                     PREPARE_HELP,
                 )
+            time.sleep(_POLL / 5)
         code = self._memory.u32(self._context + stub.CREATED)
         if code:
             raise AttachError(
@@ -225,48 +232,74 @@ class PtraceInjection:
                 "its limits of processes or memory are reached (see ulimit -u, pids.max)",
             )
 
+    def _thread_is_made(self) -> bool:
+        try:
+            return self._memory.u32(self._context + stub.DONE) == 1
+        except AttachError as error:
+            self._raise_if_gone(error)
+            return False
+
+    def _raise_if_gone(self, error: AttachError) -> None:
+        """Tell the end of the process from an address that is not mapped."""
+        if error.kind == "gone" or status(self.pid).get("State", "X")[0] in "ZX":
+            raise gone(self.pid) from None
+
+    def _raise_if_stopped(self) -> None:
+        if status(self.pid).get("State", "X")[0] in "Tt":
+            raise AttachError("stopped", f"process {self.pid} was stopped meanwhile", "", CONTINUE_HELP)
+
     def _wait_for_script(self, patience: float) -> None:
-        """Follow the new thread until the script has run."""
-        end = time.monotonic() + patience
-        said, last_said = "", 0.0
-        pause = _POLL
-        while (stage := self._stage()) is not None and stage not in (4, 5, 6):
+        """Follow the new thread until the script has run, or take the script back."""
+        begun = time.monotonic()
+        said, last_said, pause = "", 0.0, _POLL
+        while (stage := self._stage()) is not None and stage not in (4, 5, 6, 7, 8):
+            now = time.monotonic()
             text = _STAGES.get(stage, "waiting for the new thread")
-            if text != said or time.monotonic() - last_said > 1.0:
+            if text != said or now - last_said > 1.0:
                 self._say(text)
-                said, last_said = text, time.monotonic()
-            if time.monotonic() > end and stage < 3:
-                self._give_up(patience)
-                return
+                said, last_said = text, now
+            if now - begun > patience and stage < 3 and self._take_back():
+                self._raise_if_stopped()
+                raise self._no_lock(patience)
+            if now - begun > patience + _SCRIPT_SECONDS:
+                raise AttachError("script", f"the agent does not come up in process {self.pid}", "it is still busy", "")
             time.sleep(pause)
             pause = min(0.01, pause * 1.2)
-        if stage == 6:
+        if stage in (6, 7, 8):
             self._acknowledge()
-            raise AttachError("failed", f"Python is not up yet in process {self.pid}", "", "try again in a moment")
-        self._raise_report()
+            if stage == 6:
+                raise AttachError("failed", f"Python is not up yet in process {self.pid}", "", "try again in a moment")
+            raise self._no_lock(patience)
+        if stage is not None:
+            self._raise_report()
 
     def _stage(self) -> int | None:
         """The stage of the new thread; None when it has dropped its mapping: it ended well."""
         try:
             context = self._memory.read(self._context, stub.REPORT)
-        except AttachError:
-            if status(self.pid).get("State", "X")[0] in "ZX":
-                raise gone(self.pid) from None
+        except AttachError as error:
+            self._raise_if_gone(error)
             return None
         if context[stub.IDENTITY : stub.IDENTITY + 8] != stub.CONTEXT_MAGIC:
             return None
         return int(struct.unpack_from("<I", context)[0])
 
-    def _give_up(self, patience: float) -> None:
-        """Take the script back from a thread that still waits, so that nothing of ours runs later."""
+    def _take_back(self) -> bool:
+        """Take the script back from a thread that still waits. False when it may have got the lock this very moment.
+
+        The thread says stage 3 first, and looks then whether it may go on: whoever reads 2 here has been in time.
+        """
         try:
-            self._memory.write(self._context + stub.SCRIPT, b"\0")
+            self._write_go(stub.TAKEN_BACK)
         except AttachError:
-            return
-        if (self._stage() or 9) >= 3:  # it got the lock in this very moment, and the whole script
-            self._wait_for_script(patience)
-            return
-        raise AttachError(
+            return False
+        if (self._stage() or 9) >= 3:
+            return False
+        self._acknowledge()  # nobody is going to read what it says
+        return True
+
+    def _no_lock(self, patience: float) -> AttachError:
+        return AttachError(
             "interpreter_lock",
             f"process {self.pid} did not give the interpreter lock within {patience:g} s",
             "one of its threads holds it, in C code that does not let go",
@@ -276,24 +309,24 @@ class PtraceInjection:
     def _raise_report(self) -> None:
         """Raise what the script could not do, if it left a report."""
         try:
-            if not self._memory.u32(self._context + stub.REPORTED):
-                return
-            size = min(self._memory.u32(self._context + stub.REPORT), stub.REPORT_SIZE)
-            text = self._memory.read(self._context + stub.REPORT + 4, size).decode("utf-8", "replace")
+            outcome = self._memory.u32(self._context + stub.OUTCOME)
+            text = text_of(self._memory.read(self._context + stub.REPORT, stub.REPORT_SIZE))
             self._acknowledge()
         except AttachError:
-            return
-        raise AttachError("script", f"the agent could not start in process {self.pid}", text)
+            return  # it has ended meanwhile, as it does when there is nothing to tell
+        if outcome != stub.WELL:
+            why = text if outcome == stub.REPORTED else "it could not even tell why; memory may be short there"
+            raise AttachError("script", f"the agent could not start in process {self.pid}", why)
 
     def _acknowledge(self) -> None:
         try:
-            self._memory.write(self._context + stub.GO, struct.pack("<I", 2))
+            self._write_go(stub.READ)
         except AttachError:
             pass
 
-    def close(self) -> None:
-        """Let go of the target's memory."""
-        self._memory.close()
+
+def _where(registers: Registers) -> str:
+    return f"in system call {registers['orig_rax']}" if in_call(registers) else "between system calls"
 
 
 def _checkpoint(when: str) -> None:

@@ -47,7 +47,7 @@ def rank(state: ThreadState, main: int) -> tuple[int, bool, float]:
 
 
 def _waits_on_bitset(operation: int) -> bool:
-    """Condition variables and semaphores wait like this: the interpreter lock and `Lock`. Mutexes use plain FUTEX_WAIT."""
+    """Condition variables and semaphores wait like this, so the interpreter lock does. Mutexes use plain FUTEX_WAIT."""
     return operation & _FUTEX_COMMAND == _FUTEX_WAIT_BITSET
 
 

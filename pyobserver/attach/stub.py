@@ -11,19 +11,23 @@ from collections.abc import Mapping
 CODE = bytes.fromhex(
     "fcbf02000000488d7318488d531041ba08000000b80e0000000f05b8ffffffffbaffffffff480faea300020000ff53584989"
     "c5448b30488b7b30488b7328ba0300000041ba2200100049c7c0ffffffff4531c9b8090000000f054989c4483d00f0ffff77"
-    "284889c7488db300010000b900010000f3a4488d7b2031f6488b53404c89e131c0ff5338418944247045897500b8ffffffff"
-    "baffffffff480faeab00020000bf02000000488d731031d241ba08000000b80e0000000f054981fc00f0ffff770941c74424"
-    "7401000000ffb3d00000009d4c8b7b604c8b73684c8b6b704c8b63784c8b9b800000004c8b93880000004c8b8b900000004c"
-    "8b8398000000488baba0000000488bbba8000000488bb3b0000000488b93b8000000488b8bc0000000488b83c8000000488b"
-    "a3d80000005bc2800066662e0f1f840000000000f30f1efa53415441554889fbc70301000000ff53104889c7ff5318837b08"
-    "017414ff4b0c7856488d7b6031f6b8230000000f05ebe6ff532085c07438c70302000000ff53284189c4c70303000000488b"
-    "7b4031f6ff5330894304c703040000004489e7ff5338c70305000000837b50007433eb10c70306000000eb08c70307000000"
-    "eb21c7430ca8610000837b08027414ff4b0c780f488d7b6031f6b8230000000f05ebe64889df488b7348b80b0000000f0531"
-    "c0415d415c5bc3"
+    "2b4889c7488db300010000b900010000f3a4488d7b2031f6488b53404c89e131c0ff533841898424a000000045897500b8ff"
+    "ffffffbaffffffff480faeab00020000bf02000000488d731031d241ba08000000b80e0000000f054981fc00f0ffff770c41"
+    "c78424a400000001000000ffb3d00000009d4c8b7b604c8b73684c8b6b704c8b63784c8b9b800000004c8b93880000004c8b"
+    "8b900000004c8b8398000000488baba0000000488bbba8000000488bb3b0000000488b93b8000000488b8bc0000000488b83"
+    "c8000000488ba3d80000005bc280000f1f440000f30f1efa53415441554156554889fbc70301000000ff53104889c7ff5318"
+    "837b0801741bff4b0c0f8808010000488dbb9000000031f6b8230000000f05ebdfff532085c00f84e3000000c70302000000"
+    "ff53284189c4bd08000000c70303000000b801000000b903000000f00fb14b080f859c000000bd04000000c7430402000000"
+    "4531f6ff53384989c54885c07473ff53404c89ef488db3b00000004889c2ff534885c0755c488bbb80000000be020100004c"
+    "89ea4c89e94531c0ff53504989c64885c0743c4889c7ff53584885c07428483d0004000075294c89f7ff53604889c6488dbb"
+    "00010000b900040000f3a4c7430401000000eb0cc7430400000000eb03ff53684c89f7ff53704c89efff5370892b4489e7ff"
+    "533083fd08741ec70305000000837b04007436eb10c70306000000eb08c70307000000eb24c7430ca8610000837b08027417"
+    "ff4b0c7812488dbb9000000031f6b8230000000f05ebe34889df488bb388000000b80b0000000f0531c05d415e415d415c5b"
+    "c3"
 )
 THREAD_MAIN = 0x140
 
-MAGIC = b"PYOBSV2\0"  # before the code: a second observer recognises it, and writes the same
+MAGIC = b"PYOBSV3\0"  # before the code: a second observer recognises it, and writes the same
 CODE_OFFSET = 16
 SIZE = CODE_OFFSET + len(CODE)
 
@@ -35,10 +39,27 @@ _SAVED = ["r15", "r14", "r13", "r12", "r11", "r10", "r9", "r8", "rbp", "rdi", "r
 _SYNCHRONOUS = (4, 5, 7, 8, 11, 31)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV SIGSYS stay deliverable
 
 # The context, in a mapping of its own: 256 bytes for the thread, the report, the script.
-STAGE, RESULT, GO, CREATED, DONE, REPORTED = 0x00, 0x04, 0x08, 0x70, 0x74, 0x50
+STAGE, OUTCOME, GO, CREATED, DONE = 0x00, 0x04, 0x08, 0xA0, 0xA4
 IDENTITY, REPORT, SCRIPT = 0xF0, 0x100, 0x500
-REPORT_SIZE = SCRIPT - REPORT - 4
+REPORT_SIZE = SCRIPT - REPORT
 CONTEXT_MAGIC = b"pyobsctx"
+RUN, TAKEN_BACK, READ = 1, 0, 2  # what the observer writes to GO
+WELL, REPORTED = 0, 1  # outcomes; any other: failed without a report
+CALLED = (
+    "pthread_self",
+    "pthread_detach",
+    "Py_IsInitialized",
+    "PyGILState_Ensure",
+    "PyGILState_Release",
+    "PyDict_New",
+    "PyEval_GetBuiltins",
+    "PyDict_SetItemString",
+    "PyRun_StringFlags",
+    "PyBytes_Size",
+    "PyBytes_AsString",
+    "PyErr_Clear",
+    "Py_DecRef",
+)
 _POLLS = 50_000  # of 0.2 ms each: 10 s until a thread whose observer died gives up
 _POLL_NANOSECONDS = 200_000
 
@@ -68,10 +89,9 @@ def data_block(
     struct.pack_into("<Q", block, 0x58, functions["__errno_location"])
     struct.pack_into("<16Q", block, 0x60, *(registers[name] for name in _SAVED), registers["rsp"] - BELOW)
     at = 0x100
-    struct.pack_into("<IIII", block, at, 0, 0xFFFFFFFF, 0, _POLLS)
-    called = ("pthread_self", "pthread_detach", "Py_IsInitialized", "PyGILState_Ensure", "PyRun_SimpleStringFlags")
-    struct.pack_into("<6Q", block, at + 0x10, *(functions[name] for name in (*called, "PyGILState_Release")))
-    struct.pack_into("<QQ", block, at + 0x40, context + SCRIPT, mapped)
-    struct.pack_into("<QQ", block, at + 0x60, 0, _POLL_NANOSECONDS)
+    struct.pack_into("<IIII", block, at, 0, 0, 0, _POLLS)
+    struct.pack_into(f"<{len(CALLED)}Q", block, at + 0x10, *(functions[name] for name in CALLED))
+    struct.pack_into("<QQQQ", block, at + 0x80, context + SCRIPT, mapped, 0, _POLL_NANOSECONDS)
+    struct.pack_into("<13s", block, at + 0xB0, b"__builtins__")
     block[at + IDENTITY : at + IDENTITY + 8] = CONTEXT_MAGIC
     return bytes(block)

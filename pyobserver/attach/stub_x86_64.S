@@ -8,12 +8,13 @@
 # 0x38 pthread_create, 0x40 thread_main, 0x58 __errno_location, 0x60 saved registers, 0xd8 rsp to return by,
 # 0x100 template of the context, 0x200 XSAVE area.
 #
-# Context: 0x00 stage, 0x04 result of the script, 0x08 go (1) and report read (2), 0x0c polls left, 0x10 pthread_self,
-# 0x18 pthread_detach, 0x20 Py_IsInitialized, 0x28 PyGILState_Ensure, 0x30 PyRun_SimpleStringFlags,
-# 0x38 PyGILState_Release, 0x40 address of the script, 0x48 size of the mapping, 0x50 whether there is a report,
-# 0x60 timespec of one poll, 0x70 result of pthread_create, 0x74 done.
+# Context: 0x00 stage, 0x04 outcome, 0x08 go, 0x0c polls left, 0x10 thirteen functions in the order of `stub.CALLED`,
+# 0x80 address of the script, 0x88 size of the mapping, 0x90 timespec of one poll, 0xa0 result of pthread_create,
+# 0xa4 done, 0xb0 "__builtins__", 0x100 report of 0x400 bytes.
 # Stages: 1 started, 2 waits for the interpreter lock, 3 script runs, 4 script finished, 5 lock given back,
-# 6 Python is not initialised, 7 the go never came.  Unmapped: ended, with nothing to report.
+# 6 Python is not initialised, 7 the go never came, 8 the script was taken back.  Unmapped: ended, with nothing to report.
+# Outcome: 0 well, 1 there is a report, 2 failed without one.
+# Go, written by the observer: 1 run the script, 0 it is taken back, 2 the report was read.  The thread turns 1 into 3.
 .intel_syntax noprefix
 .text
 .globl stub
@@ -52,7 +53,7 @@ stub:
     mov rcx, r12
     xor eax, eax
     call [rbx+0x38]                 # pthread_create
-    mov [r12+0x70], eax
+    mov [r12+0xa0], eax
 1:  mov [r13], r14d                 # errno back
     mov eax, -1
     mov edx, -1
@@ -65,7 +66,7 @@ stub:
     syscall
     cmp r12, -4096
     ja 4f
-    mov dword ptr [r12+0x74], 1     # done: the new thread may be told to go
+    mov dword ptr [r12+0xa4], 1     # done: the new thread may be told to go
 4:
     push qword ptr [rbx+0xd0]       # flags
     popfq
@@ -88,15 +89,17 @@ stub:
     ret 128                         # over the red zone, back to where the thread was
 .balign 16
 
-# start routine of the new thread; rdi = ctx (mmapped)
+# start routine of the new thread; rdi = context
 .globl thread_main
 thread_main:
     endbr64
     push rbx
     push r12
     push r13
+    push r14
+    push rbp
     mov rbx, rdi
-    mov dword ptr [rbx], 1          # running
+    mov dword ptr [rbx], 1          # started
     call [rbx+0x10]                 # pthread_self
     mov rdi, rax
     call [rbx+0x18]                 # pthread_detach
@@ -104,7 +107,7 @@ thread_main:
     je 3f
     dec dword ptr [rbx+0x0c]
     js 9f
-    lea rdi, [rbx+0x60]
+    lea rdi, [rbx+0x90]
     xor esi, esi
     mov eax, 35                     # nanosleep
     syscall
@@ -112,19 +115,66 @@ thread_main:
 3:  call [rbx+0x20]                 # Py_IsInitialized
     test eax, eax
     jz 8f
-    mov dword ptr [rbx], 2          # waiting for the GIL
+    mov dword ptr [rbx], 2          # waiting for the interpreter lock
     call [rbx+0x28]                 # PyGILState_Ensure
     mov r12d, eax
-    mov dword ptr [rbx], 3          # script running
-    mov rdi, [rbx+0x40]
-    xor esi, esi
-    call [rbx+0x30]                 # PyRun_SimpleStringFlags
-    mov [rbx+0x04], eax
-    mov dword ptr [rbx], 4          # script finished
+    mov ebp, 8
+    mov dword ptr [rbx], 3          # before the exchange: whoever reads 2 after writing 0 knows that nothing will run
+    mov eax, 1
+    mov ecx, 3
+    lock cmpxchg [rbx+0x08], ecx
+    jne 7f                          # taken back
+    mov ebp, 4
+    mov dword ptr [rbx+0x04], 2
+    xor r14d, r14d
+    call [rbx+0x38]                 # PyDict_New
+    mov r13, rax
+    test rax, rax
+    jz 5f
+    call [rbx+0x40]                 # PyEval_GetBuiltins
+    mov rdi, r13
+    lea rsi, [rbx+0xb0]
+    mov rdx, rax
+    call [rbx+0x48]                 # PyDict_SetItemString
+    test eax, eax
+    jnz 5f
+    mov rdi, [rbx+0x80]
+    mov esi, 258                    # Py_eval_input
+    mov rdx, r13
+    mov rcx, r13
+    xor r8d, r8d
+    call [rbx+0x50]                 # PyRun_StringFlags
+    mov r14, rax
+    test rax, rax
+    jz 5f
+    mov rdi, rax
+    call [rbx+0x58]                 # PyBytes_Size
+    test rax, rax
+    jz 4f                           # nothing to tell: all is well
+    cmp rax, 0x400
+    jne 5f
+    mov rdi, r14
+    call [rbx+0x60]                 # PyBytes_AsString
+    mov rsi, rax
+    lea rdi, [rbx+0x100]
+    mov ecx, 0x400
+    rep movsb
+    mov dword ptr [rbx+0x04], 1
+    jmp 6f
+4:  mov dword ptr [rbx+0x04], 0
+    jmp 6f
+5:  call [rbx+0x68]                 # PyErr_Clear
+6:  mov rdi, r14
+    call [rbx+0x70]                 # Py_DecRef
+    mov rdi, r13
+    call [rbx+0x70]
+7:  mov [rbx], ebp                  # script finished, or taken back
     mov edi, r12d
-    call [rbx+0x38]                 # PyGILState_Release
+    call [rbx+0x30]                 # PyGILState_Release
+    cmp ebp, 8
+    je 4f
     mov dword ptr [rbx], 5
-    cmp dword ptr [rbx+0x50], 0     # nothing to report: go without waiting
+    cmp dword ptr [rbx+0x04], 0     # nothing to report: go without waiting
     je 5f
     jmp 4f
 8:  mov dword ptr [rbx], 6          # not initialised
@@ -136,16 +186,18 @@ thread_main:
     je 5f
     dec dword ptr [rbx+0x0c]
     js 5f
-    lea rdi, [rbx+0x60]
+    lea rdi, [rbx+0x90]
     xor esi, esi
     mov eax, 35                     # nanosleep
     syscall
     jmp 6b
 5:  mov rdi, rbx                    # drop the context
-    mov rsi, [rbx+0x48]
+    mov rsi, [rbx+0x88]
     mov eax, 11                     # munmap
     syscall
     xor eax, eax
+    pop rbp
+    pop r14
     pop r13
     pop r12
     pop rbx

@@ -2,66 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from . import stub
 
-# `builtins` by `__import__`, as the program may have globals of its own called exec and compile.
-_ENTRY = '__import__("builtins").exec(__import__("builtins").compile({wrapper}, "<pyobserver>", "exec"), {names})'
+ANSWER_SIZE = stub.REPORT_SIZE
+"""The bytes of an answer, whichever way it comes: text in UTF-8, then zeros."""
 
-_IN_MEMORY = """
+# Evaluated in a namespace of its own, which has nothing but the builtins: nothing is bound in `__main__`.
+_IN_MEMORY = '(lambda names: (exec(compile({wrapper}, "<pyobserver>", "exec"), names), names["REPORT"])[1])({names})'
+
+# Run by the interpreter in `__main__`, where the program may have functions of its own called exec and compile.
+_IN_FILE = '__import__("builtins").exec(__import__("builtins").compile({wrapper}, "<pyobserver>", "exec"), {names})'
+
+_RETURNS = """
+REPORT = b""
 try:
     exec(compile(SOURCE, "<pyobserver>", "exec"), {"__name__": "<pyobserver>"})
 except BaseException as error:
     try:
-        import posix
-        text = ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")[:LIMIT]
-        memory = posix.open("/proc/self/mem", posix.O_RDWR | posix.O_CLOEXEC)
-        try:
-            posix.pwrite(memory, len(text).to_bytes(4, "little") + text, REPORT)
-            posix.pwrite(memory, b"\\1\\0\\0\\0", REPORTED)
-        finally:
-            posix.close(memory)
+        text = "%s: %s" % (type(error).__name__, error)
     except BaseException:
-        pass
+        text = type(error).__name__
+    REPORT = text.encode("utf-8", "replace")[:SIZE].ljust(SIZE, b"\\0")
 """
 
-_IN_FILE = """
+# The observer keeps the script file locked while it waits. Unlocked, it has died: nothing is to run any more. The file
+# for the answer is there already, in full length, so that a file system which has become full cannot swallow it.
+_ANSWERS = """
 import posix
-try:
-    exec(compile(SOURCE, "<pyobserver>", "exec"), {"__name__": "<pyobserver>"})
-    text = b""
-except BaseException as error:
-    text = ("%s: %s" % (type(error).__name__, error)).encode("utf-8", "replace")[:1000] or b"failed"
-try:
-    file = posix.open(ANSWER + ".part", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o600)
+
+def remove():
+    for name in (SCRIPT, ANSWER, ANSWER + ".part"):
+        try:
+            posix.unlink(name)
+        except OSError:
+            pass
+    posix.rmdir(FOLDER)
+
+def awaited():
+    file = posix.open(SCRIPT, posix.O_RDWR | posix.O_CLOEXEC)
     try:
-        posix.write(file, text)
+        posix.lockf(file, posix.F_TEST, 0)
+    except OSError:
+        return True
+    finally:
+        posix.close(file)
+    return False
+
+def run():
+    if not awaited():
+        remove()
+        return
+    text = ""
+    try:
+        exec(compile(SOURCE, "<pyobserver>", "exec"), {"__name__": "<pyobserver>"})
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):  # meant for the program, not for us
+            __import__("_thread").interrupt_main()
+        try:
+            text = "%s: %s" % (type(error).__name__, error)
+        except BaseException:
+            text = type(error).__name__
+    file = posix.open(ANSWER + ".part", posix.O_WRONLY | posix.O_CLOEXEC)
+    try:
+        posix.write(file, text.encode("utf-8", "replace")[:SIZE].ljust(SIZE, b"\\0"))
     finally:
         posix.close(file)
     posix.rename(ANSWER + ".part", ANSWER)
+
+try:
+    run()
 except BaseException:
     pass
+finally:
+    globals().clear()
 """
 
 
-def in_memory(source: str) -> Callable[[int], bytes]:
-    """Return a function from the report's address to the script, one ASCII expression of constant length.
+def in_memory(source: str) -> bytes:
+    """Return the script as one ASCII expression: empty bytes when all went well, else ANSWER_SIZE bytes."""
+    names = f'{{"SOURCE": {source!a}, "SIZE": {ANSWER_SIZE}}}'
+    return _IN_MEMORY.format(wrapper=ascii(_RETURNS), names=names).encode("ascii")
 
-    Nothing is bound in `__main__`. What `source` raises is written as text to the report's address.
+
+def in_file(source: str, folder: str) -> bytes:
+    """Return the script for PEP 768, to be written to `folder`/script.py. It leaves `folder`/answer with its answer.
+
+    Where nobody holds a lock on the script any more, it runs nothing and removes the folder.
     """
-    wrapper, quoted = ascii(_IN_MEMORY), ascii(source)
-
-    def at(report: int) -> bytes:
-        reported = report - stub.REPORT + stub.REPORTED
-        names = f'{{"SOURCE": {quoted}, "REPORT": {report:#018x}, "REPORTED": {reported:#018x}, '
-        names += f'"LIMIT": {stub.REPORT_SIZE}}}'
-        return _ENTRY.format(wrapper=wrapper, names=names).encode("ascii")
-
-    return at
+    names = f'"SOURCE": {source!a}, "SIZE": {ANSWER_SIZE}, "FOLDER": {folder!a}, '
+    names += f'"SCRIPT": {folder + "/script.py"!a}, "ANSWER": {folder + "/answer"!a}'
+    return _IN_FILE.format(wrapper=ascii(_ANSWERS), names=f"{{{names}}}").encode("ascii")
 
 
-def in_file(source: str, answer: str) -> bytes:
-    """Return the script for PEP 768, which leaves a file `answer`: empty when all went well, else what was raised."""
-    names = f'{{"SOURCE": {source!a}, "ANSWER": {answer!a}}}'
-    return _ENTRY.format(wrapper=ascii(_IN_FILE), names=names).encode("ascii")
+def text_of(answer: bytes) -> str:
+    """Return what was raised, or "" when all went well."""
+    return answer.rstrip(b"\0").decode("utf-8", "replace")
