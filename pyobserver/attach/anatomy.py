@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from . import stub
 from .elf import X86_64, MappedObject, mapped_objects
-from .errors import AttachError
+from .errors import PREPARE_HELP, AttachError
 from .procfs import Mapping, Memory, mappings
 
 PYTHON_FUNCTIONS = tuple(name for name in stub.CALLED if name.startswith("Py"))
@@ -29,7 +29,7 @@ class Anatomy:
         self.memory = memory
         self.maps = mappings(pid)
         self.objects = mapped_objects(memory, self.maps)
-        self.libc = [o for o in self.objects if _LIBC.match(o.name)]
+        self.libc = [o for o in self.objects if is_libc(o.name)]
         self.loader = [o for o in self.objects if _LOADER.match(o.name) and "musl" not in o.name]
         self.python = self._find_python()
         self._check_platform()
@@ -143,9 +143,11 @@ class Anatomy:
         return (low + int((high - low) * random.uniform(0.3, 0.7))) & ~(_PAGE - 1)
 
 
+def is_libc(name: str) -> bool:
+    """Whether a file of this name belongs to the C library."""
+    return bool(_LIBC.match(name))
+
+
 def points_into(words: Sequence[int], each: MappedObject) -> bool:
     """Whether any word is an address in the object's code."""
     return any(each.contains(word) for word in words)
-
-
-PREPARE_HELP = "start the program with pyobserver run, or call pyobserver.start() in it"

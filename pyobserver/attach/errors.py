@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TRACE_HELP = "run as its user or as root, with CAP_SYS_PTRACE, or with /proc/sys/kernel/yama/ptrace_scope at 0"
 
+PREPARE_HELP = "start the program with pyobserver run, or call pyobserver.start() in it"
 CONTINUE_HELP = "let it go on with kill -CONT, then try again"
 
 

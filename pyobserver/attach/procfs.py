@@ -120,8 +120,10 @@ class Memory:
             data = os.pread(self._fd, size, address)
         except (OSError, OverflowError, ValueError) as error:
             raise AttachError("failed", f"cannot read {size} bytes at {address:#x}", str(error)) from None
-        if len(data) != size:
+        if size and not data:
             raise gone(self.pid)
+        if len(data) != size:
+            raise AttachError("failed", f"cannot read {size} bytes at {address:#x}", "they are not all mapped")
         return data
 
     def write(self, address: int, data: bytes) -> None:

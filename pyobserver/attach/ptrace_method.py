@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 
 from . import stub
-from .anatomy import PREPARE_HELP, Anatomy
-from .errors import CONTINUE_HELP, AttachError, gone
+from .anatomy import Anatomy
+from .errors import CONTINUE_HELP, PREPARE_HELP, AttachError, gone
 from .procfs import Memory, ThreadState, status, thread_states
-from .ptrace import Refused, Registers, ThreadGone, Tracee, why_refused
+from .ptrace import Refused, Registers, ThreadGone, Tracee, checkpoint, why_refused
 from .safepoint import STACK_WINDOW, UNSAFE, in_call, rank, resumed, why_unsafe
 from .wrapping import in_memory, text_of
 
@@ -193,7 +193,7 @@ class PtraceInjection:
             self._memory.write(cave, wanted)
         self._memory.write(block, content)
         self._memory.write(registers["rsp"] - stub.BELOW, struct.pack("<QQ", registers["rbx"], after["rip"]))
-        _checkpoint("before")
+        checkpoint("before")
         try:
             tracee.set_registers(
                 {
@@ -206,7 +206,7 @@ class PtraceInjection:
             )
         except ThreadGone:
             raise gone(self.pid) from None
-        _checkpoint("after")
+        checkpoint("after")
 
     # -- after it ---------------------------------------------------------------------------------------------------
 
@@ -327,9 +327,3 @@ class PtraceInjection:
 
 def _where(registers: Registers) -> str:
     return f"in system call {registers['orig_rax']}" if in_call(registers) else "between system calls"
-
-
-def _checkpoint(when: str) -> None:
-    """Die here if a test asks for it: what an observer that is killed at the worst moment leaves behind."""
-    if os.environ.get("PYOBSERVER_TEST_DIE") == when:
-        os.kill(os.getpid(), 9)
