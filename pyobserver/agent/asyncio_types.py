@@ -1,0 +1,92 @@
+"""The types of asyncio and anyio as the target has loaded them, and how to read their instances without their code."""
+
+import sys
+
+from pyobserver.agent.attributes import attribute, class_dict, inherits, namespace_of
+
+
+def _named(namespace, name):
+    return None if namespace is None else namespace.get(name)
+
+
+class AsyncioTypes:
+    """The parts of asyncio and anyio that are opened, as this process has loaded them."""
+
+    def __init__(self):
+        self.tasks = namespace_of("asyncio.tasks")
+        self.groups = namespace_of("asyncio.taskgroups")  # 3.11+
+        self.anyio = namespace_of("anyio._backends._asyncio")
+        self.c_future = _named(namespace_of("_asyncio"), "Future")  # None without the accelerator
+        self.c_task = _named(namespace_of("_asyncio"), "Task")
+        self.py_future = _named(namespace_of("asyncio.futures"), "_PyFuture")
+        self.py_task = _named(self.tasks, "_PyTask")
+        self.gathering = _named(self.tasks, "_GatheringFuture")
+        self.group = _named(self.groups, "TaskGroup")
+        self.timeout = _named(namespace_of("asyncio.timeouts"), "Timeout")
+        self.queue = _named(namespace_of("asyncio.queues"), "Queue")
+        self._callbacks = self._getter("_callbacks", self.c_future)
+        self._waiter = self._getter("_fut_waiter", self.c_task)
+        self._coroutine = self._getter("_coro", self.c_task)
+        self._state = self._getter("_state", self.c_future)
+        self._loop = self._getter("_loop", self.c_future)
+
+    @staticmethod
+    def _getter(name, kind):
+        """Return how to read an attribute that a C type defines; None without the C accelerator."""
+        found = class_dict(kind).get(name) if kind is not None else None
+        return None if found is None else found.__get__
+
+    def is_task(self, thing):
+        """Return whether `thing` is an asyncio task."""
+        kind = type(thing)
+        return (self.c_task is not None and inherits(kind, self.c_task)) or (
+            self.py_task is not None and inherits(kind, self.py_task)
+        )
+
+    def is_future(self, thing):
+        """Return whether `thing` is an asyncio future, a task included."""
+        kind = type(thing)
+        return (self.c_future is not None and inherits(kind, self.c_future)) or (
+            self.py_future is not None and inherits(kind, self.py_future)
+        )
+
+    def _read(self, getter, thing, name):
+        """Return what a C future or task has, by C; what a Python one has, as an attribute."""
+        if self.c_future is not None and inherits(type(thing), self.c_future):
+            return None if getter is None else getter(thing)
+        return attribute(thing, name)
+
+    def callbacks(self, future):
+        """Return the done callbacks of a future, a list of (callback, context), or None."""
+        return self._read(self._callbacks, future, "_callbacks")
+
+    def awaited(self, task):
+        """Return the future that a task waits for, or None."""
+        if type(task) is self.c_task and self._waiter is not None:
+            return self._waiter(task)
+        return self._read(self._waiter, task, "_fut_waiter")
+
+    def coroutine(self, task):
+        """Return the coroutine that a task runs."""
+        return self._read(self._coroutine, task, "_coro")
+
+    def loop(self, future):
+        """Return the event loop of a future."""
+        return self._read(self._loop, future, "_loop")
+
+    def is_pending(self, task):
+        """Return whether a task has not ended yet."""
+        return self._read(self._state, task, "_state") == "PENDING"
+
+
+_known = AsyncioTypes()
+
+
+def known():
+    """Return the types as they are now: asyncio and anyio may have been imported since the last look."""
+    global _known
+    if (_known.tasks is None and "asyncio.tasks" in sys.modules) or (
+        _known.anyio is None and "anyio._backends._asyncio" in sys.modules
+    ):
+        _known = AsyncioTypes()
+    return _known
