@@ -35,13 +35,21 @@ def _reject_constant(name):
     raise ProtocolError("JSON constant %s" % name)
 
 
+def _finite(text):
+    number = float(text)
+    if number - number != 0.0:  # as 1e999 does
+        raise ProtocolError("a number that is not finite")
+    return number
+
+
 class _ScannerContext:
-    """What `_json.make_scanner` reads its settings from (Modules/_json.c, unchanged from 3.8 to 3.15)."""
+    """What `_json.make_scanner` reads its settings from (Modules/_json.c, 3.8 to 3.15; `array_hook` since 3.15)."""
 
     strict = True
+    array_hook = None
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_finite)
     parse_int = int
     parse_constant = staticmethod(_reject_constant)
     memo = {}  # type: dict
@@ -93,9 +101,10 @@ def loads(text):
         if _json is None:
             import json
 
-            return json.loads(text, parse_constant=_reject_constant)
+            return json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
         value, end = _json.make_scanner(_ScannerContext)(text, 0)
-    except (ValueError, StopIteration, RecursionError) as error:
+    except (ValueError, StopIteration, RecursionError, SystemError) as error:
+        # SystemError: up to 3.11 the accelerator sets no exception at all where the package `json` is not loaded.
         raise ProtocolError("not JSON: %s" % type(error).__name__) from None
     if end != len(text):
         raise ProtocolError("trailing text after the JSON head")
@@ -108,8 +117,14 @@ def pack(code, values):
 
 
 def encode(head, columns=()):
-    """Return the frame for `head`, a dict, and `columns`, a sequence of (name, type code, list of numbers)."""
+    """Return the frame for `head`, a dict, and `columns`, a sequence of (name, type code, list of numbers).
+
+    `head` must not have a member "c". Raises ProtocolError when the frame is too large, and struct.error or
+    OverflowError for a number that its type code has no room for.
+    """
     if columns:
+        if len(columns) > MAX_COLUMNS:
+            raise ProtocolError("%d columns are more than %d" % (len(columns), MAX_COLUMNS))
         head = dict(head)
         head["c"] = [[name, code, len(values)] for name, code, values in columns]
     text = dumps(head).encode("ascii")
@@ -174,11 +189,13 @@ def _frame(head_bytes, body):
         name, code, count = entry
         if type(name) is not str or type(code) is not str or len(code) != 1 or code not in TYPE_CODES:
             raise ProtocolError("column name or type")
+        if name in columns:
+            raise ProtocolError("column %s comes twice" % ascii(name[:20]))
         if type(count) is not int or not 0 <= count <= MAX_FRAME:
             raise ProtocolError("column count")
         size = count * _struct_module.calcsize("<" + code)
         if offset + size > len(body):
-            raise ProtocolError("column %s is cut short" % name[:20])
+            raise ProtocolError("column %s is cut short" % ascii(name[:20]))
         columns[name] = (code, count, body[offset : offset + size])
         offset += size
     if offset != len(body):
