@@ -1,7 +1,7 @@
 """What the agent knows: rows (tasks, threads), tree nodes, and the texts they refer to.
 
-Everything is bounded, and everything has a version, so that an observer gets just what changed since its last update:
-`changes_since(version)` walks backwards through a dict kept in the order of last change and stops at what it has seen.
+Everything is bounded. What changes is appended to a log, so that an observer gets just what changed since its last
+update: it remembers a position in the log, and the ids behind it are read, each once.
 """
 
 from pyobserver.protocol import schema
@@ -10,7 +10,7 @@ MAX_ROWS = 250000
 MAX_NODES = 50000
 MAX_TEXTS = 20000
 MAX_TEXT = 300
-MAX_GONE = 50000
+MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
 
 
 class Texts:
@@ -26,7 +26,7 @@ class Texts:
         if found is not None:
             return found
         if len(text) > MAX_TEXT:
-            text = text[:MAX_TEXT]
+            text = text[: MAX_TEXT - 1] + "\u2026"
             found = self._ids.get(text)
             if found is not None:
                 return found
@@ -43,17 +43,32 @@ class Texts:
 class Row:
     """One task or thread. The columns of the protocol, its name, and weak references to the thing itself.
 
-    `ref` is a weak reference to the task or thread object (or None), `key` one to the future it awaited when it was
-    last looked at: while `key()` is still what it awaits, it has not run. No strong reference to the target.
+    `ref` is a weak reference to the task or thread object, `key` one to the future it awaited when it was last looked
+    at: while `key()` is still what it awaits, it has not run. No strong reference to the target.
     """
 
-    __slots__ = ("checks", "key", "moves", "name", "ref", "seen", "version") + schema.ROW_NAMES
+    __slots__ = (
+        "address",
+        "checks",
+        "held",
+        "key",
+        "logged",
+        "moves",
+        "name",
+        "owned",
+        "queued",
+        "ref",
+    ) + schema.ROW_NAMES
 
     def __init__(self, number, kind):
         self.ref = self.key = None
         self.name = ""
-        self.version = self.seen = 0
+        self.logged = -1
+        self.address = 0  # of the task while it lives
         self.checks = self.moves = 0
+        self.held = 0  # the node of the container that the walk found it in
+        self.owned = False  # by a task, a group or a gather, which goes before any container
+        self.queued = False
         self.id = number
         self.kind = kind
         self.state = self.flags = 0
@@ -63,15 +78,21 @@ class Row:
         self.error = 0
         self.accuracy = schema.UNAVAILABLE
         self.measured_at = 0.0
-        self.cpu = self.activity = float("nan")
+        self.cpu = self.activity = _NAN
         self.os_id = self.loop = self.parent = self.edge = 0
         self.queue = -1
 
 
-class Node:
-    """One tree node that is not a row: a loop, a task group, a gather, a holder, the unowned, an executor."""
+_NAN = float("nan")
 
-    __slots__ = ("detail", "edge", "id", "kind", "label", "parent", "queue", "seen", "version")
+
+class Node:
+    """One tree node that is not a row: a loop, a task group, a gather, a holder, the unowned, an executor.
+
+    `ref` is a weak reference to what it stands for, None where there is none.
+    """
+
+    __slots__ = ("detail", "edge", "empty_since", "id", "kind", "label", "length", "logged", "parent", "queue", "ref")
 
     def __init__(self, number, kind, label, parent, edge, detail=""):
         self.id = number
@@ -81,21 +102,23 @@ class Node:
         self.edge = edge
         self.detail = detail
         self.queue = None
-        self.version = self.seen = 0
+        self.ref = self.length = None
+        self.empty_since = 0.0
+        self.logged = -1
 
 
 class Table:
-    """All rows and nodes of the target, with their versions."""
+    """All rows and nodes of the target, and the log of their changes."""
 
     def __init__(self):
         self.rows = {}
         self.nodes = {}
         self.texts = Texts()
-        self.version = 1
         self.overflow = 0
         self._next = 1
-        self._changed = {}  # id -> version, in the order of last change
-        self._gone = {}  # id -> version
+        self._log = []
+        self._base = 0  # the position of the log's first entry
+        self._read = 0  # the furthest position that anybody has read up to
 
     def new_id(self):
         """Return an id never given out before."""
@@ -124,34 +147,47 @@ class Table:
         return node
 
     def touch(self, item):
-        """Note that a row or node has changed."""
-        self.version += 1
-        item.version = self.version
-        self._changed.pop(item.id, None)
-        self._changed[item.id] = self.version
+        """Note that a row or node has changed; once is enough until somebody has read it."""
+        if item.logged < self._read:
+            item.logged = self._append(item.id)
 
     def remove(self, number):
         """Forget a row or node."""
-        if self.rows.pop(number, None) is None and self.nodes.pop(number, None) is None:
-            return
-        self._changed.pop(number, None)
-        self.version += 1
-        self._gone[number] = self.version
-        while len(self._gone) > MAX_GONE:
-            del self._gone[next(iter(self._gone))]
+        if self.rows.pop(number, None) is not None or self.nodes.pop(number, None) is not None:
+            self._append(number)
 
-    def changes_since(self, version):
-        """Yield the ids of rows and nodes changed after `version`, latest first.
+    def _append(self, number):
+        self._log.append(number)
+        if len(self._log) > MAX_LOG:
+            self.trim(self._base + MAX_LOG // 2)
+        return self._base + len(self._log) - 1
 
-        The table may not change meanwhile."""
-        for number, changed in reversed(self._changed.items()):
-            if changed <= version:
-                return
-            yield number
+    @property
+    def end(self):
+        """The position behind the last change."""
+        return self._base + len(self._log)
 
-    def gone_since(self, version):
-        """Yield the ids removed after `version`, latest first."""
-        for number, removed in reversed(self._gone.items()):
-            if removed <= version:
-                return
-            yield number
+    def changes(self, position, limit):
+        """Return (ids of what changed from `position` on, each once; the next position), reading `limit` entries.
+
+        An id that is neither among the rows nor the nodes is gone. Returns None when the log does not reach back.
+        """
+        start = position - self._base
+        if start < 0:
+            return None
+        part = self._log[start : start + limit]
+        position += len(part)
+        if position > self._read:
+            self._read = position
+        return list(dict.fromkeys(part)), position
+
+    def skip_to_end(self):
+        """Return the position behind the last change, for somebody who now reads everything."""
+        if self.end > self._read:
+            self._read = self.end
+        return self.end
+
+    def trim(self, position):
+        """Forget the entries before `position`: everybody has read them."""
+        del self._log[: max(0, position - self._base)]
+        self._base = max(self._base, position)

@@ -1,0 +1,146 @@
+"""The agent as text, to be carried into a target: runs on the observer's side only.
+
+Comments and docstrings stay here. What is left keeps its line numbers, so that a problem in a target can be found in
+the sources.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import hashlib
+import io
+import textwrap
+import tokenize
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+
+_ROOT = Path(__file__).resolve().parent.parent
+# In the order of their dependencies: a module comes after those that it imports.
+MODULES = (
+    "protocol.frames",
+    "protocol.schema",
+    "agent.attributes",
+    "agent.asyncio_types",
+    "agent.rows",
+    "agent.schedule",
+    "agent.serve",
+    "agent.facts",
+    "agent.lines",
+    "agent.describe",
+    "agent.loops",
+    "agent.tasks",
+    "agent.threads",
+    "agent.borrowed",
+    "agent.edges",
+    "agent.sizes",
+    "agent.cycles",
+    "agent.retained",
+    "agent.measure",
+    "agent.parents",
+    "agent.holders",
+    "agent.ownership",
+    "agent.detail",
+    "agent.main",
+)
+_OF_BOOT = "from pyobserver.agent.boot import SLOT, listen, module, original\n"  # they share a namespace
+_PIECE_LINES = 25  # compiles in well under a millisecond
+
+
+def script(config: dict[str, Any]) -> str:
+    """Return the script that starts the agent in the process that runs it.
+
+    `config` may have: method (how it comes in), linger (seconds it stays without an observer, None for ever). It is
+    made of what has a literal: str, int, float, bool, None.
+    """
+    settings = {"version": __version__, "build": digest(), "linger": 5.0, "method": "ptrace", **config}
+    return f"{_source('agent.boot')}\nstart({_packed()!a}, {settings!a})\n"
+
+
+@functools.cache
+def digest() -> str:
+    """Return what tells this agent from those of other versions."""
+    return hashlib.sha256((_source("agent.boot") + _sources()).encode("utf-8")).hexdigest()[:16]
+
+
+@functools.cache
+def _packed() -> str:
+    return base64.b64encode(zlib.compress(_sources().encode("utf-8"), 9)).decode("ascii")
+
+
+@functools.cache
+def _sources() -> str:
+    """The loader's pieces, joined by NUL; STX; the modules' pieces, as `loader.load` reads them."""
+    loader = [text for _, _, text in _pieces(_source("agent.loader").replace(_OF_BOOT, ""))]
+    pieces = []
+    for name in MODULES:
+        for owner, line, text in _pieces(_source(name)):
+            pieces.append("\1".join((f"pyobserver.{name}", owner, str(line), text)))
+    return "\0".join(loader) + "\2" + "\0".join(pieces)
+
+
+def _source(name: str) -> str:
+    return _stripped(_ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+
+
+def _stripped(source: str) -> str:
+    """Return `source` without comments and docstrings, every statement on the line where it was."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            first = node.body[0]
+            assert first.end_lineno is not None
+            indent = " " * first.col_offset
+            lines[first.lineno - 1] = indent + "pass" if len(node.body) == 1 else ""
+            for number in range(first.lineno, first.end_lineno):
+                lines[number] = ""
+    for token in tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    return "\n".join(lines) + "\n"
+
+
+def _pieces(source: str) -> Iterator[tuple[str, int, str]]:
+    """Yield (class or "", first line, text): the statements of a module in pieces that compile quickly."""
+    lines = source.splitlines()
+    begun: int | None = None
+    for node in ast.parse(source).body:
+        first, last = _extent(node)
+        if isinstance(node, ast.ClassDef) or (begun is not None and last - begun >= _PIECE_LINES):
+            if begun is not None:
+                yield "", begun, "\n".join(lines[begun - 1 : first - 1]).rstrip() + "\n"
+            begun = None
+        if isinstance(node, ast.ClassDef):
+            yield from _class_pieces(node, lines)
+        elif begun is None:
+            begun = first
+    if begun is not None:
+        yield "", begun, "\n".join(lines[begun - 1 :]).rstrip() + "\n"
+
+
+def _class_pieces(node: ast.ClassDef, lines: list[str]) -> Iterator[tuple[str, int, str]]:
+    first, last = _extent(node)
+    head = lines[first - 1 : last]
+    methods = []
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef):
+            begin, end = _extent(method)
+            methods.append((node.name, begin, textwrap.dedent("\n".join(lines[begin - 1 : end])) + "\n"))
+            head[begin - first : end - first + 1] = [""] * (end - begin + 1)
+    if len(methods) == len(node.body):
+        head.append(" " * (node.col_offset + 4) + "pass")
+    yield "", first, "\n".join(line for line in head if line.strip()) + "\n"
+    yield from methods
+
+
+def _extent(node: ast.stmt) -> tuple[int, int]:
+    """The first and last line of a statement, decorators included."""
+    decorators = getattr(node, "decorator_list", [])
+    assert node.end_lineno is not None
+    return min([node.lineno, *(d.lineno for d in decorators)]), node.end_lineno

@@ -1,0 +1,88 @@
+"""What the interpreter tells about itself, and what the agent costs it."""
+
+import gc
+import sys
+
+
+def text(value, limit=300):
+    """Return an exact str cut to `limit`, and "" for everything else."""
+    return value[:limit] if type(value) is str else ""
+
+
+def command():
+    """The arguments of the interpreter as far as it still knows them."""
+    found = getattr(sys, "orig_argv", None) or getattr(sys, "argv", None)
+    if type(found) is not list:
+        return []
+    return [text(word) for word in found[:50]]
+
+
+def is_free_threaded():
+    """Whether this interpreter runs without its lock, which is what counting references rests on."""
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return enabled is not None and not enabled()
+
+
+def collector():
+    """The counters of the garbage collector by generation."""
+    stats = gc.get_stats()
+    return {
+        "counts": list(gc.get_count()),
+        "collections": [s["collections"] for s in stats],
+        "collected": sum([s["collected"] for s in stats]),
+        "uncollectable": sum([s["uncollectable"] for s in stats]),
+    }
+
+
+class OwnMemory:
+    """Bytes that the agent takes in the target: its code, counted once, and what it keeps."""
+
+    def __init__(self, agent, modules):
+        self._agent = agent
+        self._modules = modules
+        self._code = 0
+        self._row = 0
+
+    def count(self, now):
+        """Count the code, in slices; a round of a job."""
+        total = 0
+        for module in list(self._modules.values()):
+            for value in list(module.__dict__.values()):
+                total += sys.getsizeof(value) if type(value) is dict else 0
+                members = list(value.__dict__.values()) if type(value) is type else (value,)
+                for member in members:
+                    total += _code_size(member)
+                    if now.over():
+                        now = yield
+        self._code = total
+        yield from ()
+
+    def total(self):
+        """Return the bytes as they are now."""
+        table = self._agent.table
+        row = next(iter(table.rows.values()), None)
+        if row is not None and not self._row:  # with its numbers, its weak reference and its share of four dicts
+            numbers = sum([sys.getsizeof(getattr(row, name)) for name in ("id", "created", "retained", "measured_at")])
+            self._row = sys.getsizeof(row) + numbers + 80 + 4 * 100
+        texts = table.texts.items
+        kept = self._row * len(table.rows) + sum([sys.getsizeof(n) + 56 for n in table.nodes.values()])
+        waiting = sum([observer.out_bytes for observer in self._agent.service.observers.values()])
+        return self._code + kept + 2 * sys.getsizeof(texts) + 120 * len(texts) + waiting
+
+
+def _code_size(value, depth=0):
+    """Bytes of a function or method of our own, with its code and constants."""
+    if type(value) in (staticmethod, classmethod):
+        value = value.__func__
+    elif type(value) is property:
+        value = value.fget
+    code = getattr(value, "__code__", None) if depth == 0 else value
+    if code is None:
+        return 0
+    size = sys.getsizeof(code) + sys.getsizeof(code.co_consts) + sys.getsizeof(code.co_names) + 150
+    for part in code.co_consts:
+        if type(part) is type(code) and depth < 5:
+            size += _code_size(part, depth + 1)
+        elif type(part) in (str, bytes, tuple):
+            size += sys.getsizeof(part)
+    return size

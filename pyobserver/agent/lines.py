@@ -1,0 +1,160 @@
+"""Where a suspended coroutine stands: its code, and the line, without making a frame object.
+
+Up to 3.10 a coroutine has its frame object anyway. Later, `cr_frame` would make one that stays, so the word that points
+to the next instruction is read from the coroutine's own memory. Where in it that word lies is found at the start, by
+coroutines that stand on known lines, and nothing is assumed when that fails (`_PyInterpreterFrame.prev_instr` of 3.11
+and 3.12, `instr_ptr` from 3.13; the code's bytes follow the fixed part of `PyCodeObject`).
+"""
+
+import posix
+import sys
+
+_WORD = 8
+_LONGEST = 400  # bytes of a coroutine's fixed part that are looked at
+
+
+async def _coroutine():
+    pass
+
+
+def _generator():
+    yield
+
+
+class _Pause:
+    """Something to wait for, for ever."""
+
+    def __await__(self):
+        yield self
+
+
+async def _first(pause):
+    await pause
+
+
+async def _second(pause):
+    value = 1
+    for _ in range(3):
+        value += 1
+        await pause
+    return value
+
+
+def _type_of_coroutine():
+    one = _coroutine()
+    one.close()
+    return type(one)
+
+
+Coroutine = _type_of_coroutine()
+Generator = type(_generator())
+_coroutine_members = type.__dict__["__dict__"].__get__(Coroutine)
+_generator_members = type.__dict__["__dict__"].__get__(Generator)
+awaited_by_coroutine = _coroutine_members["cr_await"].__get__
+code_of_coroutine = _coroutine_members["cr_code"].__get__
+is_coroutine_running = _coroutine_members["cr_running"].__get__
+qualname_of_coroutine = _coroutine_members["__qualname__"].__get__
+awaited_by_generator = _generator_members["gi_yieldfrom"].__get__
+code_of_generator = _generator_members["gi_code"].__get__
+is_generator_running = _generator_members["gi_running"].__get__
+qualname_of_generator = _generator_members["__qualname__"].__get__
+_frame_of_coroutine = _coroutine_members["cr_frame"].__get__
+_frame_of_generator = _generator_members["gi_frame"].__get__
+_CODE_BYTES = type.__dict__["__basicsize__"].__get__(type(_coroutine.__code__))
+
+
+class Lines:
+    """Tells lines of suspended coroutines and generators. `close` gives its file back."""
+
+    def __init__(self):
+        self._memory = -1
+        self._offset = self._shift = None
+        self.unavailable = ""
+        self._has_frames = sys.version_info < (3, 11)
+        if not self._has_frames:
+            try:
+                self._memory = posix.open("/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
+                self._calibrate()
+            except OSError as error:
+                self.unavailable = "/proc/self/mem cannot be read: %s" % error.strerror
+
+    def close(self):
+        """Let go of the file that the lines are read through."""
+        if self._memory >= 0:
+            posix.close(self._memory)
+            self._memory = -1
+
+    def position(self, suspended, code):
+        """Return what tells this place from others in the same code, None if that is not known."""
+        if self._has_frames:
+            frame = _frame_of_coroutine(suspended) if type(suspended) is Coroutine else _frame_of_generator(suspended)
+            return None if frame is None else frame.f_lasti
+        if self._offset is None:
+            return None
+        word = posix.pread(self._memory, _WORD, id(suspended) + self._offset)
+        last = int.from_bytes(word, "little") - id(code) - _CODE_BYTES + self._shift
+        return last if last >= 0 else None
+
+    def line(self, code, position):
+        """Return the line of a position, None if there is none."""
+        if position is None:
+            return None
+        if self._has_frames:
+            return _line_in_table(code, position)
+        for start, end, line in code.co_lines():
+            if start <= position < end:
+                return line
+        return None
+
+    def _calibrate(self):
+        """Find the word in coroutines that stand on lines that are known, and how it relates to the line's."""
+        pause = _Pause()
+        samples = []
+        for function, steps, line in ((_first, 1, 1), (_second, 1, 4), (_second, 2, 4)):
+            coroutine = function(pause)
+            for _ in range(steps):
+                coroutine.send(None)
+            samples.append((coroutine, function.__code__, function.__code__.co_firstlineno + line))
+        found = None
+        for offset in range(16, _LONGEST, _WORD):
+            for shift in (0, -2, 2, -4, 4):
+                if all([self._fits(sample, offset, shift) for sample in samples]):
+                    found = (offset, shift)
+                    break
+            if found:
+                break
+        for coroutine, _code, _line in samples:
+            coroutine.close()
+        if found:
+            self._offset, self._shift = found
+        else:
+            self.unavailable = "this build keeps the current line elsewhere"
+
+    def _fits(self, sample, offset, shift):
+        coroutine, code, line = sample
+        size = object.__sizeof__(coroutine)
+        if offset + _WORD > size:
+            return False
+        word = posix.pread(self._memory, _WORD, id(coroutine) + offset)
+        position = int.from_bytes(word, "little") - id(code) - _CODE_BYTES + shift
+        return position >= 0 and self.line(code, position) == line
+
+
+def _line_in_table(code, position):
+    """The line of a position as `PyCode_Addr2Line` tells it, for interpreters whose frames are objects."""
+    if hasattr(code, "co_lines"):  # 3.10
+        found = None
+        for start, end, line in code.co_lines():
+            if start <= position < end:
+                return line
+            found = line
+        return found
+    table = code.co_lnotab
+    line, address = code.co_firstlineno, 0
+    for i in range(0, len(table), 2):
+        address += table[i]
+        if address > position:
+            break
+        step = table[i + 1]
+        line += step - 256 if step >= 128 else step
+    return line

@@ -1,0 +1,203 @@
+"""The agent: its thread sleeps, serves its observers, and works a millisecond at a time."""
+
+import posix
+import sys
+import time
+
+import select
+
+from pyobserver.agent import detail, facts, measure, ownership, retained, schedule, serve, tasks, threads
+from pyobserver.agent.rows import Table
+from pyobserver.protocol import schema
+
+_FIRST_OBSERVER_SECONDS = 20.0
+_LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
+_REAL_SLEEP = 0.001
+
+
+class Agent:
+    """Everything the agent is made of. It lives on one thread, from `run` to its end.
+
+    `mine` is the entry in the dict of `sys`, by which a later agent can ask this one to leave.
+    """
+
+    def __init__(self, mine, listener, path, config):
+        self.clock = _original("perf_counter")
+        self.wall = _original("time")
+        self.cpu = _original("thread_time")
+        self.sleep = _original("sleep")
+        self.farewell = ""
+        self.config = config
+        self.started_at = self.wall()
+        self.path = path
+        self.table = Table()
+        self.problems = []
+        self.longest_hold = 0.0
+        self.torn = 0
+        self.rows_limit_hit = False
+        self._mine = mine
+        self._poll = select.poll()
+        self.service = serve.Service(self, listener, self._poll)
+        _close_in_children(self.service, listener)
+        self.scanner = retained.Scanner(self.clock)
+        self.self_check = self.scanner.self_check()
+        self.schedule = schedule.Schedule(self.clock, self.problem)
+        self.tasks = tasks.TaskProbe(self, mine["loop"])
+        self.ownership = ownership.Ownership(self, self.tasks)
+        self.measure = measure.Measuring(self, self.tasks)
+        self.threads = threads.ThreadProbe(self)
+        self.details = detail.Details(self, self.tasks, self.ownership)
+        self._memory = facts.OwnMemory(self, mine["modules"])
+        self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
+        self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
+        self.schedule.jobs = [
+            self._updates,
+            self._wanted,
+            *self.threads.jobs(),
+            *self.tasks.jobs(),
+            *self.ownership.jobs(),
+            *self.measure.jobs(),
+            schedule.Job("own memory", 3600.0, self._memory.count),
+        ]
+
+    def run(self):
+        """Serve until somebody asks to leave, or until nobody has been there for a while."""
+        clock = self.clock
+        ready = 0.0
+        while not self._mine["leave"] and not self._is_left(clock()):
+            now = clock()
+            busy = bool(self.service.observers)
+            wait = _LOOK_SECONDS
+            if busy:
+                self._updates.due = now + self.service.due(now)
+                wait = max(self.schedule.wait(now), ready - now, _REAL_SLEEP)
+            events = self._poll.poll(int(min(wait, _LOOK_SECONDS) * 1000.0 + 0.999))
+            begun = self.cpu()
+            self.service.exchange(events)
+            self._held(self.cpu() - begun)
+            if not busy or clock() < ready or self.schedule.wait(clock()) > 0.0:
+                continue
+            if clock() - now < _REAL_SLEEP:
+                self.sleep(_REAL_SLEEP)
+            begun = self.cpu()
+            self.scanner.begin_slice()
+            self.schedule.work()
+            self._held(self.cpu() - begun)
+            ready = clock() + schedule.GAP_SECONDS
+            self.service.flush(clock())
+        self._end()
+
+    def _held(self, seconds):
+        if seconds > self.longest_hold:
+            self.longest_hold = seconds
+
+    def _is_left(self, now):
+        linger = self.config.get("linger")
+        if linger is None or self.service.observers:
+            return False
+        patience = linger if self.service.had_observers else _FIRST_OBSERVER_SECONDS
+        return now - self.service.left_at > patience
+
+    def _end(self):
+        reason = self.farewell or ("another agent takes over" if self._mine["leave"] else "no observer is left")
+        self.farewell = ""  # those who are connected hear it now; nobody has to be told later
+        for observer in self.service.observers.values():
+            observer.update = None
+            observer.send({"t": "bye", "reason": reason})
+        self.service.close()
+        self.tasks.close()
+        self.schedule.jobs = []
+        self.tasks = self.ownership = self.measure = self.threads = self.details = None
+        self._updates = self._wanted = self._memory = None
+
+    # -- what the connections ask for ---------------------------------------------------------------------------------
+
+    def leave(self, reason):
+        """End soon, for everybody."""
+        self.farewell = reason
+        self._mine["leave"] = True
+
+    def look_at(self, ids):
+        """Measure these rows first: they are on a screen."""
+        self.measure.first(ids)
+
+    def ask_detail(self):
+        """Somebody waits for a detail."""
+        self._wanted.hurry()
+
+    def problem(self, text):
+        """Tell all observers of something that could not be done."""
+        for observer in self.service.observers.values():
+            if observer.out_bytes < 65536:
+                observer.send({"t": "problem", "text": text[:500]})
+
+    def hello(self):
+        """The first message to each observer."""
+        return {
+            "t": "hello",
+            "protocol": schema.VERSION,
+            "build": self.config["build"],
+            "pid": posix.getpid(),
+            "python": sys.version.split()[0],
+            "implementation": sys.implementation.name,
+            "executable": facts.text(sys.executable),
+            "argv": facts.command(),
+            "started_at": None,
+            "platform": sys.platform,
+            "free_threaded": facts.is_free_threaded(),
+            "switch_interval": sys.getswitchinterval(),
+            "agent_started_at": self.started_at,
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail"],
+            "self_check": self.self_check,
+            "method": facts.text(self.config.get("method")),
+        }
+
+    def tick(self, number):
+        """The message that closes an update."""
+        counts = self.measure.counts()
+        return {
+            "t": "tick",
+            "seq": number,
+            "time": self.wall(),
+            "total": counts[0],
+            "measured": counts[1],
+            "complete": self.tasks.complete,
+            "holders_complete": self.ownership.complete,
+            "loops": self.tasks.loops.summary(),
+            "gc": facts.collector(),
+            "agent": {
+                "cpu_seconds": self.cpu(),
+                "longest_hold_seconds": self.longest_hold,
+                "memory_bytes": self._memory.total(),
+                "dropped": self.table.overflow + self.service.dropped,
+                "torn": self.torn,
+                "observers": len(self.service.observers),
+                "rows_limit_hit": self.table.overflow > 0,
+            },
+        }
+
+
+def _original(name):
+    """A function of `time`, as it was before gevent has replaced it."""
+    monkey = sys.modules.get("gevent.monkey")
+    saved = monkey.__dict__.get("saved") if monkey is not None else None
+    if type(saved) is dict and type(saved.get("time")) is dict and name in saved["time"]:
+        return saved["time"][name]
+    return time.__dict__[name]
+
+
+def _close_in_children(service, listener):
+    """In a child that the target forks there is no agent: our sockets are closed there at once.
+
+    A hook for forks cannot be taken back; what stays behind after the agent is this one, with nothing to close.
+    """
+    here = posix.getpid()
+
+    def after():
+        if posix.getpid() != here:
+            listener.close()
+            for observer in list(service.observers.values()):
+                observer.socket.close()
+            sys.__dict__.pop("_pyobserver_agent", None)
+
+    posix.register_at_fork(after_in_child=after)

@@ -1,0 +1,146 @@
+"""When which task is measured: what is on a screen first, then what is new, then what has moved, then what is old."""
+
+from _collections import deque
+
+from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.schedule import SLICE_SECONDS, Job
+from pyobserver.protocol import schema
+
+_ROUND_SECONDS = 0.2
+_FOCUS_SECONDS = 2.0  # how old a value on the screen may be when the task has moved
+_MOVED_SECONDS = 5.0  # and elsewhere
+_OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
+_OLD_AT_ONCE = 300
+_DUTY_FIRST, _DUTY = 0.1, 0.008
+_FRESH_SHARE = 0.8
+
+
+class Measuring:
+    """Keeps `retained` of all rows of tasks as true as its share of the time allows."""
+
+    def __init__(self, agent, tasks):
+        self._agent = agent
+        self._table = agent.table
+        self._tasks = tasks
+        self._focus = []
+        self._new = deque()
+        self._moved = {}  # id -> row
+        self._order = {}  # id -> row, the one whose value is oldest first
+        self._measured = 0
+        self._seconds = 0.0005  # that one scan takes, on average
+        self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
+        tasks.on_new.append(self._note_new)
+        tasks.on_moved.append(self._note_moved)
+        tasks.on_ended.append(self._note_ended)
+
+    def jobs(self):
+        """What is done again and again: nothing, when the self-check has found that values would be wrong."""
+        return [self._job] if self._agent.self_check == "ok" else []
+
+    def counts(self):
+        """Return (tasks, those of them that have a value)."""
+        return len(self._tasks.rows()), self._measured
+
+    def first(self, ids):
+        """Measure these rows before all others: they are on a screen."""
+        self._focus = ids
+        self._job.hurry()
+
+    def _note_new(self, row, task):
+        self._new.append(row)
+
+    def _note_moved(self, row, task):
+        self._moved[row.id] = row
+
+    def _note_ended(self, row):
+        self._moved.pop(row.id, None)
+        self._order.pop(row.id, None)
+        if row.measured_at:
+            self._measured -= 1
+
+    # -- one round ----------------------------------------------------------------------------------------------------
+
+    def _round(self, now):
+        for row in self._next(self._agent.wall()):
+            while now.left() < 0.3 * SLICE_SECONDS:
+                now = yield
+            if not self._scan(row, now):
+                now = yield  # a large one gets a slice of its own
+                self._scan(row, now, True)
+            if now.over():
+                now = yield
+        first = bool(self._new) or self._measured < len(self._tasks.rows())
+        self._job.duty = _DUTY_FIRST if first else _DUTY
+
+    def _next(self, wall):
+        """Yield the rows to measure. New ones may come in meanwhile, and go first."""
+        rows = self._table.rows
+        for number in self._focus:
+            row = rows.get(number)
+            if row is not None and self._is_due(row, wall, _FOCUS_SECONDS):
+                yield row
+        yield from self._take_new()
+        moved = [row for row in self._moved.values() if self._is_due(row, wall, _MOVED_SECONDS)]
+        moved.sort(key=lambda row: -row.retained)
+        for row in moved:
+            yield from self._take_new()
+            yield row
+        limit = max(_OLD_SECONDS, self._seconds * len(self._order) / _DUTY)
+        old = []
+        for row in self._order.values():
+            if wall - row.measured_at < limit or len(old) >= _OLD_AT_ONCE:
+                break
+            old.append(row)
+        for row in old:
+            yield from self._take_new()
+            yield row
+
+    def _take_new(self):
+        while self._new:
+            yield self._new.popleft()
+
+    def _is_due(self, row, wall, seconds):
+        if row.kind != schema.KIND_TASK:
+            return False
+        return not row.measured_at or (row.id in self._moved and wall - row.measured_at >= seconds)
+
+    def _scan(self, row, now, is_last_try=False):
+        """Measure one row; False when it needs a slice of its own, or the slice was torn."""
+        task = row.ref()
+        if task is None or row.id not in self._table.rows:
+            return True
+        types = known()
+        if self._tasks.describer.is_running(types.coroutine(task)):
+            if row.measured_at and row.accuracy != schema.STALE:
+                row.accuracy = schema.STALE
+                self._table.touch(row)
+            return True
+        is_fresh = now.left() > _FRESH_SHARE * SLICE_SECONDS
+        begun = now.clock()
+        found = self._agent.scanner.scan(task, now.deadline)
+        task = None
+        taken = now.clock() - begun
+        if now.torn():
+            self._agent.torn += 1
+            if is_last_try:
+                self._moved[row.id] = row
+            return is_last_try
+        if found.accuracy != schema.EXACT and not is_fresh and not is_last_try:
+            return False
+        self._seconds += 0.02 * (taken - self._seconds)
+        self._write(row, found)
+        return True
+
+    def _write(self, row, found):
+        if found.accuracy == schema.UNAVAILABLE:
+            return
+        if not row.measured_at:
+            self._measured += 1
+        row.measured_at = self._agent.wall()
+        self._moved.pop(row.id, None)
+        self._order.pop(row.id, None)
+        self._order[row.id] = row
+        retained, error = int(found.bytes), int(found.error or 0)
+        if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
+            row.retained, row.accuracy, row.error = retained, found.accuracy, error
+        self._table.touch(row)

@@ -1,0 +1,234 @@
+"""Where each task hangs in the tree: under its task group, gather or waiting task, or in the container that holds it.
+
+Who waits is told by a task's own callbacks, at once. Who holds it is found by a walk through the heap, now and then; a
+container that is known from a walk is known for new tasks too, when their callbacks name it.
+"""
+
+from _weakref import ref
+
+from pyobserver.agent import holders
+from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.parents import is_unowned, owner_of
+from pyobserver.agent.schedule import Job
+from pyobserver.protocol import schema
+
+_OWNERS_SECONDS = 2.0
+_LOOK_SECONDS = 0.5  # whether a walk is needed
+_WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
+_EMPTY_SECONDS = 10.0
+_AT_ONCE = 20
+
+
+class Ownership:
+    """Sets `parent` and `edge` of the rows, and keeps the nodes above them.
+
+    `complete` once a walk, begun after all tasks were known, has been through.
+    """
+
+    def __init__(self, agent, tasks):
+        self.complete = False
+        self._agent = agent
+        self._table = agent.table
+        self._tasks = tasks
+        self._groups = {}  # id of a task group or gather -> its node
+        self._containers = {}  # key of a container -> its node
+        self._unowned = {}  # id of a loop's node -> the node under it
+        self._unresolved = 0  # tasks met since the last walk began
+        self._walk = None
+        self._walked_at = 0.0
+        self._walk_job = Job("holders", _LOOK_SECONDS, self._search)
+        tasks.on_new.append(self._note_new)
+
+    def jobs(self):
+        """What is done again and again."""
+        return [Job("owners", _OWNERS_SECONDS, self._look_again, duty=0.005), self._walk_job]
+
+    def holder_of(self, row):
+        """Return the node of the container that a row is in, None if none is known."""
+        return self._table.nodes.get(row.held)
+
+    def owner(self, task):
+        """Return who waits for a task, or None."""
+        return owner_of(task, known().callbacks(task))
+
+    # -- told by callbacks --------------------------------------------------------------------------------------------
+
+    def _note_new(self, row, task):
+        self._assign(row, task)
+        if not row.owned and not row.held:
+            self._unresolved += 1
+
+    def _look_again(self, now):
+        """Somebody may begin or cease to wait for a task without its moving."""
+        count = 0
+        for row in list(self._tasks.rows()):
+            task = row.ref()
+            if task is not None and row.state != schema.STATE_DONE_HELD:
+                self._assign(row, task)
+            task = None
+            count += 1
+            if count % _AT_ONCE == 0 and now.over():
+                now = yield
+        yield from self._sweep(now)
+
+    def _assign(self, row, task):
+        types = known()
+        callbacks = types.callbacks(task)
+        owner = owner_of(task, callbacks) if callbacks else None
+        parent, edge = 0, schema.EDGE_RUNS
+        if owner is not None:
+            parent, edge = self._place_of(owner, row)
+        row.owned = parent != 0 and edge != schema.EDGE_HOLDS
+        if row.owned:
+            self._hang(row, parent, edge)
+            return
+        if parent:
+            row.held = parent
+        elif row.held not in self._table.nodes:
+            row.held = 0
+        if row.held:
+            self._hang(row, row.held, schema.EDGE_HOLDS)
+        elif not row.flags & schema.FLAG_UNOWNED:
+            self._hang(row, row.loop, schema.EDGE_RUNS)
+
+    def _place_of(self, owner, row):
+        """Return (node or row, edge) for an owner; (0, 0) when there is none yet."""
+        if owner.kind == "awaits":
+            above = self._tasks.row_of(owner.obj)
+            return (0, 0) if above is None or above is row else (above.id, schema.EDGE_AWAITS)
+        if owner.kind == "holder":
+            node = self._containers.get(id(owner.obj))
+            return (node.id, schema.EDGE_HOLDS) if node is not None and node.id in self._table.nodes else (0, 0)
+        kind = schema.NODE_TASK_GROUP if owner.kind == "task_group" else schema.NODE_GATHER
+        node = self._group(kind, owner, row)
+        return (0, 0) if node is None else (node.id, schema.EDGE_OWNS)
+
+    def _group(self, kind, owner, row):
+        """Return the node of a task group or a gather, made when it is met first."""
+        node = self._groups.get(id(owner.obj))
+        if node is not None and node.ref() is owner.obj:
+            return node
+        try:
+            reference = ref(owner.obj)
+        except TypeError:
+            return None
+        above = self._tasks.row_of(owner.via) if owner.via is not None else None
+        label = "task group" if kind == schema.NODE_TASK_GROUP else "gather"
+        detail = ""
+        if above is not None:
+            name, detail = self._tasks.describer.spot(known().coroutine(owner.via))
+            label += " in " + name if name else ""
+        parent = above.id if above is not None and above is not row else row.loop
+        node = self._table.add_node(kind, label, parent, schema.EDGE_OWNS, detail)
+        if node is not None:
+            node.ref = reference
+            self._groups[id(owner.obj)] = node
+        return node
+
+    def _hang(self, row, parent, edge):
+        if row.parent != parent or row.edge != edge:
+            row.parent, row.edge = parent, edge
+            self._table.touch(row)
+
+    # -- found by walking ---------------------------------------------------------------------------------------------
+
+    def _search(self, now):
+        """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
+        if not self._tasks.complete:
+            return
+        if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
+            return
+        if self._walk is None:
+            self._walk = holders.Walk(self._wanted, now.clock)
+        else:
+            self._walk.restart()
+        self._walk.types.update(self._tasks.kinds)
+        begun = now.begun
+        self._unresolved = 0
+        looked_for = [row for row in self._tasks.rows()]
+        found = {}
+        while True:
+            is_through = self._walk.run(now.deadline)
+            for holding in self._walk.take():
+                if holding.row not in found:
+                    found[holding.row] = True
+                    self._hold(holding)
+            if is_through:
+                break
+            now = yield
+        self._walked_at = begun
+        if not self._walk.incomplete:
+            count = 0
+            for row in looked_for:
+                if row.id not in found:
+                    self._not_held(row)
+                    count += 1
+                    if count % _AT_ONCE == 0 and now.over():
+                        now = yield
+        self.complete = True
+
+    def _wanted(self, address):
+        row = self._tasks.row_at(address)
+        return 0 if row is None else row.id
+
+    def _hold(self, holding):
+        row = self._table.rows.get(holding.row)
+        if row is None:
+            return
+        node = self._containers.get(holding.key)
+        if node is None or node.id not in self._table.nodes or node.label != holding.path:
+            node = self._table.add_node(schema.NODE_HOLDER, holding.path, row.loop, schema.EDGE_HOLDS, holding.type)
+            if node is None:
+                return
+            self._containers[holding.key] = node
+        node.length = holding.length
+        row.held = node.id
+        row.flags &= ~schema.FLAG_UNOWNED
+        if not row.owned:
+            self._hang(row, node.id, schema.EDGE_HOLDS)
+
+    def _not_held(self, row):
+        row.held = 0
+        task = row.ref()
+        if task is None or row.owned or row.id not in self._table.rows:
+            return
+        nobody = is_unowned(task, known().callbacks(task))
+        task = None
+        if nobody:
+            row.flags |= schema.FLAG_UNOWNED
+            self._hang(row, self._unowned_under(row.loop), schema.EDGE_HOLDS)
+        else:
+            row.flags &= ~schema.FLAG_UNOWNED
+            self._hang(row, row.loop, schema.EDGE_RUNS)
+
+    def _unowned_under(self, loop):
+        node = self._unowned.get(loop)
+        if node is None or node.id not in self._table.nodes:
+            node = self._table.add_node(schema.NODE_UNOWNED, "Unowned tasks", loop, schema.EDGE_HOLDS)
+            if node is None:
+                return loop
+            self._unowned[loop] = node
+        return node.id
+
+    # -- nodes that are not needed any more ---------------------------------------------------------------------------
+
+    def _sweep(self, now):
+        used = set()
+        count = 0
+        for row in list(self._tasks.rows()):
+            used.add(row.parent)
+            used.add(row.held)
+            count += 1
+            if count % 500 == 0 and now.over():
+                now = yield
+        for known_nodes in (self._groups, self._containers, self._unowned):
+            for key, node in list(known_nodes.items()):
+                if node.id in used:
+                    node.empty_since = 0.0
+                elif not node.empty_since:
+                    node.empty_since = now.clock()
+                elif node.ref is None and now.clock() - node.empty_since < _EMPTY_SECONDS:
+                    continue
+                else:
+                    del known_nodes[key]
+                    self._table.remove(node.id)

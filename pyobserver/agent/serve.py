@@ -1,0 +1,294 @@
+"""The agent's side of its socket: many observers, each at its own pace, none ever waited for."""
+
+import _socket
+import sys
+
+from pyobserver.protocol import frames, schema
+
+_RECEIVE = 65536
+_ROWS_IN_FRAME = 300
+_TEXTS_IN_FRAME = 300
+_OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
+_STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
+_SHAKE_SECONDS = 10.0
+_LOG_ENTRIES = 1000
+MAX_OBSERVERS = 16
+MAX_FOCUS = 256
+POLLIN, POLLOUT, POLLGONE = 1, 4, 8 | 16 | 32
+
+
+class Observer:
+    """One connection: what it has said, what it has been told, and what waits to be sent."""
+
+    def __init__(self, handle, now):
+        self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, handle)
+        self.socket.setblocking(False)
+        self.decoder = frames.Decoder()
+        self.out = []
+        self.out_bytes = 0
+        self.since = now  # when it last took something, or came
+        self.greeted = self.watching = False
+        self.interval = 1.0
+        self.due = 0.0
+        self.position = None  # in the log of changes; None: everything is new to it
+        self.texts = 1
+        self.focus = []
+        self.wants = []  # details that it waits for: (id, token)
+        self.update = None
+        self.ticks = 0
+
+    def send(self, head, columns=()):
+        """Put one message behind those that wait."""
+        data = frames.encode(head, columns)
+        self.out.append(data)
+        self.out_bytes += len(data)
+
+    def flush(self, now):
+        """Send what the socket takes at once. Raises OSError when the connection is broken."""
+        while self.out:
+            data = self.out[0]
+            try:
+                sent = self.socket.send(data, _socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                if now - self.since > _STUCK_SECONDS:
+                    raise
+                return
+            self.since = now
+            self.out_bytes -= sent
+            if sent == len(data):
+                del self.out[0]
+            else:
+                self.out[0] = data[sent:]
+        self.since = now
+
+
+class Service:
+    """The listening socket and all observers. `agent` knows what there is to tell."""
+
+    def __init__(self, agent, listener, poll):
+        self.observers = {}
+        self.left_at = agent.clock()
+        self.dropped = 0
+        self.had_observers = False
+        self._agent = agent
+        self._listener = listener
+        self._poll = poll
+        self._uids = _trusted_uids()
+        poll.register(listener.fileno(), POLLIN)
+
+    def exchange(self, events):
+        """Accept, receive and send, as far as it goes without waiting."""
+        now = self._agent.clock()
+        for handle, event in events:
+            if handle == self._listener.fileno():
+                self._accept(now)
+                continue
+            observer = self.observers.get(handle)
+            if observer is None:
+                continue
+            try:
+                if event & (POLLIN | POLLGONE):
+                    self._receive(observer, now)
+            except (OSError, frames.ProtocolError):
+                self.drop(handle)
+        self.flush(now)
+
+    def flush(self, now):
+        """Send what waits, and wake up when a full socket takes more."""
+        for handle, observer in list(self.observers.items()):
+            try:
+                if not observer.greeted and now - observer.since > _SHAKE_SECONDS:
+                    raise OSError
+                observer.flush(now)
+            except OSError:
+                self.drop(handle)
+            else:
+                self._poll.modify(handle, POLLIN | (POLLOUT if observer.out else 0))
+
+    def drop(self, handle):
+        """End one connection."""
+        observer = self.observers.pop(handle, None)
+        if observer is not None:
+            self._poll.unregister(handle)
+            observer.socket.close()
+            self.left_at = self._agent.clock()
+
+    def close(self):
+        """End all connections, saying what is still to be said."""
+        for observer in list(self.observers.values()):
+            try:
+                observer.flush(self._agent.clock())
+            except OSError:
+                pass
+        for handle in list(self.observers):
+            self.drop(handle)
+
+    def _accept(self, now):
+        while True:
+            try:
+                handle, _address = self._listener._accept()
+            except OSError:
+                return
+            observer = Observer(handle, now)
+            if len(self.observers) >= MAX_OBSERVERS or not self._is_trusted(observer.socket):
+                observer.socket.close()
+                self.dropped += 1
+                continue
+            self.observers[handle] = observer
+            self._poll.register(handle, POLLIN)
+
+    def _is_trusted(self, socket):
+        found = socket.getsockopt(_socket.SOL_SOCKET, 17, 12)  # SO_PEERCRED: pid, uid, gid
+        return int.from_bytes(found[4:8], sys.byteorder) in self._uids
+
+    def _receive(self, observer, now):
+        try:
+            data = observer.socket.recv(_RECEIVE)
+        except BlockingIOError:
+            return
+        if not data:
+            raise OSError
+        for frame in observer.decoder.feed(data):
+            self._hear(observer, frame.head, now)
+
+    def _hear(self, observer, head, now):
+        name = head["t"]
+        if name == "hello":
+            observer.greeted = self.had_observers = True
+            observer.since = now
+            observer.send(self._agent.hello())
+        elif not observer.greeted:
+            raise OSError
+        elif name == "watch":
+            interval = head.get("interval")
+            if type(interval) in (int, float) and interval >= 0.1:
+                observer.interval = float(interval)
+            observer.watching = True
+            observer.due = 0.0
+        elif name == "focus":
+            ids = head.get("ids")
+            if type(ids) is list:
+                observer.focus = [n for n in ids if type(n) is int][:MAX_FOCUS]
+                self._agent.look_at(observer.focus)
+        elif name == "detail":
+            number, token = head.get("id"), head.get("token")
+            if type(number) is int and type(token) is int and len(observer.wants) < 16:
+                observer.wants.append((number, token))
+                self._agent.ask_detail()
+        elif name == "detach":
+            self._agent.leave("asked to by an observer")
+        elif name == "bye":
+            raise OSError
+
+    # -- updates ------------------------------------------------------------------------------------------------------
+
+    def updates(self, now):
+        """The job that tells every observer what has changed, when it is due for it."""
+        for handle in list(self.observers):
+            observer = self.observers.get(handle)
+            if observer is None or not observer.watching:
+                continue
+            if observer.update is None:
+                if observer.due > now.begun or observer.out_bytes > _OUT_FULL:
+                    continue
+                observer.due = now.begun + observer.interval
+                observer.update = self._update(observer)
+            while observer.out_bytes < _OUT_FULL and self.observers.get(handle) is observer:
+                if next(observer.update, True):
+                    observer.update = None
+                    break
+                if now.over():
+                    now = yield
+        self._trim()
+
+    def due(self, now):
+        """Seconds until somebody waits for an update."""
+        waits = [60.0]
+        for observer in self.observers.values():
+            if observer.watching:
+                waits.append(0.0 if observer.update is not None and not observer.out else observer.due - now)
+        return max(0.0, min(waits))
+
+    def _trim(self):
+        table = self._agent.table
+        positions = [o.position for o in self.observers.values() if o.position is not None]
+        table.trim(min(positions) if positions else table.end)
+
+    def _update(self, observer):
+        """Send one update, a frame at each step; a step yields None while there is more."""
+        table = self._agent.table
+        found = None if observer.position is None else table.changes(observer.position, _LOG_ENTRIES)
+        if found is None:
+            ids = [*table.nodes, *table.rows]
+            observer.position = table.skip_to_end()
+            for start in range(0, len(ids), _ROWS_IN_FRAME):
+                for _ in self._tell(observer, ids[start : start + _ROWS_IN_FRAME]):
+                    yield None
+        else:
+            end = table.end
+            while found is not None and found[0]:
+                ids, observer.position = found
+                for _ in self._tell(observer, ids):
+                    yield None
+                if observer.position >= end:
+                    break
+                found = table.changes(observer.position, _LOG_ENTRIES)
+        observer.ticks += 1
+        observer.send(self._agent.tick(observer.ticks))
+        yield True
+
+    def _tell(self, observer, ids):
+        """Send these rows and nodes, and the texts that they need first."""
+        table = self._agent.table
+        rows = [row for row in map(table.rows.get, ids) if row is not None]
+        nodes = [node for node in map(table.nodes.get, ids) if node is not None]
+        gone = [n for n in ids if n not in table.rows and n not in table.nodes]
+        texts = table.texts.items
+        while observer.texts < len(texts):
+            items = texts[observer.texts : observer.texts + _TEXTS_IN_FRAME]
+            observer.send({"t": "strings", "first": observer.texts, "items": items})
+            observer.texts += len(items)
+            yield
+        if nodes:
+            observer.send({"t": "nodes", "items": [_node(node) for node in nodes]})
+            yield
+        for start in range(0, len(rows), _ROWS_IN_FRAME):
+            part = rows[start : start + _ROWS_IN_FRAME]
+            columns = [(name, code, [getattr(row, name) for row in part]) for name, code in schema.ROW_COLUMNS]
+            observer.send({"t": "rows", "names": [row.name for row in part]}, columns)
+            yield
+        if gone:
+            observer.send({"t": "gone"}, [("id", "q", gone)])
+            yield
+
+
+def _node(node):
+    return {
+        "id": node.id,
+        "kind": node.kind,
+        "label": node.label,
+        "parent": node.parent,
+        "edge": node.edge,
+        "queue": node.queue,
+        "detail": node.detail,
+    }
+
+
+def _trusted_uids():
+    """Who may observe: this process's user and root; in a user namespace, whoever is not known in it.
+
+    The folder of the socket is closed to others, so that an unknown user can only be the root of the host.
+    """
+    posix = sys.modules["posix"]
+    trusted = {0, posix.geteuid()}
+    try:
+        file = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            mapped = posix.read(file, 4096).split()
+        finally:
+            posix.close(file)
+        if mapped and mapped[2] != b"4294967295":
+            trusted.add(65534)
+    except OSError:
+        pass
+    return trusted
