@@ -21,33 +21,6 @@ from typing import Any
 from .. import __version__
 
 _ROOT = Path(__file__).resolve().parent.parent
-# In the order of their dependencies: a module comes after those that it imports.
-MODULES = (
-    "protocol.frames",
-    "protocol.schema",
-    "agent.attributes",
-    "agent.asyncio_types",
-    "agent.rows",
-    "agent.schedule",
-    "agent.serve",
-    "agent.facts",
-    "agent.lines",
-    "agent.describe",
-    "agent.loops",
-    "agent.tasks",
-    "agent.threads",
-    "agent.borrowed",
-    "agent.edges",
-    "agent.sizes",
-    "agent.cycles",
-    "agent.retained",
-    "agent.measure",
-    "agent.parents",
-    "agent.holders",
-    "agent.ownership",
-    "agent.detail",
-    "agent.main",
-)
 _OF_BOOT = "from pyobserver.agent.boot import SLOT, listen, module, original\n"  # they share a namespace
 _PIECE_LINES = 25  # compiles in well under a millisecond
 
@@ -76,12 +49,30 @@ def _packed() -> str:
 @functools.cache
 def _sources() -> str:
     """The loader's pieces, joined by NUL; STX; the modules' pieces, as `loader.load` reads them."""
-    loader = [text for _, _, text in _pieces(_source("agent.loader").replace(_OF_BOOT, ""))]
+    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(_source("agent.loader").replace(_OF_BOOT, ""))]
     pieces = []
-    for name in MODULES:
+    for name in _modules():
         for owner, line, text in _pieces(_source(name)):
             pieces.append("\1".join((f"pyobserver.{name}", owner, str(line), text)))
     return "\0".join(loader) + "\2" + "\0".join(pieces)
+
+
+def _modules() -> list[str]:
+    """The modules that the agent is made of, each after those that it imports."""
+    found: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for node in ast.walk(ast.parse(_source(name))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pyobserver."):
+                inner = node.module.removeprefix("pyobserver.")
+                names = [inner] if "." in inner else [f"{inner}.{alias.name}" for alias in node.names]
+                for each in names:
+                    if each not in found:
+                        add(each)
+        found[name] = None
+
+    add("agent.main")
+    return list(found)
 
 
 def _source(name: str) -> str:

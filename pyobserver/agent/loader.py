@@ -68,17 +68,17 @@ def load(sources, modules, added):
     begun = clock()
     for piece in sources.split("\0"):
         name, owner, line, text = piece.split("\1")
-        module = modules.get(name)
-        if module is None:
-            module = _new_module(kind, modules, name, builtins)
+        home = modules.get(name)
+        if home is None:
+            home = _new_module(kind, modules, name, builtins)
         code = compile("\n" * (int(line) - 1) + text, "<%s>" % name, "exec", 0, True)
         if owner:
             names = {}
-            exec(code, module.__dict__, names)
+            exec(code, home.__dict__, names)
             for key in names:
-                setattr(module.__dict__[owner], key, names[key])
+                setattr(home.__dict__[owner], key, names[key])
         else:
-            exec(code, module.__dict__)
+            exec(code, home.__dict__)
         if clock() - begun > _PIECE_SECONDS:
             sleep(_PAUSE_SECONDS)
             begun = clock()

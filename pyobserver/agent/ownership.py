@@ -139,26 +139,24 @@ class Ownership:
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock)
+            self._walk = holders.Walk(self._wanted, now.clock, self._tasks.references)
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds)
         begun = now.begun
         self._unresolved = 0
         looked_for = [row for row in self._tasks.rows()]
-        found = {}
-        while True:
-            is_through = self._walk.run(now.deadline)
-            for holding in self._walk.take():
-                if holding.row not in found:
-                    found[holding.row] = True
-                    self._hold(holding)
-            if is_through:
-                break
+        while not self._walk.run(now.deadline):
             now = yield
         self._walked_at = begun
+        found = self._walk.found
+        count = 0
+        for holding in list(found.values()):
+            self._hold(holding)
+            count += 1
+            if count % _AT_ONCE == 0 and now.over():
+                now = yield
         if not self._walk.incomplete:
-            count = 0
             for row in looked_for:
                 if row.id not in found:
                     self._not_held(row)

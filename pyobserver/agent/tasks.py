@@ -58,6 +58,10 @@ class TaskProbe:
         """Return the row of the task with this id, None if it has none."""
         return self._by_address.get(address)
 
+    def references(self):
+        """Weak references to all tasks."""
+        return [row.ref for row in self._by_reference.values()]
+
     def rows(self):
         """All rows of tasks."""
         return self._by_reference.values()
