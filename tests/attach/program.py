@@ -163,25 +163,24 @@ def calls():
             check("duration of nanosleep", time.monotonic() - begun > 0.0595)
 
     def polls():
-        reader, _ = os.pipe()
+        silent, _ = os.pipe()
         while not ended.is_set():
             begun = time.monotonic()
-            check("poll", libc.poll(ctypes.byref(Poll(reader, 1, 0)), 1, 60) == 0)
+            check("poll", libc.poll(ctypes.byref(Poll(silent, 1, 0)), 1, 60) == 0)
             check("duration of poll", time.monotonic() - begun > 0.0595)
 
+    reader, writer = os.pipe()
+
+    def writes():
+        number = 0
+        while not ended.is_set():
+            time.sleep(0.03)
+            number += 1
+            os.write(writer, b"%04d" % (number % 10000))
+        os.close(writer)
+
     def reads():
-        reader, writer = os.pipe()
         buffer = ctypes.create_string_buffer(8)
-
-        def write():
-            number = 0
-            while not ended.is_set():
-                time.sleep(0.03)
-                number += 1
-                os.write(writer, b"%04d" % (number % 10000))
-            os.close(writer)
-
-        threading.Thread(target=write).start()
         number = 0
         while True:
             got = libc.read(reader, buffer, 4)
@@ -191,7 +190,7 @@ def calls():
             check("read", got == 4 and buffer.raw[:4] == b"%04d" % (number % 10000))
 
     watch_input()
-    threads = [threading.Thread(target=work) for work in (naps, polls, reads)]
+    threads = [threading.Thread(target=work) for work in (naps, polls, reads, writes)]
     for thread in threads:
         thread.start()
     ready()

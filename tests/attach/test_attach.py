@@ -102,7 +102,7 @@ RAISING = {
     "SystemExit: 3": "raise SystemExit(3)",
     "ValueError: Größe": "raise ValueError('Größe')",
     "RuntimeError: xxxx": "raise RuntimeError('x' * 100000)",
-    "Nameless": "class Nameless(Exception):\n    def __str__(self):\n        raise RuntimeError('no')\nraise Nameless()",
+    "Nameless": "class Nameless(Exception):\n    def __str__(self):\n        raise self\nraise Nameless()",
 }
 
 

@@ -1,0 +1,159 @@
+"""Observers that die, wait in vain or are interrupted at the worst moment: the target must not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pyobserver.attach import AttachError, inject
+from pyobserver.attach.procfs import status
+
+from ..support.interpreters import Interpreter
+from .conftest import STATES, end, leave, leftovers, running, threads_of, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def dies_at(monkeypatch: pytest.MonkeyPatch, when: str, pid: int, number: int, way: str) -> None:
+    """An attach whose helper process is killed before or after the commit point."""
+    monkeypatch.setenv("PYOBSERVER_TEST_DIE", when)
+    with pytest.raises(AttachError) as raised:
+        inject(pid, leave(number), method=way)
+    monkeypatch.delenv("PYOBSERVER_TEST_DIE")
+    assert raised.value.kind == "failed"
+    assert "status -9" in raised.value.why
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("way", ["auto", "ptrace"])
+def test_a_helper_that_is_killed(newest: Interpreter, monkeypatch: pytest.MonkeyPatch, when: str, way: str) -> None:
+    """The target goes on, its script never runs, and the next observer gets in."""
+    with running(newest, "cpu") as target:
+        for _ in range(3):
+            dies_at(monkeypatch, when, target.pid, 13, way)
+        inject(target.pid, leave(1), method=way)
+        assert end(target)["seen"] == [1]
+    assert not leftovers(newest)
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("state", STATES)
+def test_a_helper_that_is_killed_in_every_state(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch, when: str, state: str
+) -> None:
+    """The same everywhere; the thread that waits for its script gives up by itself."""
+    ways = ("auto", "ptrace") if interpreter.minor >= (3, 14) else ("auto",)
+    with running(interpreter, state) as target:
+        before = threads_of(target.pid)
+        for way in ways:
+            for _ in range(3):
+                dies_at(monkeypatch, when, target.pid, 13, way)
+            inject(target.pid, leave(1), method=way)
+        wait_until(lambda: threads_of(target.pid) == before)
+        assert end(target)["seen"] == [1] * len(ways)
+    assert not leftovers(interpreter)
+
+
+def test_a_request_whose_observer_died_is_void(requestable: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter finds it when it wakes: it runs nothing, and clears away what lies about."""
+    with running(requestable, "lock") as target:
+        dies_at(monkeypatch, "after", target.pid, 13, "pep768")
+        assert leftovers(requestable)
+        assert end(target)["seen"] == []
+    assert not leftovers(requestable)
+
+
+def test_a_request_whose_observer_died_is_replaced(requestable: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next observer clears it away."""
+    with running(requestable, "lock") as target:
+        dies_at(monkeypatch, "after", target.pid, 13, "pep768")
+        assert len(leftovers(requestable)) == 1
+        inject(target.pid, leave(1))
+        assert not leftovers(requestable)
+        assert end(target)["seen"] == [1]
+
+
+@pytest.mark.parametrize("way", ["auto", "ptrace"])
+def test_a_lock_that_nobody_gives(newest: Interpreter, way: str) -> None:
+    """It is said what is waited for; the script is taken back for good, and later ones get through."""
+    holds_the_lock(newest, way)
+
+
+@pytest.mark.every
+def test_a_lock_that_nobody_gives_on_every_interpreter(interpreter: Interpreter) -> None:
+    """The same on each."""
+    holds_the_lock(interpreter, "ptrace")
+
+
+def holds_the_lock(interpreter: Interpreter, way: str) -> None:
+    stages: list[str] = []
+    with running(interpreter, "holding") as target:
+        before = threads_of(target.pid)
+        for _ in range(2):
+            with pytest.raises(AttachError) as raised:
+                inject(target.pid, leave(13), method=way, patience=0.2, on_stage=stages.append)
+            assert raised.value.kind == "interpreter_lock"
+        assert "waiting for the interpreter lock" in stages
+        release = threading.Timer(0.5, _write, (target.process.stdin, b"x"))
+        release.start()
+        inject(target.pid, leave(1), method=way)
+        release.join()
+        wait_until(lambda: threads_of(target.pid) == before + 1)  # its own, that watches its input
+        assert end(target)["seen"] == [1]
+    assert not leftovers(interpreter)
+
+
+def _write(pipe: object, content: bytes) -> None:
+    pipe.write(content)  # type: ignore[attr-defined]
+    pipe.flush()  # type: ignore[attr-defined]
+
+
+OBSERVER = """
+import sys
+from pyobserver.attach import inject
+inject(int(sys.argv[1]), sys.argv[2], on_stage=lambda text: print(text, flush=True))
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
+def test_an_observer_that_goes_away_does_not_take_the_helper_along(newest: Interpreter, number: int) -> None:
+    """Ctrl-C in the terminal, in the middle of an attach: the helper comes to its end alone."""
+    with running(newest, "holding") as target:
+        observer = subprocess.Popen(
+            [sys.executable, "-c", OBSERVER, str(target.pid), leave(1)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        assert observer.stdout is not None
+        while observer.stdout.readline() != "waiting for the interpreter lock\n":
+            assert observer.poll() is None
+        os.killpg(observer.pid, number)
+        assert observer.wait() != 0
+        observer.stdout.close()
+        _write(target.process.stdin, b"x")
+        assert status(target.pid)["TracerPid"] == "0"
+        inject(target.pid, leave(2))
+        assert end(target)["seen"] == [1, 2]
+
+
+def test_a_process_of_the_same_number_is_not_the_same(newest: Interpreter) -> None:
+    """The helper compares when the process began with what it was told."""
+    from pyobserver.attach.injector import _Helper
+
+    with running(newest, "idle") as target:
+        request = {"pid": target.pid, "start_ticks": 1, "script": leave(13), "chosen": "ptrace"}
+        with pytest.raises(AttachError) as raised:
+            _Helper(target.pid, {**request, "method": "auto", "patience": 5.0}).follow(lambda text: None)
+        assert raised.value.kind == "gone"
+        assert end(target)["seen"] == []
