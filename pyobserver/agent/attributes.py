@@ -313,10 +313,12 @@ def _names_in(value, names, depth):
             if len(names) >= MAX_NAMES:
                 return
             names[name] = True
-        if depth < 3:
-            for constant in value.co_consts:
-                if type(constant) is Code:
+        for constant in value.co_consts:
+            if type(constant) is Code:
+                if depth < 3:
                     _names_in(constant, names, depth + 1)
+            elif type(constant) is str and len(names) < MAX_NAMES and constant.isidentifier():
+                names[constant] = True  # of setattr(), or a key of vars()
         return
     for wrapper, parts in _WRAPPERS:
         if kind is wrapper:

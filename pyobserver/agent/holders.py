@@ -1,0 +1,382 @@
+"""Which containers keep the tasks alive: one walk over the heap from the modules, in slices, for all tasks at once.
+
+Depth first, so that the stack is the path and no map of parents is needed. An object with one owner can be met only
+once: just those with more are marked, in 1,024 small sets, as a large one would stall where it grows. Between slices
+the walk holds the containers on its stack, at most `MAX_DEPTH`, and never a list of what an object refers to.
+"""
+
+import sys
+from _weakref import ref
+from gc import get_referents, is_tracked
+from sys import getrefcount
+
+from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
+from pyobserver.agent.holder_kinds import (
+    ATTRIBUTES,
+    CLASS,
+    FUNCTION,
+    ITEMS,
+    KEYS,
+    LEAF,
+    MODULE,
+    OBJECT,
+    SUBCLASS,
+    TASK,
+    VALUES,
+    Kinds,
+    container_base,
+)
+from pyobserver.agent.holder_paths import Paths
+from pyobserver.agent.runs import GENERATORS, Frame
+
+DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root of its own
+MAX_DEPTH = 12
+MAX_MARKS = 300000  # 15 to 20 MB
+MAX_DEFERRED = 10000
+MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
+TRIES = 4  # for a container that changes while it is walked through
+STRIDE = 64  # references between two looks at the clock
+SHARDS = 1024
+
+SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref")
+SKIPPED_PACKAGES = ("asyncio.", "pyobserver.agent.", "pyobserver.protocol.")
+
+
+def _calibrate():
+    """Return what `getrefcount` says in the loop of `Walk._look` of an object that has one owner."""
+    count = 0
+    for each in [object()]:
+        count = getrefcount(each)
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    return count if enabled is None or enabled() else -1  # -1: counts cannot be read, so that all are marked
+
+
+ONE_OWNER = _calibrate()
+
+
+class Holding:
+    """One task, by its row, in the container or attribute that keeps it.
+
+    path    `rudder.pipeline.Spawner._children`: by the class of the instance, however that was reached; of what is in
+            a container in a container, `app.State.rooms[...]`; `locals of app.main` for a variable
+    type    "set", "dict" and so on; "attribute" or "local" for one that holds a single task
+    length  how many items the container had; None for an attribute
+    key     see `Walk.container_id`
+    """
+
+    __slots__ = ("key", "length", "path", "row", "type")
+
+    def __init__(self, row, path, kind, length, key):
+        self.row = row
+        self.path = path
+        self.type = kind
+        self.length = length
+        self.key = key
+
+
+class Walk:
+    """One walk: `run` it until it has been through, `restart` it for another.
+
+    `wanted(id(object))` returns the row of a task that is looked for, or 0; it is asked about objects whose type is in
+    `types`, a set of `id(type)`. `clock()` and the deadlines of `run` are on the same clock. `tasks()` returns weak
+    references to the tasks whose variables are searched last. What was found is in `found`, from row to `Holding`: a
+    container of the application before an attribute, before the same of a library, before variables; the shortest
+    path, and the first met.
+    """
+
+    def __init__(self, wanted, clock, tasks=None):
+        self.wanted = wanted
+        self.types = set()
+        self._clock = clock
+        self._tasks = tasks
+        self._seen = []
+        self.restart()
+
+    def restart(self):
+        """Forget everything and begin anew."""
+        self._old = self._seen  # to be dropped in parts: 300,000 marks at once would take ms
+        self.found = {}
+        self.objects = 0  # looked into
+        self.is_through = False
+        self._scores = {}
+        self._seen = [set() for _ in range(SHARDS)]
+        self._marks = 0
+        self._unmarked = self._too_deep = self._restless = 0
+        self._owners = []  # the stack, as columns: what is looked into,
+        self._kinds = []  # how,
+        self._iterators = []  # how far,
+        self._counts = []  # what `getrefcount` says there of an object with one owner,
+        self._tries = []  # and how often it has changed meanwhile
+        self._deferred = []
+        self._decisions = Kinds(self.types)
+        self._shapes = {}
+        self._unsorted = list(sys.modules)
+        self._modules = []
+        self._libraries = []
+        self._namespaces = set()
+        self._variables = None  # of which tasks, when their turn has come
+        self._root_task = 0
+        self._asyncio = known()
+        self._paths = Paths(self._owners, self._kinds, self._shape)
+
+    @property
+    def incomplete(self):
+        """What was left out so far, in words, or None: the tasks in it may seem to be held by nobody."""
+        reasons = []
+        if self._unmarked:
+            reasons.append("%d objects with several owners beyond the first %d" % (self._unmarked, MAX_MARKS))
+        if self._too_deep:
+            reasons.append("%d places nested deeper than %d" % (self._too_deep, MAX_DEPTH))
+        if self._restless:
+            reasons.append("%d containers that kept changing" % self._restless)
+        return ", ".join(reasons) or None
+
+    @staticmethod
+    def container_id(holding):
+        """Return a key that all tasks in one container share; those in one attribute of a class's instances too."""
+        return (holding.key, holding.path)
+
+    def run(self, deadline):
+        """Go on until `clock()` is past `deadline`. Return whether the walk has been through."""
+        if self.is_through:
+            return True
+        self._decisions.begin_slice()
+        self._shapes.clear()
+        self._resume()
+        try:
+            while self._clock() < deadline:
+                if self._iterators:
+                    self._look()
+                elif not self._begin_root():
+                    self.is_through = True
+                    return True
+        finally:
+            self._pause()
+        return False
+
+    # Between slices
+
+    def _pause(self):
+        """Keep of the lists that were made here how much is left of them."""
+        for level, kind in enumerate(self._kinds):
+            if kind is OBJECT or kind is ATTRIBUTES:
+                self._iterators[level] = self._iterators[level].__length_hint__()
+
+    def _resume(self):
+        for level, kind in enumerate(self._kinds):
+            if kind is OBJECT or kind is ATTRIBUTES:
+                left = self._iterators[level]
+                items = self._listed(self._owners[level], kind)
+                self._iterators[level] = iter(items[max(0, len(items) - left) :])
+
+    # Roots
+
+    def _begin_root(self):
+        """Put what to walk from next on the stack, or come closer to that. Return False when there is no more."""
+        if self._old:
+            del self._old[-8:]
+        elif self._unsorted:
+            self._sort_modules()
+        elif self._deferred:
+            thing = self._deferred.pop()()
+            if thing is not None:
+                self._push(thing, OBJECT)
+        elif self._modules or self._libraries:
+            name = (self._modules or self._libraries).pop()
+            namespace = namespace_of(name)
+            if namespace is not None:
+                self._paths.module = name
+                self._push(namespace, MODULE)
+        elif self._variables is None:
+            self._variables = [] if self._tasks is None else list(self._tasks())
+        elif self._variables:
+            self._begin_task(self._variables.pop()())
+        elif self._seen:
+            self._old, self._seen, self._scores, self._shapes = self._seen, [], {}, {}
+        else:
+            return False
+        return True
+
+    def _sort_modules(self):
+        """Take some modules: applications come before libraries, and packages before what is in them."""
+        some = self._unsorted[-STRIDE:]
+        del self._unsorted[-STRIDE:]
+        for name in some:
+            if type(name) is not str:
+                continue
+            namespace = namespace_of(name)
+            if namespace is None:
+                continue
+            self._namespaces.add(id(namespace))
+            if name in SKIPPED or name.startswith(SKIPPED_PACKAGES):
+                continue
+            (self._modules if self._paths.is_application(name) else self._libraries).append(name)
+        if not self._unsorted:
+            for names in (self._modules, self._libraries):
+                names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
+
+    def _begin_task(self, task):
+        if task is None or not self._asyncio.is_task(task):
+            return
+        coroutine = self._asyncio.coroutine(task)
+        if id(type(coroutine)) in GENERATORS:
+            self._root_task = id(task)
+            self._push(coroutine, OBJECT)
+
+    # The stack
+
+    def _push(self, owner, kind):
+        made = self._iterator(owner, kind)
+        self._owners.append(owner)
+        self._kinds.append(kind)
+        self._counts.append(ONE_OWNER + (kind is OBJECT or kind is ATTRIBUTES) if ONE_OWNER > 0 else -1)
+        self._iterators.append(made)
+        self._tries.append(0)
+        self.objects += 1
+
+    def _pop(self):
+        for column in (self._owners, self._kinds, self._counts, self._iterators, self._tries):
+            column.pop()
+        self._paths.forget(len(self._owners))
+        if not self._owners:
+            self._root_task = 0
+
+    def _iterator(self, owner, kind):
+        if kind is VALUES or kind is MODULE:
+            return iter(dict.values(owner))
+        if kind is KEYS:
+            return iter(dict.keys(owner))
+        if kind is CLASS:
+            return iter(dict.values(class_dict(owner)))
+        if kind is FUNCTION:
+            return iter(closure_of(owner))
+        if kind is ITEMS:
+            return container_base(type(owner)).__iter__(owner)
+        return iter(self._listed(owner, kind))
+
+    def _listed(self, owner, kind):
+        """Return what an object refers to, as a list of our own: not to be kept between slices."""
+        return self._shape(type(owner)).values(owner) if kind is ATTRIBUTES else get_referents(owner)
+
+    def _shape(self, kind):
+        found = self._shapes.get(id(kind))
+        if found is None:
+            found = self._shapes[id(kind)] = Shape(kind)
+        return found
+
+    # What is met
+
+    def _look(self):
+        """Look at up to `STRIDE` references."""
+        left = STRIDE
+        iterators, counts, seen = self._iterators, self._counts, self._seen
+        decided, decide = self._decisions.known.get, self._decisions.of_type
+        while left > 0 and iterators:
+            count = counts[-1]
+            try:
+                for each in iterators[-1]:
+                    left -= 1
+                    kind = decided(id(type(each))) or decide(type(each))
+                    if kind is not LEAF:
+                        if kind is TASK:
+                            self._found(each)
+                        else:
+                            shared = getrefcount(each) > count
+                            if not (shared and id(each) in seen[(id(each) >> 4) & (SHARDS - 1)]):
+                                if self._enter(each, kind, shared):
+                                    break
+                    if left <= 0:
+                        return
+                else:
+                    self._pop()
+            except RuntimeError:  # it changed size; what is raised inside is caught there
+                self._again()
+
+    def _again(self):
+        """Walk the container on top from its beginning once more, or give it up."""
+        self._tries[-1] += 1
+        if self._tries[-1] < TRIES:
+            self._iterators[-1] = self._iterator(self._owners[-1], self._kinds[-1])
+        else:
+            self._restless += 1
+            self._pop()
+
+    def _enter(self, thing, kind, shared):
+        """Look into an object that was met, now or later. Return whether it is on top of the stack."""
+        if kind is FUNCTION:
+            if closure_of(thing) is None:
+                return False
+        elif kind is VALUES:
+            if not is_tracked(thing) or id(thing) in self._namespaces:
+                return False
+        elif kind is CLASS:
+            if not flags_of(thing) & HEAP_TYPE:
+                return False
+        elif (type(thing) is tuple and not is_tracked(thing)) or (
+            type(thing) is Frame and id(type(self._owners[-1])) not in GENERATORS
+        ):
+            return False
+        depth = len(self._owners)
+        if depth >= DEFER_DEPTH and kind is OBJECT and self._defer(thing, shared):
+            return False
+        if depth >= MAX_DEPTH:
+            self._too_deep += 1
+            return False
+        if shared and not self._mark(id(thing)):
+            return False
+        if kind is SUBCLASS:
+            self._push_container(thing)
+        else:
+            self._push(thing, kind)
+            if kind is VALUES and _has_keys(thing):
+                self._push(thing, KEYS)
+        return True
+
+    def _push_container(self, thing):
+        """Look into an instance of a subclass of a container: at its items first, and then at its attributes."""
+        base = container_base(type(thing))
+        if flags_of(type(thing)) & HEAP_TYPE and base.__len__(thing) <= MAX_ELEMENTS:
+            self._push(thing, ATTRIBUTES)
+        self._push(thing, VALUES if base is dict else ITEMS)
+        if base is dict and _has_keys(thing):
+            self._push(thing, KEYS)
+
+    def _mark(self, number):
+        """Remember an object with several owners. Return False when there are too many."""
+        if self._marks >= MAX_MARKS:
+            self._unmarked += 1
+            return False
+        self._marks += 1
+        self._seen[(number >> 4) & (SHARDS - 1)].add(number)
+        return True
+
+    def _defer(self, thing, shared):
+        """Put an instance that is far down on the list of what to walk from later. Return whether it is there."""
+        if not flags_of(type(thing)) & HEAP_TYPE or len(self._deferred) >= MAX_DEFERRED:
+            return False
+        try:
+            reference = ref(thing)
+        except TypeError:  # its class allows no weak references
+            return False
+        if not shared or self._mark(id(thing)):
+            self._deferred.append(reference)
+        return True
+
+    def _found(self, task):
+        """Note where a task was met, if it is looked for and that is a better place than the one known."""
+        number = id(task)
+        row = self.wanted(number)
+        if not row or number == self._root_task:
+            return
+        path, kind, length, key, score = self._paths.place_of(task)
+        if row not in self.found or score < self._scores[row]:
+            self.found[row] = Holding(row, path, kind, length, key)
+            self._scores[row] = score
+
+
+def _has_keys(mapping):
+    """Return whether the keys of a dict may be, or hold, tasks: told by the first."""
+    for key in dict.keys(mapping):
+        return bool(flags_of(type(key)) & HAVE_GC)
+    return False
