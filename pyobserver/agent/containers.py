@@ -1,0 +1,177 @@
+"""Containers: how many elements one has, and some of them picked by chance, without walking through it.
+
+Known are list, tuple, dict, set, frozenset, deque, their subclasses, and numpy arrays of objects. They are read through
+the functions of the type in C that they come from, never through methods of the subclass.
+"""
+
+from _collections import deque  # type: ignore[import-not-found]  # typeshed has no stub
+from _random import Random
+from itertools import islice
+
+STRIDE = 4000  # entries of a dict or set that are stepped over at most, from each end (20 to 50 ns each)
+BLOCKS = 20000  # blocks of a deque that are stepped over at most, for all picks together
+EMPTIEST = 500  # bytes of table per entry; above, a dict or set is nearly empty and finding entries takes too long
+_MISSING = object()
+
+
+class Picked:
+    """Some entries of a container: flat `objects`, `width` of them per entry, out of `total` entries.
+
+    `near` of the entries come from the front, the others from the back; `unseen` entries were out of reach.
+    """
+
+    __slots__ = ("near", "objects", "total", "unseen", "width")
+
+    def __init__(self, objects, width, total):
+        self.objects = objects
+        self.width = width
+        self.total = total
+        self.near = len(objects) // width
+        self.unseen = 0
+
+
+def _some(total, number, chance):
+    """Return about `number` different indexes; twice the same element would seem to have one reference more."""
+    return {chance(total) for _ in range(number)}
+
+
+def _pick_list(o, number, chance):
+    total = list.__len__(o)
+    return Picked([list.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+
+
+def _pick_tuple(o, number, chance):
+    total = tuple.__len__(o)
+    return Picked([tuple.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+
+
+def _pick_deque(o, number, chance):
+    """It has to go along its blocks of 64 from the nearer end, so very long ones give few elements."""
+    total = deque.__len__(o)
+    number = max(1, min(number, BLOCKS * 256 // total))
+    return Picked([deque.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+
+
+def _step_through(iterator, number, reach, chance):
+    """Return about `number` of the first `reach` things, with gaps made by chance, so that no pattern fits them."""
+    found = []
+    gap = max(1, 2 * reach // number)
+    left = reach
+    while True:
+        step = chance(gap)
+        left -= step + 1
+        one = next(islice(iterator, step, None), _MISSING) if left >= 0 else _MISSING
+        if one is _MISSING:
+            return found
+        found.append(one)
+
+
+def _pick_dict(o, number, chance):
+    """Only the ends can be reached: of more than twice `STRIDE` entries, those in the middle stay unseen."""
+    total = dict.__len__(o)
+    near = min(STRIDE, (total + 1) // 2)
+    far = min(STRIDE, total - near)
+    entries = _step_through(iter(dict.items(o)), (number + 1) // 2, near, chance)
+    front = len(entries)
+    if far:
+        backwards = zip(reversed(dict.keys(o)), reversed(dict.values(o)))  # noqa: B905 (3.10 and later)
+        entries += _step_through(backwards, (number + 1) // 2, far, chance)
+    objects = []
+    for entry in entries:
+        objects += entry
+    picked = Picked(objects, 2, total)
+    picked.near = front
+    picked.unseen = total - near - far
+    return picked
+
+
+def _picks_from(kind):
+    """Return a function that picks from a set or frozenset.
+
+    The order is that of the hashes, so that the first entries are as good as any.
+    """
+
+    def pick(o, number, chance):
+        total = kind.__len__(o)
+        return Picked(_step_through(kind.__iter__(o), number, min(2 * STRIDE, total), chance), 1, total)
+
+    return pick
+
+
+_KINDS = {
+    id(list): (list.__len__, _pick_list),
+    id(tuple): (tuple.__len__, _pick_tuple),
+    id(dict): (dict.__len__, _pick_dict),
+    id(set): (set.__len__, _picks_from(set)),
+    id(frozenset): (frozenset.__len__, _picks_from(frozenset)),
+    id(deque): (deque.__len__, _pick_deque),
+}
+_TABLES = frozenset((id(dict), id(set), id(frozenset)))
+
+
+class Containers:
+    """The container types seen so far, by `id(type)`: how long an instance is, and how to pick from it.
+
+    `picked` elements are the same for the same container every time, so that a value which does not change does not
+    seem to: the generator starts anew with every scan.
+    """
+
+    def __init__(self):
+        self.lengths = {key: length for key, (length, _) in _KINDS.items()}
+        self.heap_types = set()  # learned in this slice
+        self._pickers = {key: pick for key, (_, pick) in _KINDS.items()}
+        self._tables = set(_TABLES)
+        self._random = Random()
+        self.begin_scan()
+
+    def begin_slice(self):
+        """Forget all classes: their ids may mean others by now."""
+        for key in self.heap_types:
+            self.lengths.pop(key, None)
+            self._pickers.pop(key, None)
+            self._tables.discard(key)
+        self.heap_types.clear()
+
+    def begin_scan(self):
+        """Let the next picks be those of every scan."""
+        self._random.seed(1)
+
+    def learn(self, tp, bases):
+        """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""
+        if id(tp) in self.lengths:
+            return
+        for base in bases:
+            if base in _KINDS:
+                self.lengths[id(tp)], self._pickers[id(tp)] = _KINDS[base]
+                self.heap_types.add(id(tp))
+                if base in _TABLES:
+                    self._tables.add(id(tp))
+
+    def learn_arrays(self, array):
+        """Note how to pick from numpy's arrays of objects; all others have no elements that are objects."""
+        kind = array.__dict__["dtype"].__get__
+        size = array.__dict__["size"].__get__
+        item = array.__dict__["item"]
+
+        def length(o):
+            return size(o) if kind(o).kind == "O" else 0
+
+        def pick(o, number, chance):
+            total = size(o)
+            return Picked([item(o, at) for at in _some(total, number, chance)], 1, total)
+
+        self.lengths[id(array)] = length
+        self._pickers[id(array)] = pick
+
+    def is_nearly_empty(self, o, size):
+        """Return whether a table of so many bytes has so few entries that going through it takes too long."""
+        key = id(type(o))
+        return key in self._tables and size > EMPTIEST * (self.lengths[key](o) + 1000)
+
+    def chance(self, below):
+        """Return a number from 0 on, below `below`."""
+        return self._random.getrandbits(32) * below >> 32
+
+    def pick(self, o, number):
+        """Return `Picked`: about `number` entries of a container that has some."""
+        return self._pickers[id(type(o))](o, number, self.chance)

@@ -1,0 +1,90 @@
+"""What is known of the types of a process, all keyed by `id(type)`: sizes, edges, containers, what is not walked."""
+
+from _weakref import ref
+from gc import get_referents
+
+from pyobserver.agent.attributes import HEAP_TYPE, Module, flags_of, namespace_of
+from pyobserver.agent.containers import Containers
+from pyobserver.agent.edges import Edges
+from pyobserver.agent.sizes import Sizes, bases_of
+
+# Never followed in search of cycles: everybody's, and from there the way leads everywhere.
+EVERYBODYS = tuple([id(tp) for tp in (type, Module, type(None), bool, type(...), type(len))])
+TIMERS = (("asyncio.events", "TimerHandle"), ("uvloop", "TimerHandle"), ("uvloop.loop", "TimerHandle"))
+
+
+class NamedTypes:
+    """A few types by their ids, none of them kept alive: those of classes that are gone are dropped with each slice."""
+
+    def __init__(self):
+        self.ids = set()
+        self._static = set()
+        self._classes = {}  # id -> weak reference
+
+    def add(self, tp):
+        """Add a type."""
+        if flags_of(tp) & HEAP_TYPE:
+            self._classes[id(tp)] = ref(tp)
+        else:
+            self._static.add(id(tp))
+        self.ids.add(id(tp))
+
+    def begin_slice(self):
+        """Drop what is gone, and what was put into `ids` for the last slice."""
+        for key in [key for key, weak in self._classes.items() if weak() is None]:
+            del self._classes[key]
+        self.ids.clear()
+        self.ids.update(self._static, self._classes)
+
+
+class Kinds:
+    """Everything known of types. `barrier`: not walked through, each instance is a row of its own; subclasses are
+    recognised. `lenient`: the loop holds one more reference to each instance, and lets go of it with the task."""
+
+    def __init__(self):
+        self.sizes = Sizes()
+        self.edges = Edges()
+        self.containers = Containers()
+        self.barriers = NamedTypes()
+        self.timers = NamedTypes()
+        self.barrier = self.barriers.ids
+        self.lenient = self.timers.ids
+
+    def begin_slice(self):
+        """Forget all classes: their ids may mean others by now."""
+        for one in (self.sizes, self.edges, self.containers, self.barriers, self.timers):
+            one.begin_slice()
+
+    def learn_libraries(self, modules):
+        """Look for what the target has loaded in its `sys.modules`: asyncio, uvloop, numpy."""
+        for module, name in TIMERS:
+            if module in modules:
+                try:
+                    found = (namespace_of(module) or {}).get(name)
+                except TypeError:
+                    continue
+                if type(found) is type:
+                    self.timers.add(found)
+        array = self.edges.learn_libraries(modules)
+        if array is not None:
+            self.containers.learn_arrays(array)
+            self.sizes.learn(array, 0)
+            self.sizes.leaf.discard(id(array))
+
+    def learn(self, o):
+        """Learn the type of an object that was not met in this slice."""
+        tp = type(o)
+        bases = set(map(id, bases_of(tp)))
+        self.containers.learn(tp, bases)
+        self.edges.learn(tp, bases)
+        self.sizes.learn(tp, len(get_referents(o)), id(tp) in self.containers.lengths)
+        if not bases.isdisjoint(self.barrier):
+            self.barrier.add(id(tp))
+        if id(tp) in self.edges.special:
+            self.sizes.leaf.discard(id(tp))
+
+    def size_of(self, o):
+        """Return the bytes of one object."""
+        if not self.sizes.knows(id(type(o))):
+            self.learn(o)
+        return self.sizes.of(o)

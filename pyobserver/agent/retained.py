@@ -1,0 +1,79 @@
+"""How much memory a task retains: the bytes that would be freed if it went away, measured inside the target.
+
+All of one measurement lies within one slice: while nothing else runs, reference counts are a consistent picture, and no
+reference held here can become the last one. Nothing of the target is held when a call has returned.
+"""
+
+import sys
+
+from pyobserver.agent.kinds import Kinds
+from pyobserver.agent.scan import Scan
+from pyobserver.agent.selfcheck import self_check
+from pyobserver.agent.sharing import Border, BorderOfGroup, Shared
+from pyobserver.agent.walk import Walker
+from pyobserver.protocol.schema import UNAVAILABLE
+
+
+class Measure:
+    """What was measured: bytes, the number of objects, an accuracy of the protocol, and the 95 % error in bytes."""
+
+    __slots__ = ("accuracy", "bytes", "error", "objects")
+
+    def __init__(self, bytes, objects, accuracy, error=0):
+        self.bytes = bytes
+        self.objects = objects
+        self.accuracy = accuracy
+        self.error = error
+
+
+class Scanner:
+    """Measures one root after another; `clock` is like `time.perf_counter`.
+
+    A root is a task, a coroutine, a generator, or any object. What refers to the root does not matter, only what it
+    refers to. A task that is executing cannot be measured: its locals are not all visible. All calls belong into a
+    slice, which `begin_slice` begins, after a real sleep and shorter than the switch interval.
+    """
+
+    def __init__(self, clock):
+        self._kinds = Kinds()
+        self._walker = Walker(clock, self._kinds)
+        self._shared = Shared(clock)
+        self._clock = clock
+
+    def add_barrier(self, tp):
+        """Do not walk through instances of `tp` and of its subclasses: each is a row of its own."""
+        self._kinds.barriers.add(tp)
+
+    def add_lenient(self, tp):
+        """Take instances of `tp` as owned although one more reference to them exists: the timers of a loop."""
+        self._kinds.timers.add(tp)
+
+    def learn_libraries(self):
+        """Look what the target has loaded of asyncio, uvloop and numpy; imports nothing."""
+        if type(sys.modules) is dict:
+            self._kinds.learn_libraries(sys.modules)
+
+    def begin_slice(self):
+        """Forget what may not be true any more: the classes seen, and after a while what is shared."""
+        self._kinds.begin_slice()
+        self._shared.begin_slice()
+
+    def scan(self, root, deadline):
+        """Return the `Measure` of what `root` retains, found before the clock shows `deadline`."""
+        return self._measured(Border(self._shared, id(root)), [root], deadline)
+
+    def scan_together(self, roots, deadline):
+        """Return the `Measure` of what would be freed if all `roots` went away."""
+        return self._measured(BorderOfGroup(self._shared), list(roots), deadline)
+
+    def self_check(self):
+        """Return "ok", or a sentence that says why no memory can be shown on this interpreter."""
+        return self_check(self, self._clock)
+
+    def _measured(self, border, roots, deadline):
+        scan = Scan(self._walker, self._shared, border, roots, deadline)
+        try:
+            scan.run()
+        except Exception:  # a type in C whose size cannot be asked for, or no memory
+            return Measure(0, 0, UNAVAILABLE)
+        return Measure(int(scan.bytes()), scan.objects(), scan.accuracy(), int(scan.error()))
