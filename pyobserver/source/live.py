@@ -99,10 +99,13 @@ class LiveSource:
 
     def detach(self) -> None:
         """Remove the agent from the target for everybody, and stop."""
+        self._stopping.set()
         listener = self._listener
-        if listener is not None:
-            listener.detach()
-        self.stop()
+        try:
+            if listener is not None:
+                listener.detach()
+        finally:
+            self.stop()
 
     def wait_until_known(self, patience: float = 30.0, settle: float = 10.0) -> None:
         """Wait until the first complete picture is there: all tasks listed and measured, all holders looked for.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..model.details import ChainFrame, DetailAnswer
+from ..model.readings import ThreadStack
 from ..model.store import Phase, Store
 from ..model.tasks import Row
 from ..outside import MemoryProbe, OutsideError, ProcessProbe, StackProbe, TargetGone, children, memory_limit
@@ -53,7 +54,7 @@ class Watcher:
         ]
 
     def run(self, stopping: threading.Event) -> None:
-        """Read until `stopping` is set. Raises TargetGone when the process ends, OutsideError if nothing can be read."""
+        """Read until `stopping` is set. Raises TargetGone when the process ends, OutsideError when nothing is readable."""
         self._process = ProcessProbe(self.pid)
         self._store.set_identity(self._process.identity)
         self._memory = MemoryProbe(self.pid)
@@ -127,13 +128,18 @@ class Watcher:
     def _read_stacks(self) -> None:
         with self._stacks_lock:
             if self._stacks is not None:
-                stacks = self._stacks.read()
-                self._store.set_stacks(stacks, self._stacks.unavailable)
+                stacks = [stack for stack in self._stacks.read() if not _is_agent(stack)]
+                self._store.set_stacks(stacks, self._stacks.unavailable or "")
 
     def _stacks_period(self) -> float:
         alone = self._store.snapshot().status.phase is not Phase.LIVE
         cost = self._stacks.cost_seconds if self._stacks is not None else 0.0
         return max(_STACKS_ALONE_SECONDS if alone else _STACKS_SECONDS, _STACKS_DUTY * cost)
+
+
+def _is_agent(stack: ThreadStack) -> bool:
+    """Whether a thread is the agent's: what it costs is shown by itself, it is not part of the program."""
+    return any(frame.file.startswith("<pyobserver") for frame in stack.frames)
 
 
 _CHILD_NOTE = "its memory is its RSS, which is not part of this process"
