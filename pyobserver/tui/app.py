@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar
 
-from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.screen import ModalScreen, Screen
+from textual.widgets import ContentSwitcher, Input
 
 from ..analysis.allocators import memory_outlook
+from ..analysis.format import duration
 from ..analysis.verdict import Verdict, verdict
 from ..model.details import DetailAnswer
-from ..model.store import Snapshot
+from ..model.store import Phase, Snapshot
 from ..source.base import Source
-from .bar import StatusLine, TabBar, TopBar
+from .bar import HEIGHTS, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
+from .filter_line import FilterLine
+from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .pace import Pace
 from .tabs.detail import DetailScreen
 from .tabs.help import HelpScreen, SortScreen
@@ -31,25 +34,7 @@ from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
 from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
-LEAST_SIZE = (60, 16)
-
-
-class FilterInput(Input):
-    """The line in which one types what rows must have in them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "Clear the filter", show=False),
-        Binding("down", "done", "To the rows", show=False),
-    ]
-
-    def action_clear(self) -> None:
-        """Show everything again."""
-        self.value = ""
-        self.action_done()
-
-    def action_done(self) -> None:
-        """Back to the rows, with the filter as it is."""
-        self.post_message(self.Submitted(self, self.value))
+ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab"})  # what the keys of the tabs do above a task
 
 
 class ObserverApp(App[None]):
@@ -63,23 +48,12 @@ class ObserverApp(App[None]):
     TITLE = "pyobserver"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        *[Binding(str(n), f"tab({n})", f"Tab {n}", show=False) for n in range(1, 10)],
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("escape", "back", "Back", show=False),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort"),
-        Binding("i", "reverse", "Reverse", show=False),
-        Binding("g", "groups", "Groups/single"),
-        Binding("t", "jump", "Tree/task"),
-        Binding("d", "mode", "Value/growth"),
-        Binding("b", "baseline", "Baseline"),
-        Binding("plus,equals_sign", "window(1)", "Window", key_display="+ -"),
-        Binding("minus", "window(-1)", "Smaller window", show=False),
-        Binding("z", "zoom", "Zoom"),
-        Binding("y", "copy", "Copy", show=False),
-        Binding("space", "pause", "Pause"),
-        Binding("q", "quit", "Quit"),
+        *[Binding(str(n), f"tab({n})", show=False) for n in range(1, 10)],
+        *[key.binding() for key in KEYS if key.name != "open"],  # to Enter listens whatever has the focus
+        SMALLER_WINDOW,
     ]
 
     def __init__(
@@ -109,10 +83,10 @@ class ObserverApp(App[None]):
         yield TabBar([(tab.title, tab.short_title) for tab in self._tabs])
         with ContentSwitcher(initial=self._tab_at_first, id="tabs"):
             yield from self._tabs
-        yield FilterInput(placeholder="show what has this in it; Esc clears it", id="filter", compact=True)
+        yield FilterLine()
         yield StatusLine()
-        yield Footer(show_command_palette=False)
-        yield Static("", id="tiny")
+        yield KeysLine()
+        yield TooSmall()
 
     def on_mount(self) -> None:
         self.source.store.changed = self._pace.news
@@ -125,17 +99,6 @@ class ObserverApp(App[None]):
         """The target goes on untouched."""
         self.source.store.changed = lambda: None
         self.source.stop()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """A terminal in which nothing can be read says so in one line."""
-        width, height = LEAST_SIZE
-        is_tiny = event.size.width < width or event.size.height < height
-        main = self._main
-        main.set_class(is_tiny, "-tiny")
-        main.set_class(event.size.width < 100, "-narrow")
-        main.set_class(event.size.height < 28, "-low")
-        size = f"{event.size.width}x{event.size.height}"
-        self._main.query_one("#tiny", Static).update(f"{size} is too small: {width}x{height} at least")
 
     @property
     def tab(self) -> Tab:
@@ -162,7 +125,10 @@ class ObserverApp(App[None]):
     def refresh_now(self) -> None:
         """Take a snapshot, and show it."""
         with self._pace.measured():
-            self._snapshot = self.source.store.snapshot()
+            snapshot = self.source.store.snapshot()
+            if snapshot.status.phase is Phase.EXITED:  # time stands still then, or all would leave the window
+                snapshot = replace(snapshot, taken_at=min(snapshot.taken_at, snapshot.status.since))
+            self._snapshot = snapshot
             self._present()
 
     def _present(self) -> None:
@@ -176,8 +142,7 @@ class ObserverApp(App[None]):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
-            if isinstance(self.tab, MemoryTab):
-                self.tab.judge(self._verdict)
+            self.tab.judge(self._verdict)
         self._show_status()
 
     def _show_status(self) -> None:
@@ -186,67 +151,78 @@ class ObserverApp(App[None]):
         snapshot = self._snapshot
         main = self._main
         outlook = memory_outlook(snapshot, self.view.window)
+        words = status_words(self._newest(), now, self._paused_at)
         for screen in {main, self.screen}:
             for bar in screen.query(TopBar):
                 bar.show(snapshot, outlook, self._verdict, snapshot.taken_at if self._paused_at else now)
             for line in screen.query(StatusLine):
-                words = status_words(self._newest(), now, self._paused_at)
                 line.show(words, snapshot.problems[-1] if snapshot.problems else "")
-        notes = [] if self.view.mode == "value" else [f"d: {MODE_NAMES[self.view.mode]}"]
-        main.query_one(TabBar).show(self._tabs.index(self.tab), snapshot, " ".join(notes))
+        note = "" if self.view.mode == "value" else f"d: {MODE_NAMES[self.view.mode]}"
+        main.query_one(TabBar).show(self._tabs.index(self.tab), snapshot, note)
+        main.query_one(KeysLine).show(offered(self._hints()))
 
     def _newest(self) -> Snapshot:
         """What is true now: when paused that is more than what the screen shows."""
         return self._snapshot if self._paused_at is None else self.source.store.snapshot()
+
+    # -- which keys do something ---------------------------------------------------------------------------------------
+
+    def _hints(self) -> dict[str, str]:
+        """The keys that do something on this tab as it is, by their names, with what they do."""
+        paused = "pause" if self._paused_at is None else "go on"
+        window = f"window {duration(self.view.window)}"
+        common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
+        hints = {**common, **self.tab.hints()}
+        if "mode" in hints:
+            following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
+            hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
+        return hints
+
+    def _offers(self, name: str) -> bool:
+        """Whether a key does something here; when it does not, the user is told."""
+        if name in self._hints():
+            return True
+        label = next(key.label for key in KEYS if key.name == name)
+        self.notify(f"{label} has nothing to do on this tab; ? tells what has", timeout=2)
+        return False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keep the keys of the tabs from what lies above them."""
+        if len(self.screen_stack) < 2:
+            return True
+        if isinstance(self.screen, ModalScreen):
+            return False
+        return action in ON_DETAILS
 
     # -- tabs --------------------------------------------------------------------------------------------------------
 
     def _open(self, tab: Tab) -> None:
         main = self._main
         main.query_one("#tabs", ContentSwitcher).current = tab.id
-        main.query_one(FilterInput).display = bool(tab.filter_text)
+        main.query_one(FilterLine).settle(tab.filter_text)
         widget = tab.main_widget()
         if widget is not None:
             main.set_focus(widget)
-        self.refresh_bindings()
 
-    def action_tab(self, number: int) -> None:
-        """Open a tab by its number."""
-        if number <= len(self._tabs):
-            self._open(self._tabs[number - 1])
-            self._present()
+    async def action_tab(self, number: int) -> None:
+        """Open a tab by its number; a task that is open above it is left."""
+        if number > len(self._tabs):
+            return
+        if isinstance(self.screen, DetailScreen):
+            await self.screen.dismiss()
+        self._open(self._tabs[number - 1])
+        self._present()
 
-    def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
+    async def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
         """Open the tab that was clicked."""
-        self.action_tab(event.index + 1)
+        await self.action_tab(event.index + 1)
 
     async def action_back(self) -> None:
-        """Leave what was opened."""
+        """Leave what was opened: the zoom, the members of a group, then the filter."""
         if self._main.has_class("-zoomed"):
             self.action_zoom()
         elif not self.tab.go_back() and self.tab.filter_text:
-            self._main.query_one(FilterInput).value = ""
-            self._main.query_one(FilterInput).display = False
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only the keys that do something here."""
-        if not self.screen_stack or not self.screen_stack[0].is_mounted:
-            return True
-        if len(self.screen_stack) > 1:
-            return action == "quit"
-        tab = self.tab
-        offered = {
-            "filter": tab.can_filter,
-            "sort": bool(tab.sort_choices()),
-            "reverse": isinstance(tab, TasksTab),
-            "groups": isinstance(tab, TasksTab),
-            "jump": isinstance(tab, TasksTab | TreeTab),
-            "mode": not isinstance(tab, SystemTab),
-            "zoom": not isinstance(tab, SystemTab),
-            "copy": not isinstance(tab, SystemTab),
-            "window": isinstance(tab, MemoryTab | TasksTab | TreeTab),
-        }
-        return offered.get(action, True)
+            self._main.query_one(FilterLine).settle("")
 
     # -- keys that change how it is seen -----------------------------------------------------------------------------
 
@@ -256,11 +232,13 @@ class ObserverApp(App[None]):
 
     def action_mode(self) -> None:
         """Values, growth, change since the baseline."""
+        if not self._offers("mode"):
+            return
         mode = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
         if mode == "baseline" and self._snapshot.baseline is None:
             self.notify("there is no baseline yet: b sets it")
             mode = "value"
-        self._change_view(View(mode, self.view.window, self.view.tz))
+        self._change_view(replace(self.view, mode=mode))
 
     def action_baseline(self) -> None:
         """Remember what is there now, to compare with."""
@@ -274,9 +252,11 @@ class ObserverApp(App[None]):
         longer = [w for w in WINDOWS if w > self.view.window]
         shorter = [w for w in WINDOWS if w < self.view.window]
         window = longer[0] if direction > 0 and longer else shorter[-1] if direction < 0 and shorter else None
-        if window is not None:
+        if window is None:
+            self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
+        else:
             self._pace.judge_soon()
-            self._change_view(View(self.view.mode, window, self.view.tz))
+            self._change_view(replace(self.view, window=window))
 
     def action_zoom(self) -> None:
         """The main part of the tab alone, and back."""
@@ -295,10 +275,8 @@ class ObserverApp(App[None]):
 
     def action_filter(self) -> None:
         """Type what rows must have in them."""
-        line = self._main.query_one(FilterInput)
-        line.display = True
-        line.value = self.tab.filter_text
-        line.focus()
+        if self._offers("filter"):
+            self._main.query_one(FilterLine).open(self.tab.filter_text)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The rows follow while one types."""
@@ -306,7 +284,7 @@ class ObserverApp(App[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Back to the rows."""
-        self._main.query_one(FilterInput).display = bool(event.value)
+        self._main.query_one(FilterLine).settle(event.value)
         widget = self.tab.main_widget()
         if widget is not None:
             widget.focus()
@@ -318,15 +296,17 @@ class ObserverApp(App[None]):
             if column is not None:
                 self.tab.sort_by(column)
 
-        self.push_screen(SortScreen(self.tab.sort_choices(), self.tab.sorted_by), chosen)
+        if self._offers("sort"):
+            self.push_screen(SortScreen(self.tab.sort_choices(), self.tab.sorted_by), chosen)
 
     def action_reverse(self) -> None:
         """Turn the order round."""
-        self.tab.reverse()
+        if self._offers("reverse"):
+            self.tab.reverse()
 
     def action_groups(self) -> None:
         """Groups, or single tasks."""
-        if isinstance(self.tab, TasksTab):
+        if self._offers("groups"):
             self.tab.toggle()
 
     def action_copy(self) -> None:
@@ -334,59 +314,53 @@ class ObserverApp(App[None]):
         text = self.tab.row_text()
         if text:
             self.copy_to_clipboard(text)
-            self.notify("row copied")
+        self.notify("copied" if text else "there is nothing to copy", timeout=2)
 
     def action_help(self) -> None:
         """Explain this screen."""
-        tab = self.tab
-        self.push_screen(HelpScreen(tab.title, tab.explanation, tab.help_columns()))
+        if isinstance(self.screen, DetailScreen):
+            self.push_screen(self.screen.help())
+        else:
+            tab = self.tab
+            self.push_screen(HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints())))
 
     # -- from the tasks to the tree and back -------------------------------------------------------------------------
 
-    def _tab_of(self, kind: type[Tab]) -> Tab:
-        return next(tab for tab in self._tabs if isinstance(tab, kind))
-
     def action_jump(self) -> None:
-        """The selected task in the tree, or the selected node among the tasks."""
-        tab = self.tab
-        if isinstance(tab, TasksTab):
-            tab.show_in_tree()
-        elif isinstance(tab, TreeTab) and not tab.show_among_tasks():
-            self.notify("this is no task, and stands for none")
+        """What is selected, at its place on another tab."""
+        if self._offers("jump"):
+            why_not = self.tab.jump()
+            if why_not:
+                self.notify(why_not)
 
-    def _show_in_tree(self, row_id: int, as_group: bool) -> None:
-        tree = self._tab_of(TreeTab)
-        assert isinstance(tree, TreeTab)
+    def on_tab_place_wanted(self, event: Tab.PlaceWanted) -> None:
+        """Show a row's or a node's place in the tree."""
+        tree = next(tab for tab in self._tabs if isinstance(tab, TreeTab))
         self._open(tree)
+        tree.filter_by("")
         self._present()
-        if not tree.reveal(row_id, as_group):
+        if not tree.reveal(event.id, event.as_group):
             self.notify("it is not in the tree any more")
 
-    def _show_among_tasks(self, group: Group | None, row_id: int | None) -> None:
-        tasks = self._tab_of(TasksTab)
-        assert isinstance(tasks, TasksTab)
-        self._open(tasks)
-        self._main.query_one(FilterInput).value = ""
-        tasks.filter_by("")
-        self._present()
-        tasks.open_group(group, row_id)
-        tasks.main_widget().focus()
-
-    def on_tasks_tab_place_wanted(self, event: TasksTab.PlaceWanted) -> None:
-        """Show a task's place in the tree."""
-        self._show_in_tree(event.row_id, event.as_group)
-
-    def on_detail_screen_tree_wanted(self, event: DetailScreen.TreeWanted) -> None:
-        """The same, from its own screen."""
-        self._show_in_tree(event.row_id, False)
-
-    def on_tree_tab_row_wanted(self, event: TreeTab.RowWanted) -> None:
+    def on_tab_row_wanted(self, event: Tab.RowWanted) -> None:
         """Show a node of the tree among the tasks."""
-        self._show_among_tasks(None, event.row_id)
+        tasks = self._open_tasks()
+        tasks.open_group(None, event.row_id)
 
-    def on_tree_tab_group_wanted(self, event: TreeTab.GroupWanted) -> None:
-        """Show what a line of the tree stands for among the tasks."""
-        self._show_among_tasks(Group(event.key, event.title), None)
+    def on_tab_group_wanted(self, event: Tab.GroupWanted) -> None:
+        """Show a group among the groups, or its members."""
+        tasks = self._open_tasks()
+        if event.members and event.key is not None:
+            tasks.open_group(Group(event.key, event.title))
+        else:
+            tasks.show_groups(event.key)
+
+    def _open_tasks(self) -> TasksTab:
+        tasks = next(tab for tab in self._tabs if isinstance(tab, TasksTab))
+        tasks.filter_by("")
+        self._open(tasks)
+        self._present()
+        return tasks
 
     def on_tasks_tab_visible_rows(self, event: TasksTab.VisibleRows) -> None:
         """What one looks at is measured first."""
@@ -398,10 +372,11 @@ class ObserverApp(App[None]):
         """Open the screen of a task."""
         self.push_screen(DetailScreen(event.row_id, self._snapshot, self.view), lambda _: self._present())
         self.source.focus([event.row_id])
+        self._show_status()
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:
         """Ask the target about a task; the answer comes on another thread, and may come when nobody waits any more."""
-        self.source.request_detail(event.row_id, lambda answer: self._post_answer(answer))
+        self.source.request_detail(event.row_id, self._post_answer)
 
     def _post_answer(self, answer: DetailAnswer) -> None:
         if self.is_running:

@@ -19,7 +19,17 @@ from .widgets.text import printable, shorten, width_of
 from .words import StatusWords, cost_words, exit_words
 
 CLOSE_SHARE = 0.85  # of the limit: from here on it is marked
-STYLES = {"": "", "dim": "$foreground 60%", "grow": "bold $text-warning", "limit": "bold $text-error", "bold": "bold"}
+STYLES = {
+    "": "",
+    "dim": "$foreground 60%",
+    "quiet": "$foreground 75%",
+    "grow": "bold $text-warning",
+    "limit": "bold $text-error",
+    "bold": "bold",
+}
+LEAST_SIZE = (60, 16)  # columns and lines in which something can be read
+WIDTHS = [(0, "-too-narrow"), (LEAST_SIZE[0], "-narrow"), (100, "-wide")]  # classes of a screen, by its columns
+HEIGHTS = [(0, "-too-low"), (LEAST_SIZE[1], "-low"), (28, "-high")]
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,23 @@ class Line(Widget):
 def styled(text: str, style: str) -> Content:
     """Return text that nothing in it can change the meaning of."""
     return Content.styled(printable(text), STYLES.get(style, ""))
+
+
+class TooSmall(Line):
+    """Lies over everything while the terminal is too small, and says so in one line. What is under it lives on."""
+
+    DEFAULT_CSS = """
+    TooSmall { overlay: screen; position: absolute; height: 100%; display: none; background: $background; }
+    """
+
+    def on_resize(self) -> None:
+        """The line names the size."""
+        self.refresh()
+
+    def render(self) -> Content:
+        (width, height), (least_width, least_height) = self.app.size, LEAST_SIZE
+        text = f"{width}x{height} is too small: {least_width}x{least_height} at least"
+        return styled(shorten(text, max(1, self.size.width)), "bold")
 
 
 class TopBar(Line):

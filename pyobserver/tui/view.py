@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +12,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from ..analysis.growth import Mode
+from ..analysis.verdict import Verdict
+from ..model.groups import GroupKey
 from ..model.store import Snapshot
 from .widgets import Column
 
@@ -57,7 +59,6 @@ class Tab(Vertical):
     title: ClassVar[str] = ""
     short_title: ClassVar[str] = ""
     period: ClassVar[float] = 0.5  # least seconds between two refreshes
-    can_filter: ClassVar[bool] = False
     explanation: ClassVar[str] = ""
 
     class TaskWanted(Message):
@@ -67,17 +68,52 @@ class Tab(Vertical):
             super().__init__()
             self.row_id = row_id
 
+    class PlaceWanted(Message):
+        """The user wants to see a row or a node in the tree; with `as_group` the line that it is folded into."""
+
+        def __init__(self, id: int, as_group: bool = False) -> None:
+            super().__init__()
+            self.id, self.as_group = id, as_group
+
+    class RowWanted(Message):
+        """The user wants to see a row among the tasks."""
+
+        def __init__(self, row_id: int) -> None:
+            super().__init__()
+            self.row_id = row_id
+
+    class GroupWanted(Message):
+        """The user wants to see a group among the tasks, or with `members` what is in it; None for any."""
+
+        def __init__(self, key: GroupKey | None, title: str = "", members: bool = False) -> None:
+            super().__init__()
+            self.key, self.title, self.members = key, title, members
+
     def present(self, snapshot: Snapshot, view: View) -> None:
         """Show what is known. Called again with the same snapshot when the view has changed."""
         raise NotImplementedError
+
+    def judge(self, verdict: Verdict) -> None:
+        """Show the verdict, where there is a place for it. It is made at longer intervals."""
 
     def main_widget(self) -> Widget | None:
         """What gets the keys when the tab is opened."""
         return None
 
+    def hints(self) -> Mapping[str, str]:
+        """The keys that do something here beside those that do everywhere, by name, with what they do in a word."""
+        return {}
+
     def go_back(self) -> bool:
         """Leave what Enter has opened; False when there is nothing to leave."""
         return False
+
+    def jump(self) -> str:
+        """Ask for what is selected to be shown on another tab, by a message; returns why that cannot be, or ""."""
+        return ""
+
+    def toggle(self) -> None:
+        """Change between alike ones in one line and each by itself."""
 
     def sort_choices(self) -> Sequence[tuple[str, str]]:
         """The columns to choose from, as (key, label); empty when nothing can be sorted."""
@@ -102,8 +138,8 @@ class Tab(Vertical):
         """What is filtered by now."""
         return ""
 
-    def help_columns(self) -> Sequence[Column]:
-        """The columns to explain."""
+    def help_columns(self) -> Sequence[tuple[Column, bool]]:
+        """The columns to explain, each with whether it is visible at this width."""
         return ()
 
     def row_text(self) -> str:

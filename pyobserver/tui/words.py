@@ -12,27 +12,44 @@ from .widgets.text import printable
 
 STALE_AFTER = 4.0  # seconds without a word of the agent
 NOT_AVAILABLE = "n/a"
+NO_FUNCTION = "(function not known)"
+NO_NAME = "(no name)"
 KINDS = {"asyncio task": "task", "child process": "child", "trio task": "trio"}
-UNSURE = {"sampled": "~", "at_least": "≥"}
+UNSURE = {"sampled": "~", "at_least": "≥", "stale": "*"}
+SIGNS = (
+    ("▲", "it grows, by more than noise"),
+    ("7.02 MB", "exact: freed if it went away"),
+    ("~7.02 MB", "sampled or estimated"),
+    ("≥7.02 MB", "at least: some of it could not be followed"),
+    ("*7.02 MB", "not measured lately; Enter tells how long ago"),
+    ("done, held", "it has ended, and somebody still keeps it"),
+    ("dim", "ended, or old, or beside the point"),
+    ("·, n/a", "not known; never a zero"),
+)
 
 
 def sized(size: float | None, accuracy: str) -> Cell:
-    """Return a size with the sign of its accuracy: 7.02 MB, ~7.02 MB, ≥7.02 MB; dim when it is old, or not known."""
+    """Return a size with the sign of its accuracy: 7.02 MB, ~7.02 MB, ≥7.02 MB, *7.02 MB; n/a when it is not known."""
     if size is None or accuracy == "unavailable":
         return (NOT_AVAILABLE, "dim")
     text = UNSURE.get(accuracy, "") + bytes_text(size)
     return (text, "dim") if accuracy == "stale" else text
 
 
-def sized_in_words(size: float | None, accuracy: str, error: float = 0.0) -> str:
-    """Return a size with its accuracy spelled out, where there is room for it."""
+def sized_in_words(size: float | None, accuracy: str, error: float = 0.0, age: float | None = None) -> str:
+    """Return a size with its accuracy spelled out, where there is room for it. `age` is how old the measurement is."""
     if size is None or accuracy == "unavailable":
-        return "not available"
-    text = bytes_text(size)
+        return "n/a"
+    text = UNSURE.get(accuracy, "") + bytes_text(size)
+    if accuracy == "exact":
+        return f"{text} exact"
     if accuracy == "sampled":
-        return f"~{text} ± {bytes_text(error)}, sampled"
-    words = {"exact": "exact", "at_least": "at least: some of it could not be followed", "stale": "not measured lately"}
-    return f"{UNSURE.get(accuracy, '')}{text}, {words.get(accuracy, accuracy)}"
+        return f"{text} ± {bytes_text(error)}, sampled"
+    if accuracy == "at_least":
+        return f"{text}, at least: some of it could not be followed"
+    if accuracy == "stale":
+        return f"{text}, not measured " + ("lately" if age is None else f"for {duration(age)}")
+    return f"{text}, {accuracy}"
 
 
 def short_kind(kind: str) -> str:
@@ -46,8 +63,8 @@ def place(where: str) -> str:
 
 
 def waiting_at(waiting: str, where: str) -> str:
-    """Return what is waited on and where, in one cell."""
-    return "  ".join(text for text in (waiting, place(where)) if text)
+    """Return where something waits and on what, in one cell: the line comes first, as it is what one looks up."""
+    return "  ".join(text for text in (place(where), waiting) if text)
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ def status_words(snapshot: Snapshot, now: float, paused_at: float | None = None)
     """Return how it stands between us and the target at `now`."""
     said = _standing(snapshot, now)
     if paused_at is not None and snapshot.status.phase is not Phase.EXITED:
-        text = f"PAUSED for {duration(now - paused_at)}: the screen stands still, recording goes on · {said.text}"
+        text = f"PAUSED for {duration(now - paused_at)}: the screen stands still, reading goes on · {said.text}"
         return StatusWords(text, said.level or "grow")
     return said
 

@@ -6,34 +6,38 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, percent
 from ...model.details import DetailAnswer
 from ...model.store import Snapshot
 from ...model.tasks import Row
-from ..bar import StatusLine, TopBar, styled
-from ..view import View
+from ..bar import StatusLine, TooSmall, TopBar, styled
+from ..keys import BACK, HELP, QUIT, Key, KeysLine
+from ..view import Tab, View
 from ..widgets.text import fit
-from ..words import place, short_kind, sized_in_words
+from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
+from .help import HelpScreen
 
 SHOWN = 12  # lines of each list
+BLOCKS = ("owners", "chain", "stack", "types", "biggest")
+
+IN_TREE = Key("show_in_tree", "t", "t", "in the tree", "its place in the tree", 8)
+AGAIN = Key("ask_again", "u", "u", "ask again", "ask the target about it once more", 7)
+COPY = Key("copy", "y", "y", "copy", "copy all that is shown", 5)
+PAUSE = Key("pause", "space", "space", "pause", "let the screen stand still, and go on", 4)
+KEYS = (HELP, BACK, IN_TREE, AGAIN, COPY, PAUSE, QUIT)
 
 
 class DetailScreen(Screen[None]):
     """Everything about one row. What is asked of the target is asked once, and again on a key."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Back"),
-        Binding("t", "show_in_tree", "In the tree"),
-        Binding("u", "ask_again", "Ask again"),
-        Binding("y", "copy", "Copy"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, IN_TREE, AGAIN, COPY)]
     DEFAULT_CSS = """
     DetailScreen > VerticalScroll { height: 1fr; padding: 0 1; }
     DetailScreen Static { height: auto; margin-bottom: 1; }
@@ -46,30 +50,24 @@ class DetailScreen(Screen[None]):
             super().__init__()
             self.row_id = row_id
 
-    class TreeWanted(Message):
-        """The user wants to see the row in the tree."""
-
-        def __init__(self, row_id: int) -> None:
-            super().__init__()
-            self.row_id = row_id
-
     def __init__(self, row_id: int, snapshot: Snapshot, view: View) -> None:
         super().__init__()
         self.row_id = row_id
         self._view = view
         self._snapshot = snapshot
         self._row = snapshot.tasks.find(row_id)
+        self._measured_at = _measured_at(snapshot, row_id)
         self._answer: DetailAnswer | None = None
-        self._answered_at: float | None = None
         self._is_gone = False
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll(can_focus=True):
-            for name in ("facts", "chain", "types", "biggest", "owners", "note"):
+            for name in ("facts", "note", *BLOCKS):
                 yield Static(id=name)
         yield StatusLine()
-        yield Footer(show_command_palette=False)
+        yield KeysLine(KEYS)
+        yield TooSmall()
 
     def on_mount(self) -> None:
         self._draw()
@@ -81,8 +79,10 @@ class DetailScreen(Screen[None]):
         row = snapshot.tasks.find(self.row_id)
         self._is_gone = row is None
         self._row = row or self._row
+        self._measured_at = _measured_at(snapshot, self.row_id) or self._measured_at
         if self.is_mounted:
-            self.query_one("#facts", Static).update(self._facts())
+            self._update("facts", self._facts())
+            self._update("stack", _block("Stack, innermost first", self._stack()))
 
     def answer(self, answer: DetailAnswer) -> None:
         """Show what the target said. A refusal does not wipe out what was said before."""
@@ -91,53 +91,59 @@ class DetailScreen(Screen[None]):
         if answer.problem and self._answer is not None and not self._answer.problem:
             self._note(f"asked again: {answer.problem}")
             return
-        self._answer, self._answered_at = answer, self._snapshot.taken_at
+        self._answer = answer
         self._draw()
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
+    def _update(self, name: str, content: Content | None) -> None:
+        widget = self.query_one(f"#{name}", Static)
+        widget.display = content is not None
+        if content is not None:
+            widget.update(content)
+
     def _draw(self) -> None:
         answer = self._answer
-        self.query_one("#facts", Static).update(self._facts())
-        blocks: dict[str, Content | None] = dict.fromkeys(("chain", "types", "biggest", "owners"))
+        self._update("facts", self._facts())
+        blocks: dict[str, Content | None] = dict.fromkeys(BLOCKS)
+        blocks["stack"] = _block("Stack, innermost first", self._stack())
         if answer is None:
             self._note("asking the target …")
+        elif answer.problem:
+            self._note(f"not available: {answer.problem}")
         else:
-            self._note(answer.problem or answer.note)
-            blocks = {
-                "chain": _block("Await chain, outermost first", _chain(answer)),
-                "types": _block("Retains, by type", _by_type(answer)),
-                "biggest": _block("The biggest, with their paths", _biggest(answer)),
-                "owners": _block("Who keeps it", self._owners(answer)),
-            }
+            self._note(answer.note)
+            blocks["chain"] = _block("Await chain, outermost first", _chain(answer))
+            blocks["types"] = _block("Retains, by type", _by_type(answer))
+            blocks["biggest"] = _block("The biggest, with their paths", _biggest(answer))
+            blocks["owners"] = _block("Who keeps it", self._owners(answer))
         for name, content in blocks.items():
-            widget = self.query_one(f"#{name}", Static)
-            widget.display = content is not None
-            if content is not None:
-                widget.update(content)
+            self._update(name, content)
 
     def _note(self, text: str) -> None:
-        note = self.query_one("#note", Static)
-        note.display = bool(text)
-        note.update(styled(text, "grow"))
+        self._update("note", styled(text, "grow") if text else None)
 
     def _facts(self) -> Content:
         row = self._row
         if row is None:
-            return styled("this row is not there any more", "grow")
+            return styled("this row is not there any more, and nothing is known of it", "grow")
         state = "ended" if row.ended or self._is_gone else row.state
         age = ("≥" if row.age_is_minimum else "") + duration(row.age_seconds)
         doing = " ".join(part for part in (state, f"on {row.waiting_on}" if row.waiting_on else "") if part)
+        if row.where:
+            doing += f" at {place(row.where)}"
         first = [
-            styled(row.name or "(no name)", "bold"),
-            styled(f"   {row.kind}   {row.function}", ""),
+            styled(row.name or NO_NAME, "bold"),
+            styled(f"   {row.kind}   {row.function or NO_FUNCTION}", ""),
         ]
         second = [styled(doing, "dim" if state == "ended" else ""), styled(f" · age {age} · ", "")]
-        second.append(styled(f"retains {self._retains(row)}", "bold"))
+        kept = "its RSS is" if row.kind == "child process" else "retains"
+        second.append(styled(f"{kept} {self._retains(row)}", "bold"))
         if row.growth:
             second.append(styled(f" · {growth_bytes(row.growth)}/min", "grow" if row.growth > 0 else ""))
         third = [f"moved in {percent(row.activity)} of our looks" if row.activity is not None else ""]
         third.append(f"CPU {duration(row.cpu_seconds)}" if row.cpu_seconds is not None else "")
+        third.append(f"{count(row.queue)} items wait for it" if row.queue is not None and row.queue else "")
         third.append("only the loop or its own future holds it" if row.unowned else "")
         lines = [Content("").join(first), Content("").join(second)]
         rest = " · ".join(part for part in third if part)
@@ -148,26 +154,60 @@ class DetailScreen(Screen[None]):
     def _retains(self, row: Row) -> str:
         answer = self._answer
         if answer is not None and answer.retained is not None:
-            return sized_in_words(answer.retained, answer.accuracy, answer.error)
-        return sized_in_words(row.retained, row.accuracy, row.error)
+            return sized_in_words(answer.retained, answer.accuracy, answer.error, self._age())
+        if row.retained is None:
+            return f"n/a: {self._why_unknown(row)}"
+        return sized_in_words(row.retained, row.accuracy, row.error, self._age())
+
+    def _age(self) -> float | None:
+        """How long ago it was measured."""
+        return None if not self._measured_at else max(0.0, self._snapshot.taken_at - self._measured_at)
+
+    def _why_unknown(self, row: Row) -> str:
+        facts = self._snapshot.facts
+        if row.kind == "thread":
+            return "what a thread alone retains cannot be told"
+        if facts is None:
+            return "there is no agent in the target"
+        if facts.self_check != "ok":
+            return facts.self_check
+        return "it has not been measured yet"
+
+    def _stack(self) -> list[Content]:
+        """Where a thread is, as it is seen from outside."""
+        row = self._row
+        if row is None or row.kind != "thread":
+            return []
+        found = next((s for s in self._snapshot.stacks if s.thread_id == row.os_id), None)
+        if found is None or not found.frames:
+            why = self._snapshot.stacks_problem or "no Python code is running in it"
+            return [styled(f"  not available: {why}", "dim")]
+        lines = [
+            Content("").join([styled(f"  {f.function}", ""), styled(f"   {place(f.file)}:{f.line}", "dim")])
+            for f in found.frames[: 2 * SHOWN]
+        ]
+        more = len(found.frames) - len(lines)
+        return [*lines, styled(f"  and {more} more", "dim")] if more else lines
 
     def _owners(self, answer: DetailAnswer) -> list[Content]:
         lines = []
         for path, kind, length in answer.holders[:SHOWN]:
             size = f" of {count(length)}" if length is not None else ""
-            lines.append(Content("").join([styled(f"  held by  {path}", "bold"), styled(f"  ({kind}{size})", "dim")]))
+            lines.append(
+                Content("").join([styled(f"  held by     {path}", "bold"), styled(f"  ({kind}{size})", "dim")])
+            )
         waiters = ", ".join(label for _, label in answer.awaited_by[:SHOWN]) or "nobody"
         lines.append(styled(f"  awaited by  {waiters}", ""))
         if answer.created_at is not None:
             ago = duration(self._snapshot.taken_at - answer.created_at)
-            lines.append(styled(f"  created  {self._view.date(answer.created_at)}, {ago} ago", ""))
+            lines.append(styled(f"  created     {self._view.date(answer.created_at)}, {ago} ago", ""))
         else:
-            lines.append(styled("  created  before we attached", "dim"))
+            lines.append(styled("  created     before we attached", "dim"))
         return lines
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
-    def action_leave(self) -> None:
+    def action_back(self) -> None:
         """Back to where one came from."""
         self.dismiss()
 
@@ -177,18 +217,32 @@ class DetailScreen(Screen[None]):
 
     def action_show_in_tree(self) -> None:
         """Leave, and show the row in the tree."""
-        self.app.post_message(self.TreeWanted(self.row_id))
+        self.app.post_message(Tab.PlaceWanted(self.row_id))
         self.dismiss()
 
     def action_copy(self) -> None:
         """Copy what is known as text."""
         self.app.copy_to_clipboard(self.text())
-        self.notify("copied")
+        self.notify("copied", timeout=2)
+
+    def help(self) -> HelpScreen:
+        """What explains this screen."""
+        explanation = (
+            "Everything about one task: who keeps it, the coroutines that wait for each other in it, and what would be "
+            "freed if it went away. What costs the target something is asked once, and again when you want it (u)."
+        )
+        return HelpScreen("One task", explanation, (), KEYS)
 
     def text(self) -> str:
         """All that is shown, as plain text."""
         shown = [static for static in self.query("VerticalScroll Static").results(Static) if static.display]
         return "\n\n".join(str(static.render()) for static in shown)
+
+
+def _measured_at(snapshot: Snapshot, row_id: int) -> float:
+    """When the row was measured, in Unix time; 0 when that is not known."""
+    position = snapshot.tasks.position(row_id)
+    return 0.0 if position is None else float(snapshot.tasks["measured_at"][position])
 
 
 def _block(title: str, lines: Sequence[Content]) -> Content | None:

@@ -9,57 +9,52 @@ from ...analysis.format import bytes_text, count, duration, growth_bytes, growth
 from ...analysis.groups import GroupRow, group_rows, sort_groups
 from ...analysis.growth import Mode
 from ...model.store import Snapshot
+from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column
-from ..words import NOT_AVAILABLE, short_kind, waiting_at
+from ..words import NO_FUNCTION, NOT_AVAILABLE, short_kind, waiting_at
 from .ordered import OrderedTable
 
-TEXT_COLUMNS = ("function", "kind", "where")
+TEXT_COLUMNS = ("function", "where")
 
 _MARK = Column("mark", "", 1, sortable=False)
-_KIND = Column("kind", "Kind", 6, priority=2, help="What runs it: an asyncio task, a thread, a child process.")
 _FUNCTION = Column(
     "function",
     "Function",
     22,
     flex=3,
     cut="start",
-    help="What they run: module and qualified name. ▲ marks a group that grows.",
+    help="What they run: module and qualified name. ▲ before it: they grow. Behind it: what is no task, and tasks that "
+    "are done while somebody still holds them.",
 )
-_COUNT = Column("count", "Count", 6, "right", help="How many there are now.")
+_COUNT = Column("count", "Count", 7, "right", help="How many there are now.")
 _COUNT_GROWTH = Column(
-    "count_growth", "+/min", 6, "right", help="How many more there are each minute, over the window of the chart."
+    "count_growth", "+/min", 6, "right", help="How many more there are each minute, over the window (+ and -)."
 )
 _MEMORY = Column(
     "memory",
     "Memory",
-    9,
+    8,
     "right",
-    help="Bytes that would be freed if they all went away; ~ means estimated, as not all have been measured yet.",
+    help="Bytes that would be freed if they all went away. ~ estimated, as not all have been measured.",
 )
-_GROWTH = Column("growth", "+/min", 9, "right", help="Bytes more each minute, over the window of the chart.")
-_MEAN = Column("mean", "Mean", 8, "right", priority=6, help="What one of them retains on average.")
-_AGE = Column("age", "Oldest", 11, "right", priority=5, help="The age of the oldest; ≥ when it was there before us.")
+_GROWTH = Column("growth", "+/min", 8, "right", help="Bytes more each minute, over the window (+ and -).")
+_MEAN = Column("mean", "Mean", 7, "right", priority=6, help="What one of them retains on average.")
+_AGE = Column("age", "Oldest", 11, "right", priority=4, help="The age of the oldest; ≥ when it was there before us.")
 _ENDED = Column(
-    "ended", "Ended", 6, "right", priority=4, help="How many have been seen to end: 0 beside a growing count is a leak."
+    "ended", "Ended", 6, "right", priority=5, help="How many have been seen to end: 0 beside a growing count is a leak."
 )
 _WHERE = Column(
-    "where",
-    "Where most wait",
-    18,
-    flex=2,
-    cut="start",
-    priority=3,
-    help="What most of them wait on, and in which line.",
+    "where", "Where most wait", 20, flex=2, priority=3, help="In which line most of them wait, and on what."
 )
 _SINCE_COUNT = Column("marked_count", "Δ Count", 7, "right", help="How many more there are than at the baseline.")
-_SINCE_BYTES = Column("marked_bytes", "Δ Memory", 9, "right", help="Bytes more than at the baseline.")
+_SINCE_BYTES = Column("marked_bytes", "Δ Memory", 8, "right", help="Bytes more than at the baseline.")
 _REST = (_MEAN, _AGE, _ENDED, _WHERE)
 
 COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_MARK, _KIND, _FUNCTION, _COUNT, _COUNT_GROWTH, _MEMORY, _GROWTH, *_REST),
-    "growth": (_MARK, _KIND, _FUNCTION, _COUNT_GROWTH, _GROWTH, *_REST),
-    "baseline": (_MARK, _KIND, _FUNCTION, _SINCE_COUNT, _SINCE_BYTES, *_REST),
+    "value": (_MARK, _FUNCTION, _COUNT, _COUNT_GROWTH, _MEMORY, _GROWTH, *_REST),
+    "growth": (_MARK, _FUNCTION, _COUNT_GROWTH, _GROWTH, *_REST),
+    "baseline": (_MARK, _FUNCTION, _SINCE_COUNT, _SINCE_BYTES, *_REST),
 }
 SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the mode replaces it
     "value": {"marked_count": "count", "marked_bytes": "memory"},
@@ -118,13 +113,17 @@ def _memory(row: GroupRow) -> Cell:
 
 
 def _function(row: GroupRow) -> Cell:
-    name = row.function or "(unknown)"
-    return f"{name} · done, held" if row.held else name
+    """The name with what is unusual about it behind it, as that end of a long one is kept."""
+    parts = [row.function or NO_FUNCTION]
+    if row.kind_index != schema.KIND_TASK:
+        parts.append(short_kind(row.kind))
+    if row.held:
+        parts.append("done, held")
+    return " · ".join(parts)
 
 
 _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
     "mark": lambda row: ("▲", "grow") if row.growing else "",
-    "kind": lambda row: (short_kind(row.kind), "dim"),
     "function": _function,
     "count": lambda row: count(row.count),
     "count_growth": lambda row: _growing(row, growth_count(row.count_growth)),
@@ -151,12 +150,14 @@ class GroupTable(OrderedTable):
         self._order: tuple[object, dict[Hashable, int]] = (None, {})
         self.lines = GroupLines((), self.columns)
         self.in_all = 0
+        self.held = 0  # rows that are done, but still held by somebody
 
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the groups that have `text` in them."""
         self.follow(view.mode)
         every = group_rows(snapshot, view.window)
         self.in_all = len(every)
+        self.held = sum(row.count for row in every if row.held)
         rows = sort_groups(every, self.sort.column, self.sort.descending, text)
         asked = (self.sort, text)
         if self.is_settling and self._order[0] == asked:

@@ -13,34 +13,13 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from ..bar import styled
+from ..bar import TooSmall, styled
+from ..keys import Key
 from ..widgets import Column
-from ..widgets.text import fit
+from ..widgets.text import broken, fit
+from ..words import SIGNS
 
-KEYS = (
-    ("1 … 4", "the tabs"),
-    ("↑ ↓ PgUp PgDn Home End", "move; also j and k"),
-    ("Enter, Esc", "into a row, and back"),
-    ("/", "filter: what has the text in it stays; Esc clears it"),
-    ("s, i", "choose the column to sort by (or click a header), reverse the order"),
-    ("d", "numbers as values, as growth per minute, as change since the baseline"),
-    ("b", "set the baseline now"),
-    ("g", "groups, or single tasks"),
-    ("t", "the selected task in the tree, and back among the tasks"),
-    ("space", "pause the screen; recording goes on"),
-    ("z", "the main part alone, and back"),
-    ("+ -", "the window of the chart, over which growth is told, too: 1 min to 24 h"),
-    ("y", "copy the row"),
-    ("q", "quit; the target goes on untouched"),
-)
-SIGNS = (
-    ("▲", "it grows, by more than noise"),
-    ("7.02 MB", "exact: freed if it went away"),
-    ("~7.02 MB", "sampled or estimated"),
-    ("≥7.02 MB", "at least: some of it could not be followed"),
-    ("dim", "ended, or not measured lately"),
-    ("·, n/a", "not known; never a zero"),
-)
+MOVING = (("↑ ↓ PgUp PgDn", "move; also k and j, Home and End"), ("1 2 3 4", "the tabs; a click opens one, too"))
 
 
 class Modal(ModalScreen[str | None]):
@@ -65,28 +44,34 @@ class Modal(ModalScreen[str | None]):
 
 
 class HelpScreen(Modal):
-    """The keys, the signs, and the columns of the tab that was open."""
+    """The keys that do something on the screen below, the signs, and its columns."""
 
-    def __init__(self, title: str, explanation: str, columns: Sequence[Column]) -> None:
+    def __init__(
+        self, title: str, explanation: str, columns: Sequence[tuple[Column, bool]], keys: Sequence[Key]
+    ) -> None:
+        """`columns` come with whether they are visible at this width."""
         super().__init__()
         self._title = title
         self._explanation = explanation
-        self._columns = tuple(column for column in columns if column.label and column.help)
+        self._columns = [
+            (column.label, column.help + ("" if visible else " (hidden: the terminal is too narrow for it)"))
+            for column, visible in columns
+            if column.label and column.help
+        ]
+        self._keys = [(key.label, key.help) for key in keys]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True) as box:
             box.border_title = f"{self._title}: help"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = "↓ more, Esc closes"
             yield Static(self._text())
+        yield TooSmall()
 
     def _text(self) -> Content:
         width = max(30, min(100, self.app.size.width - 12))
-        lines = [*_wrapped(self._explanation, width), Content("")]
-        for title, pairs in (
-            ("Columns", [(column.label, column.help) for column in self._columns]),
-            ("Signs", SIGNS),
-            ("Keys", KEYS),
-        ):
+        lines = [*(styled(line, "") for line in broken(self._explanation, width)), Content("")]
+        sections = (("Keys", [*self._keys, *MOVING]), ("Columns", self._columns), ("Signs", SIGNS))
+        for title, pairs in sections:
             if pairs:
                 lines.append(styled(title, "bold"))
                 lines += [line for name, text in pairs for line in _explained(name, text, width)]
@@ -95,23 +80,10 @@ class HelpScreen(Modal):
 
 
 def _explained(name: str, text: str, width: int) -> list[Content]:
-    margin = 16 if len(name) < 15 else 26
-    first, *rest = _broken(text, width - margin)
+    margin = 18
+    first, *rest = broken(text, width - margin)
     lines = [Content("").join([styled(fit(f"  {name}", margin), "bold"), styled(first, "")])]
     return lines + [styled(" " * margin + line, "") for line in rest]
-
-
-def _wrapped(text: str, width: int) -> list[Content]:
-    return [styled(line, "") for line in _broken(text, width)]
-
-
-def _broken(text: str, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > max(10, width):
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-    return lines
 
 
 class SortScreen(Modal):
@@ -128,6 +100,7 @@ class SortScreen(Modal):
         box.border_title = "Sort by"
         box.border_subtitle = "Enter chooses, the same again reverses"
         yield box
+        yield TooSmall()
 
     def on_mount(self) -> None:
         """Begin at what it is sorted by now."""

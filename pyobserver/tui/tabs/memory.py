@@ -2,108 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from ...analysis.allocators import AllocatorRow, allocator_rows, chart_lines, memory_outlook
-from ...analysis.format import bytes_text, growth_bytes, percent
-from ...analysis.growth import Mode
+from ...analysis.allocators import AllocatorRow, chart_lines, memory_outlook
+from ...analysis.format import bytes_text
 from ...analysis.verdict import Verdict
 from ...model.store import Phase, Snapshot
 from ..bar import Line, styled
-from ..view import Tab, View, copied
-from ..widgets import Cell, Column, VirtualTable, sparkline
+from ..view import Tab, View
+from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
 from ..widgets.chart_view import WAITING, ChartSeries, ChartView
-from ..widgets.text import shorten, width_of
+from ..widgets.text import broken, width_of
+from .allocators import TOTAL, AllocatorTable
 
-TREND_WIDTH = 8
-
-_LABEL = Column(
-    "label", "Allocator", 24, flex=1, sortable=False, help="Where memory comes from. ▲ marks what grows noticeably."
-)
-_GROWTH = Column(
-    "growth", "Growth/min", 10, "right", sortable=False, help="Bytes more each minute, over the window of the chart."
-)
-_MARKED = Column(
-    "marked", "Δ baseline", 10, "right", sortable=False, help="Bytes more than at the baseline (b sets it)."
-)
-_IN_USE = Column(
-    "in_use", "In use", 9, "right", sortable=False, help="Bytes that the program has asked for and not freed."
-)
-_HELD = Column(
-    "held",
-    "Held",
-    9,
-    "right",
-    sortable=False,
-    help="Resident bytes that the allocator holds; what is freed may stay here.",
-)
-_UTIL = Column("utilisation", "Util", 6, "right", sortable=False, priority=5, help="In use as a part of what is held.")
-_PEAK = Column("peak", "Peak", 9, "right", sortable=False, priority=4, help="The most that was held while we looked.")
-_SHARE = Column("share", "Share", 6, "right", sortable=False, priority=6, help="Its part of the resident memory.")
-_TREND = Column(
-    "trend",
-    "Trend",
-    TREND_WIDTH,
-    sortable=False,
-    priority=3,
-    help="Its shape over the window of the chart; ▄▄▄ is steady.",
-)
-
-COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_LABEL, _IN_USE, _HELD, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
-    "growth": (_LABEL, _HELD, _GROWTH, _SHARE, _TREND),
-    "baseline": (_LABEL, _HELD, _MARKED, _SHARE, _TREND),
+ABOUT = {
+    "python": "what Python's own allocator holds for objects; Enter leads to the tasks",
+    "c_heap": "malloc: Python objects above 512 bytes, tables of dictionaries, extension modules",
+    "large_blocks": "blocks that malloc takes one by one from the system: arrays, big bytes objects",
+    "native_other": "anonymous memory that is neither Python's nor malloc's",
+    "stacks": "what the threads have touched of their stacks",
+    "files": "program code, libraries and mapped files; shared with other processes for the most part",
+    "shared": "memory that other processes have, too",
+    TOTAL: "resident memory: what counts against the limit; Enter leads to the tasks",
 }
-
-
-class AllocatorLines:
-    """The rows for the table."""
-
-    def __init__(self, rows: Sequence[AllocatorRow], columns: Sequence[Column]) -> None:
-        self.rows = rows
-        self._columns = columns
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def key(self, line: int) -> Hashable:
-        """The allocator's name."""
-        return self.rows[line].name
-
-    def find(self, key: Hashable) -> int | None:
-        """The line of an allocator."""
-        return next((i for i, row in enumerate(self.rows) if row.name == key), None)
-
-    def style(self, line: int) -> str:
-        """The total stands out; an allocator that holds nothing is dim."""
-        row = self.rows[line]
-        return "bold" if row.name == "total" else "dim" if not row.held and not row.in_use else ""
-
-    def cells(self, line: int) -> list[Cell]:
-        """One cell for each column."""
-        row = self.rows[line]
-        change: Cell = growth_bytes(row.growth)
-        trend: Cell = sparkline(row.trend, TREND_WIDTH)
-        if row.growing:
-            change, trend = (growth_bytes(row.growth), "grow"), (sparkline(row.trend, TREND_WIDTH), "grow")
-        cells: dict[str, Cell] = {
-            "label": ("▲ " if row.growing else "  ") + row.label,
-            "in_use": bytes_text(row.in_use),
-            "held": bytes_text(row.held),
-            "utilisation": percent(row.utilisation),
-            "peak": bytes_text(row.peak),
-            "growth": change,
-            "marked": growth_bytes(row.marked),
-            "share": percent(row.share),
-            "trend": trend,
-        }
-        return [cells[column.key] for column in self._columns]
 
 
 class Sentence(Line):
@@ -119,23 +46,9 @@ class Sentence(Line):
         word, text, style = self._shown
         lead = f" {word}  "
         width = self.size.width - width_of(lead)
-        lines = _broken(text, width, self.size.height)
-        rest = ("\n" + " " * len(lead)).join(lines) if lines else ""
+        lines = broken(text, width, self.size.height)
+        rest = ("\n" + " " * width_of(lead)).join(lines)
         return Content("").join([styled(lead, style or "bold"), Content(rest)])
-
-
-def _broken(text: str, width: int, height: int) -> list[str]:
-    """The text in at most `height` lines of `width` cells, broken between words; the last one is cut."""
-    lines: list[str] = []
-    words = shorten(text, 4000).split(" ")
-    while words and len(lines) < max(1, height):
-        line = words.pop(0)
-        while words and width_of(line) + 1 + width_of(words[0]) <= width:
-            line += " " + words.pop(0)
-        lines.append(line)
-    if words:
-        lines[-1] += " " + " ".join(words)
-    return [shorten(line, width) for line in lines]
 
 
 class MemoryTab(Tab):
@@ -147,7 +60,7 @@ class MemoryTab(Tab):
     explanation: ClassVar[str] = (
         "Where the memory is and how it goes. The chart has the total (RSS), what Python holds and has in use, the C "
         "heap and everything else, and the limit when it comes near; + and - change its window, over which growth is "
-        "told, too."
+        "told, too. The verdict says what grows and what does it: Enter shows those tasks, t who holds them."
     )
     DEFAULT_CSS = """
     MemoryTab {
@@ -160,58 +73,120 @@ class MemoryTab(Tab):
 
     def __init__(self) -> None:
         super().__init__(id="memory")
-        self._rows: list[AllocatorRow] = []
-        self._lines = AllocatorLines((), COLUMNS["value"])
-        self._mode: Mode = "value"
+        self._table = AllocatorTable()
+        self._shown: tuple[Snapshot, View] | None = None
+        self._verdict = Verdict("", "")
+        self._filter = ""
 
     def compose(self) -> ComposeResult:
         yield Chart(id="chart")
-        yield VirtualTable(COLUMNS["value"], id="allocators", loading_text="reading the memory")
+        yield self._table
         yield Sentence(id="reason")
         yield Sentence(id="verdict")
 
     def main_widget(self) -> Widget:
-        return self.query_one(VirtualTable)
+        return self._table
+
+    # -- showing -----------------------------------------------------------------------------------------------------
 
     def present(self, snapshot: Snapshot, view: View) -> None:
-        table = self.query_one(VirtualTable)
-        if view.mode != self._mode:
-            self._mode = view.mode
-            table.set_columns(COLUMNS[view.mode])
-        self._rows = allocator_rows(snapshot, view.window)
-        self._lines = AllocatorLines(self._rows, COLUMNS[view.mode])
-        if self._rows or snapshot.status.phase is Phase.EXITED:
-            table.empty_text = "the memory could not be read"
-            table.show(self._lines)
-            table.styles.height = len(self._rows) + 1
+        self._shown = (snapshot, view)
+        self._show_rows()
         self.query_one(Chart).show(chart_view(snapshot, view))
+
+    def _show_rows(self) -> None:
+        if self._shown is None:
+            return
+        snapshot, view = self._shown
+        if snapshot.memory is not None or snapshot.process is not None or snapshot.status.phase is Phase.EXITED:
+            self._table.empty_text = (
+                f"no allocator has “{self._filter}” in it; Esc shows all"
+                if self._filter and snapshot.memory is not None
+                else "the memory could not be read"
+            )
+            self._table.present(snapshot, view, self._filter)
+            self._table.styles.height = max(len(self._table.lines), 1) + 1
         self._explain()
 
     def judge(self, verdict: Verdict) -> None:
-        """Show the sentence of the verdict, which is made at longer intervals."""
+        self._verdict = verdict
         style = {"growing": "grow", "limit": "limit"}.get(verdict.level, "bold")
         mark = "⚠ " if verdict.level else ""
         self.query_one("#verdict", Sentence).show(f"{mark}Verdict", verdict.text, style)
+
+    def _explain(self) -> None:
+        """Say what the selected line is, or why something in it is not known."""
+        row = self._table.selected()
+        about = "" if row is None else row.reason or ABOUT.get(row.name, "")
+        sentence = self.query_one("#reason", Sentence)
+        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}", "dim")
+
+    # -- what the user does ------------------------------------------------------------------------------------------
 
     def on_virtual_table_cursor_moved(self, event: VirtualTable.CursorMoved) -> None:
         event.stop()
         self._explain()
 
-    def _explain(self) -> None:
-        """Say why something in the selected line is not known."""
-        line = self._lines.find(self.query_one(VirtualTable).cursor_key)
-        row = None if line is None else self._rows[line]
-        if row is not None and row.reason:
-            self.query_one("#reason", Sentence).show("·", f"{row.label}: {row.reason}", "dim")
-        else:
-            self.query_one("#reason", Sentence).show("", "")
+    def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
+        event.stop()
+        if event.key in ("python", TOTAL):
+            group = self._verdict.group
+            self.post_message(self.GroupWanted(group.key if group is not None else None))
 
-    def help_columns(self) -> Sequence[Column]:
-        return COLUMNS[self._mode]
+    def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
+        event.stop()
+        self.sort_by(event.column_key)
+
+    def jump(self) -> str:
+        verdict = self._verdict
+        if verdict.holder_id is None:
+            return "the verdict names nothing that could be shown in the tree"
+        self.post_message(self.PlaceWanted(verdict.holder_id))
+        return ""
+
+    def hints(self) -> Mapping[str, str]:
+        hints = {"filter": "", "sort": "", "reverse": "", "mode": ""}
+        if self._table.cursor_key in ("python", TOTAL):
+            hints["open"] = "tasks"
+        if self._verdict.holder_id is not None:
+            hints["jump"] = "holder"
+        return {**hints, "back": "show all"} if self._filter else hints
+
+    def sort_choices(self) -> Sequence[tuple[str, str]]:
+        return self._table.choices()
+
+    def sort_by(self, column: str) -> None:
+        self._table.sort_by(column)
+        self._show_rows()
+
+    @property
+    def sorted_by(self) -> str:
+        return self._table.sort.column
+
+    def reverse(self) -> None:
+        self._table.reverse()
+        self._show_rows()
+
+    def filter_by(self, text: str) -> None:
+        self._filter = text
+        self._show_rows()
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    def help_columns(self) -> Sequence[tuple[Column, bool]]:
+        return self._table.explained()
 
     def row_text(self) -> str:
-        line = self._lines.find(self.query_one(VirtualTable).cursor_key)
-        return "" if line is None else copied(COLUMNS[self._mode], self._lines.cells(line))
+        return self._table.row_text()
+
+
+def _kept(row: AllocatorRow | None) -> str:
+    """How much of what is held is free, where that is worth a word."""
+    if row is None or row.in_use is None or row.held is None or row.in_use >= row.held:
+        return ""
+    return f" · {bytes_text(row.held - row.in_use)} freed, but kept"
 
 
 def chart_view(snapshot: Snapshot, view: View) -> ChartView:

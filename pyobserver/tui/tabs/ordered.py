@@ -48,6 +48,11 @@ class OrderedTable(VirtualTable):
         """The columns that can be chosen, as (key, label with what it means)."""
         return [(c.key, f"{c.label:10} {c.help}") for c in self.columns if c.sortable]
 
+    def explained(self) -> list[tuple[Column, bool]]:
+        """All columns, each with whether it is visible at this width."""
+        visible = self.visible_columns
+        return [(column, column.key in visible) for column in self.columns]
+
     def sorted_words(self) -> str:
         """By what the rows are sorted, in words."""
         label = next((c.label for c in self.columns if c.key == self.sort.column), self.sort.column)

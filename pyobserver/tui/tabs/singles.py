@@ -16,11 +16,13 @@ from ...analysis.ordering import Positions, matches, order
 from ...model.groups import GroupKey
 from ...model.store import Snapshot
 from ...model.tasks import NO_TASKS, Row, Tasks
+from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column
-from ..words import place, short_kind, sized
+from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized
 from .ordered import OrderedTable
 
+HELD = schema.STATES[schema.STATE_DONE_HELD]
 TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 
 _KIND = Column("kind", "Kind", 6, priority=4, help="An asyncio task, a thread, a child process.")
@@ -42,18 +44,18 @@ _WHERE = Column(
     15,
     cut="start",
     priority=3,
-    help="The line in which it is; dim when only the function's first line is known.",
+    help="The line in which it is; “def” when only the function's first line is known.",
 )
 _AGE = Column("age", "Age", 11, "right", priority=8, help="How long ago it was created; ≥ when it was there before us.")
 _MEMORY = Column(
     "memory",
     "Memory",
-    9,
+    8,
     "right",
-    help="Bytes that would be freed if it went away. ~ sampled, ≥ at least, dim: not measured lately.",
+    help="Bytes that would be freed if it went away. ~ sampled, ≥ at least, * not measured lately.",
 )
-_GROWTH = Column("growth", "+/min", 9, "right", priority=9, help="Bytes more each minute, over some minutes.")
-_MARKED = Column("marked", "Δ Memory", 9, "right", sortable=False, help="Bytes more than at the baseline.")
+_GROWTH = Column("growth", "+/min", 8, "right", priority=9, help="Bytes more each minute, over some minutes.")
+_MARKED = Column("marked", "Δ Memory", 8, "right", sortable=False, help="Bytes more than at the baseline.")
 _CPU = Column("cpu", "CPU", 8, "right", priority=1, help="Processor time so far, of threads and processes.")
 _ACTIVITY = Column("activity", "Active", 6, "right", priority=2, help="In how many of our looks it had moved on.")
 _QUEUE = Column("queue", "Queue", 5, "right", priority=0, help="How many items wait for it.")
@@ -152,14 +154,14 @@ def _memory(row: Row) -> Cell:
 
 def _where(row: Row) -> Cell:
     text = place(row.where)
-    return (text, "dim") if row.where_is_def else text
+    return (f"{text} def", "dim") if text and row.where_is_def else text
 
 
 _CELLS: dict[str, Callable[[Row], Cell]] = {
     "kind": lambda row: (short_kind(row.kind), "dim"),
-    "name": lambda row: row.name or "(no name)",
-    "function": lambda row: row.function,
-    "state": lambda row: "ended" if row.ended else row.state,
+    "name": lambda row: row.name or NO_NAME,
+    "function": lambda row: row.function or NO_FUNCTION,
+    "state": lambda row: "ended" if row.ended else (row.state, "grow") if row.state == HELD else row.state,
     "waiting": lambda row: row.waiting_on,
     "where": _where,
     "age": lambda row: ("≥" if row.age_is_minimum else "") + duration(row.age_seconds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,10 +50,15 @@ class Block(Static):
         self._facts: tuple[Fact, ...] = ()
         self._drawn: tuple[object, int] = ((), 0)
 
-    def show(self, facts: Sequence[Fact]) -> None:
-        """Show these facts; drawn again only when one has changed."""
-        self._facts = tuple(facts)
+    def show(self, facts: Sequence[Fact], text: str = "") -> None:
+        """Show the facts that have `text` in them; drawn again only when one has changed."""
+        self._facts = tuple(fact for fact in facts if text in f"{fact.label} {fact.value}".casefold())
+        self.display = bool(self._facts)
         self._draw()
+
+    def text(self) -> str:
+        """All of it as plain text."""
+        return "\n".join([self._title, *(f"{fact.label}\t{fact.value}" for fact in self._facts)])
 
     def on_resize(self) -> None:
         """The values are cut where the block ends."""
@@ -89,6 +94,8 @@ class SystemTab(Tab):
 
     def __init__(self) -> None:
         super().__init__(id="system")
+        self._filter = ""
+        self._shown: tuple[Snapshot, View] | None = None
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
@@ -102,11 +109,13 @@ class SystemTab(Tab):
                     yield Block("Garbage collector", id="collector")
                     yield Block("Threads", id="threads")
             yield Block("What could not be done", id="problems")
+            yield Static("  nothing has the text of the filter in it; Esc shows all", id="nothing")
 
     def main_widget(self) -> Widget:
         return self.query_one(VerticalScroll)
 
     def present(self, snapshot: Snapshot, view: View) -> None:
+        self._shown = (snapshot, view)
         blocks = {
             "process": process_facts(snapshot, view),
             "uses": use_facts(snapshot),
@@ -116,12 +125,25 @@ class SystemTab(Tab):
             "threads": thread_facts(snapshot),
             "problems": [Fact("", text) for text in snapshot.problems[-5:]],
         }
+        text = self._filter.strip().casefold()
         for name, facts in blocks.items():
-            self.query_one(f"#{name}", Block).show(facts)
-        self.query_one("#problems").display = bool(snapshot.problems)
+            self.query_one(f"#{name}", Block).show(facts, text)
+        self.query_one("#nothing").display = not any(block.display for block in self.query(Block))
+
+    def hints(self) -> Mapping[str, str]:
+        return {"filter": "", "copy": "copy all", **({"back": "show all"} if self._filter else {})}
+
+    def filter_by(self, text: str) -> None:
+        self._filter = text
+        if self._shown is not None:
+            self.present(*self._shown)
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
 
     def row_text(self) -> str:
-        return ""
+        return "\n\n".join(block.text() for block in self.query(Block) if block.display)
 
 
 def process_facts(snapshot: Snapshot, view: View) -> list[Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +12,8 @@ from textual.widgets import ContentSwitcher
 
 from ...analysis.format import count, percent
 from ...analysis.groups import kind_counts, members
-from ...model.store import Snapshot
+from ...model.groups import GroupKey
+from ...model.store import Phase, Snapshot
 from ..bar import Line, Piece, fitted, styled
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable
@@ -50,10 +51,9 @@ class TasksTab(Tab):
 
     title = "Processes/Tasks"
     short_title = "Tasks"
-    can_filter = True
     explanation: ClassVar[str] = (
         "What runs, what it retains, and what multiplies. Enter on a group opens its members, Enter on a task tells "
-        "all about it; g changes between groups and single rows, t shows the selected one in the tree."
+        "all about it. Threads and child processes are rows, too; a child's memory is its RSS."
     )
     DEFAULT_CSS = "TasksTab > ContentSwitcher { height: 1fr; }"
 
@@ -63,13 +63,6 @@ class TasksTab(Tab):
         def __init__(self, ids: Sequence[int]) -> None:
             super().__init__()
             self.ids = tuple(ids)
-
-    class PlaceWanted(Message):
-        """The user wants to see this row in the tree; with `as_group` the line that it is folded into."""
-
-        def __init__(self, row_id: int, as_group: bool) -> None:
-            super().__init__()
-            self.row_id, self.as_group = row_id, as_group
 
     def __init__(self) -> None:
         super().__init__(id="tasks")
@@ -107,9 +100,11 @@ class TasksTab(Tab):
         table = self._singles if self._is_single else self._groups
         table.present(snapshot, view, self._filter)
         if self._filter:
-            table.empty_text = f"nothing has “{self._filter}” in it; Esc in the filter clears it"
+            table.empty_text = f"nothing has “{self._filter}” in it; Esc shows all"
+        elif self._is_single and self._singles.group is not None:
+            table.empty_text = "none of this group is left; Esc shows the groups"
         else:
-            table.empty_text = "there are no tasks" if snapshot.tick else "waiting for the first tasks"
+            table.empty_text = _nothing(snapshot)
         self.query_one(Summary).show(self._summary(snapshot))
         ids = self._singles.visible_ids()[:MEASURED_FIRST] if self._is_single else []
         if tuple(ids) != self._visible:
@@ -128,6 +123,9 @@ class TasksTab(Tab):
         group = self._singles.group if self._is_single else None
         if group is not None:
             pieces = [Piece(f"members of {group.title}", "bold", 9, gap=" ")]
+        held = self._groups.held
+        if held:
+            pieces.append(Piece(f"{count(held)} done, but still held", "grow", 4))
         shown, in_all = len(self._singles.lines), len(snapshot.tasks)
         if not self._is_single:
             shown, in_all = len(self._groups.lines), self._groups.in_all
@@ -137,8 +135,6 @@ class TasksTab(Tab):
             pieces.append(Piece(f"with “{self._filter}”", "bold", 8))
         pieces.append(_measured(snapshot))
         pieces.append(Piece(self.table.sorted_words(), "dim", 5))
-        other = "Esc groups" if group else "g groups" if self._is_single else "g single"
-        pieces.append(Piece(other, "dim", 3, gap="   "))
         return pieces
 
     # -- what the user does ------------------------------------------------------------------------------------------
@@ -166,12 +162,14 @@ class TasksTab(Tab):
         else:
             self._singles.go_to(0)
 
-    def show_groups(self) -> None:
-        """Show the groups."""
+    def show_groups(self, key: Hashable | None = None) -> None:
+        """Show the groups, with the cursor on one of them."""
+        self._singles.group = None
         self._show_table(False)
+        if key is not None:
+            self._groups.select(key)
 
     def toggle(self) -> None:
-        """Change between groups and single rows."""
         self._singles.group = None
         self._show_table(not self._is_single)
 
@@ -190,18 +188,42 @@ class TasksTab(Tab):
             return True
         return False
 
-    def show_in_tree(self) -> None:
-        """Ask for the place of what is selected in the tree."""
+    def jump(self) -> str:
         if self._is_single:
-            if isinstance(self._singles.cursor_key, int):
-                self.post_message(self.PlaceWanted(self._singles.cursor_key, as_group=False))
-            return
+            key = self._singles.cursor_key
+            if not isinstance(key, int):
+                return "there is no row to show in the tree"
+            self.post_message(self.PlaceWanted(key))
+            return ""
         row = self._groups.selected()
         if row is None or self._snapshot is None:
-            return
-        found = self._snapshot.tasks["id"][members(self._snapshot.tasks, row.key)]
-        if len(found):
-            self.post_message(self.PlaceWanted(int(found[0]), as_group=len(found) > 1))
+            return "there is no group to show in the tree"
+        found = self._ids(row.key)
+        if not found:
+            return "none of this group is left"
+        self.post_message(self.PlaceWanted(found[0], as_group=len(found) > 1))
+        return ""
+
+    def _ids(self, key: GroupKey) -> list[int]:
+        """The first two members of a group: one to show, and whether there are more."""
+        assert self._snapshot is not None
+        tasks = self._snapshot.tasks
+        return [int(number) for number in tasks["id"][members(tasks, key)][:2]]
+
+    def hints(self) -> Mapping[str, str]:
+        in_group = self._is_single and self._singles.group is not None
+        hints = {
+            "open": "details" if self._is_single else "members",
+            "filter": "",
+            "sort": "",
+            "reverse": "",
+            "groups": "groups" if self._is_single else "single",
+            "jump": "in the tree",
+            "mode": "",
+        }
+        if in_group or self._filter:
+            hints["back"] = "groups" if in_group else "show all"
+        return hints
 
     def sort_choices(self) -> Sequence[tuple[str, str]]:
         return self.table.choices()
@@ -226,20 +248,32 @@ class TasksTab(Tab):
     def filter_text(self) -> str:
         return self._filter
 
-    def help_columns(self) -> Sequence[Column]:
-        return self.table.columns
+    def help_columns(self) -> Sequence[tuple[Column, bool]]:
+        return self.table.explained()
 
     def row_text(self) -> str:
         return self.table.row_text()
+
+
+def _nothing(snapshot: Snapshot) -> str:
+    """Why there is no row at all."""
+    status = snapshot.status
+    if status.phase is Phase.OUTSIDE:
+        return f"tasks cannot be seen: {status.text}"
+    if snapshot.tick is not None:
+        return "there are no tasks"
+    if status.phase is Phase.EXITED:
+        return "the process has ended before its tasks were read"
+    return "waiting for the first tasks"
 
 
 def _measured(snapshot: Snapshot) -> Piece:
     facts, tick = snapshot.facts, snapshot.tick
     if facts is not None and facts.self_check != "ok":
         return Piece(f"memory n/a: {facts.self_check}", "grow", 6)
-    if tick is None:
-        return Piece("")
-    if not tick.total:
+    if tick is None and snapshot.status.phase is Phase.OUTSIDE:
+        return Piece("tasks n/a", "grow", 6)
+    if tick is None or not tick.total:
         return Piece("")
     share = min(1.0, tick.measured / tick.total)
     return Piece(f"measured {percent(share)}", "" if share > 0.999 else "grow", 6)

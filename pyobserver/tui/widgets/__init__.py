@@ -5,7 +5,8 @@ from .chart_view import ChartSeries, ChartView
 from .columns import ALWAYS, Cell, Column
 from .sparkline import sparkline
 from .table import Rows, VirtualTable
-from .tree import TreeRows, VirtualTree
+from .tree import VirtualTree
+from .tree_rows import TreeRows
 from .virtual_list import VirtualList
 
 __all__ = [

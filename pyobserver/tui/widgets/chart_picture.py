@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import format as fmt
+from ...analysis import format as fmt
 from .chart_axes import Axis, time_axis, value_axis
 from .chart_engine import ChartEngine, Run, Trace, known
 from .chart_view import SLOTS, ChartSeries, ChartView, Unit

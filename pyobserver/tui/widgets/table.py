@@ -127,6 +127,11 @@ class VirtualTable(VirtualList):
         return self._columns
 
     @property
+    def visible_columns(self) -> frozenset[str]:
+        """The keys of those that are shown at this width."""
+        return frozenset(place.column.key for place in self._arranged().places)
+
+    @property
     def cursor_key(self) -> Hashable | None:
         """The key of the row of the cursor, or None when there are no rows."""
         return self._key

@@ -54,3 +54,20 @@ def fit(text: str, width: int, align: Align = "left", cut: Cut = "end") -> str:
     text = shorten(text, width, cut)
     fill = " " * (width - width_of(text))
     return fill + text if align == "right" else text + fill
+
+
+def broken(text: str, width: int, most: int | None = None) -> list[str]:
+    """The text in lines of at most `width` cells, broken between words; of more than `most` lines the rest is cut.
+
+    A word that is too long for a line is cut.
+    """
+    lines: list[str] = []
+    words = printable(text[:4000]).split()
+    while words and (most is None or len(lines) < max(1, most)):
+        line = words.pop(0)
+        while words and width_of(line) + 1 + width_of(words[0]) <= width:
+            line += " " + words.pop(0)
+        lines.append(line)
+    if words:
+        lines[-1] += " " + " ".join(words)
+    return [shorten(line, width) for line in lines]

@@ -8,105 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from .columns import ALWAYS, GAP, MARGIN, Cell, Column, Layout, arrange, draw, text_and_style
-from .text import Cut, fit, shorten, width_of
+from .columns import ALWAYS, GAP, MARGIN, Column, Layout, arrange, draw, header_cells
+from .tree_rows import Line, Loading, More, NoTree, Part, TreeRows, fitted_label, is_above, label_parts
 from .virtual_list import VirtualList
 
 CHILDREN_AT_ONCE = 200
 LEAST_LABEL = 24  # cells that a label gets before columns are dropped
 LABEL_KEY = "label"
-
-
-class TreeRows(Protocol):
-    """The nodes of a tree, by keys that stay the same across refreshes; each key is in the tree once.
-
-    `version` changes whenever the structure does (nodes, their order, or who has children), and never otherwise: two
-    rows with the same version have the same structure. `label`, `cells` and `style` are asked for visible nodes only.
-    """
-
-    @property
-    def version(self) -> int: ...
-
-    def roots(self) -> Sequence[Hashable]: ...
-
-    def children(self, key: Hashable) -> Sequence[Hashable]:
-        """The children in their order; empty also while they are not loaded yet."""
-        ...
-
-    def has_children(self, key: Hashable) -> bool: ...
-
-    def parent(self, key: Hashable) -> Hashable | None:
-        """The parent; None for a root, and for a key that is not in the tree."""
-        ...
-
-    def label(self, key: Hashable) -> Cell | Sequence[Cell]:
-        """The text at the left: one cell, or a list of cells, which are written one behind the other."""
-        ...
-
-    def cells(self, key: Hashable) -> Sequence[Cell]:
-        """One cell for each of the columns at the right."""
-        ...
-
-    def style(self, key: Hashable) -> str:
-        """The style of the whole line: "", "dim" or "grow"."""
-        ...
-
-
-class NoTree:
-    """The rows of a tree without nodes."""
-
-    version = 0
-
-    def roots(self) -> Sequence[Hashable]:
-        return ()
-
-    def children(self, key: Hashable) -> Sequence[Hashable]:
-        return ()
-
-    def has_children(self, key: Hashable) -> bool:
-        return False
-
-    def parent(self, key: Hashable) -> Hashable | None:
-        return None
-
-    def label(self, key: Hashable) -> Cell | Sequence[Cell]:
-        return ""
-
-    def cells(self, key: Hashable) -> Sequence[Cell]:
-        return ()
-
-    def style(self, key: Hashable) -> str:
-        return ""
-
-
-class More(NamedTuple):
-    """The key of the line behind the shown children of a node with very many."""
-
-    parent: Hashable
-
-
-class Loading(NamedTuple):
-    """The key of the line in the place of children that are not loaded yet."""
-
-    parent: Hashable
-
-
-class Line(NamedTuple):
-    """One line: `lead` is what is drawn before the marker, `below` what is drawn before the lines of its children."""
-
-    key: Hashable
-    depth: int
-    lead: str
-    below: str
 
 
 class VirtualTree(VirtualList):
@@ -140,6 +56,17 @@ class VirtualTree(VirtualList):
         def control(self) -> VirtualTree:
             return self.tree
 
+    class SortRequested(Message):
+        """The header of a sortable column was clicked; the same column again means the other direction."""
+
+        def __init__(self, tree: VirtualTree, column_key: str) -> None:
+            super().__init__()
+            self.tree, self.column_key = tree, column_key
+
+        @property
+        def control(self) -> VirtualTree:
+            return self.tree
+
     class NodeExpanded(Message):
         """The user opened a node; who loads children lazily does so now."""
 
@@ -156,7 +83,7 @@ class VirtualTree(VirtualList):
         columns: Sequence[Column],
         label_header: str = "",
         *,
-        label_cut: Cut = "start",
+        least_label: int = LEAST_LABEL,
         open_at_first: int | Callable[[Hashable, int], bool] = 1,
         children_at_once: int = CHILDREN_AT_ONCE,
         empty_text: str = "nothing to show",
@@ -167,17 +94,20 @@ class VirtualTree(VirtualList):
         classes: str | None = None,
     ) -> None:
         """`open_at_first` tells which nodes are open before the user decides: those above a depth, or what a function
-        of key and depth says; roots have depth 0."""
+        of key and depth says; roots have depth 0. `least_label` is how many cells a label gets before columns are
+        dropped."""
         super().__init__(
             empty_text=empty_text, loading_text=loading_text, clock=clock, name=name, id=id, classes=classes
         )
         self.header_lines = 1 if label_header or columns else 0
-        label = Column(LABEL_KEY, label_header, LEAST_LABEL, flex=1, cut=label_cut, sortable=False, priority=ALWAYS)
-        self._columns = (label, *(replace(column, sortable=False) for column in columns))
+        label = Column(LABEL_KEY, label_header, least_label, flex=1, sortable=False, priority=ALWAYS)
+        self._columns = (label, *columns)
         self._layout_for: tuple[int, Layout] | None = None
-        self._opens = open_at_first if callable(open_at_first) else partial(_is_above, open_at_first)
+        self._opens = open_at_first if callable(open_at_first) else is_above(open_at_first)
         self._at_once = children_at_once
         self._rows: TreeRows = NoTree()
+        self._sort_key = ""
+        self._descending = True
         self._version: int | None = None
         self._lines: list[Line] = []
         self._decided: dict[Hashable, bool] = {}
@@ -188,9 +118,17 @@ class VirtualTree(VirtualList):
         """The key of the node of the cursor, or None when it is on no node."""
         return None if isinstance(self._key, More | Loading) else self._key
 
-    def show(self, rows: TreeRows) -> None:
-        """Shows the nodes of `rows`; what is open stays open, and the cursor stays on its key."""
-        self._rows = rows
+    @property
+    def visible_columns(self) -> frozenset[str]:
+        """The keys of the columns that are shown at this width, with that of the label."""
+        return frozenset(place.column.key for place in self._arranged().places)
+
+    def show(self, rows: TreeRows, *, sort_key: str = "", descending: bool = True) -> None:
+        """Shows the nodes of `rows` as they are ordered; the column `sort_key` gets the arrow.
+
+        What is open stays open, and the cursor stays on its key.
+        """
+        self._rows, self._sort_key, self._descending = rows, sort_key, descending
         if rows.version != self._version:
             self._version = rows.version
             self._lines = self._flat()
@@ -378,6 +316,11 @@ class VirtualTree(VirtualList):
                 below += self._rows.children(key)
         self._unfold_again(self._line)
 
+    def header_clicked(self, x: int) -> None:
+        column = self._arranged().at(x)
+        if column is not None and column.sortable:
+            self.post_message(self.SortRequested(self, column.key))
+
     def line_clicked(self, line: int, x: int, clicks: int) -> None:
         at = self._lines[line]
         on_marker = x <= len(at.lead) + 2
@@ -401,7 +344,7 @@ class VirtualTree(VirtualList):
 
     def paint_header(self) -> tuple[list[Segment], Style]:
         style = self.component("header")
-        labels = [column.label for column in self._columns]
+        labels = header_cells(self._columns, self._sort_key, self._descending)
         return [Segment(" ", style), *draw(self._arranged().places, labels, style, lambda name: style)], style
 
     def paint(self, line: int, is_cursor: bool) -> tuple[list[Segment], Style]:
@@ -422,39 +365,21 @@ class VirtualTree(VirtualList):
         most = width // 2
         if len(guides) > most:
             guides = "…" + guides[len(guides) - most + 1 :]
-        segments = [Segment(guides, style("guide"))]
-        left = width - len(guides)
-        parts = self._label_parts(at.key)
-        if self._columns[0].cut == "start":
-            parts.reverse()
-        fitted = []
-        for text, name in parts:
-            text = shorten(text, left, self._columns[0].cut)
-            left -= width_of(text)
-            fitted.append(Segment(text, style(name) if name else base))
-        if self._columns[0].cut == "start":
-            fitted.reverse()
-        return [*segments, *fitted, Segment(fit("", left), base)]
+        fitted = fitted_label(self._label_parts(at.key), width - len(guides))
+        segments = [Segment(text, style(name) if name else base) for text, name in fitted]
+        left = width - len(guides) - sum(segment.cell_length for segment in segments)
+        return [Segment(guides, style("guide")), *segments, Segment(" " * left, base)]
 
     def _marker(self, at: Line) -> str:
         if isinstance(at.key, More | Loading) or not self._rows.has_children(at.key):
             return "─ " if at.depth else "  "
         return "▾ " if self.is_open(at.key, at.depth) else "▸ "
 
-    def _label_parts(self, key: Hashable) -> list[tuple[str, str]]:
+    def _label_parts(self, key: Hashable) -> list[Part]:
         if isinstance(key, Loading):
             return [("loading …", "")]
         if isinstance(key, More):
             shown = self._shown_children.get(key.parent, self._at_once)
             rest = len(self._rows.children(key.parent)) - shown
             return [(f"… {rest:,} more, Enter shows {min(rest, self._at_once):,} more", "")]
-        label = self._rows.label(key)
-        if isinstance(label, str):
-            return [(label, "")]
-        if isinstance(label, tuple) and len(label) == 2 and isinstance(label[0], str) and isinstance(label[1], str):
-            return [text_and_style((label[0], label[1]))]
-        return [text_and_style(cell) for cell in label]
-
-
-def _is_above(depth: int, key: Hashable, at: int) -> bool:
-    return at < depth
+        return label_parts(self._rows.label(key))

@@ -65,7 +65,7 @@ def labels(widget: VirtualTree) -> list[str]:
 
 
 async def test_lines() -> None:
-    """Guides and labels at the left, numbers at the right; a label loses its start, not its end."""
+    """Guides and labels at the left, numbers at the right; a label loses what is dim before its name."""
     widget = tree(open_at_first=3)
     async with stage(widget, size=(64, 11)) as (pilot, _):
         widget.show(Forest(SERVICE))
@@ -74,7 +74,7 @@ async def test_lines() -> None:
             " Owner                                       children     +/min ",
             " ▾ process                                          3      +3.1 ",
             " ├─▾ loop                                           3      +3.1 ",
-            " │ ├─▾ …er.pipeline.Spawner._children (set)         2      +3.1 ",
+            " │ ├─▾ rudder.pipeline.Spawner._children            2      +3.1 ",
             " │ │ ├── push_hash-1                                0      +3.1 ",
             " │ │ └── push_hash-2                                0      +3.1 ",
             " │ ├── task group                                   0      +3.1 ",
@@ -103,7 +103,7 @@ async def test_keys_open_and_close() -> None:
         assert labels(widget)[:4] == [
             " ▾ process",
             " ├─▾ loop",
-            " │ ├─▸ …ipeline.Spawner._children (set)",
+            " │ ├─▸ …der.pipeline.Spawner._children",
             " │ ├── task group",
         ]
         await pilot.press("down", "right", "up", "left", "right")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pyobserver.tui import format as fmt
+from pyobserver.analysis import format as fmt
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""The table of the allocators: what each has in use and holds, how it grows, and what part of the whole it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import ClassVar
+
+from ...analysis.allocators import AllocatorRow, allocator_rows
+from ...analysis.format import bytes_text, growth_bytes, percent
+from ...analysis.growth import Mode
+from ...model.store import Snapshot
+from ..view import SortState, View
+from ..widgets import Cell, Column, sparkline
+from .ordered import OrderedTable
+
+TREND_WIDTH = 8
+TOTAL = "total"
+
+_LABEL = Column("label", "Allocator", 24, flex=1, help="Where memory comes from. ▲ marks what grows noticeably.")
+_GROWTH = Column("growth", "Growth/min", 10, "right", help="Bytes more each minute, over the window of the chart.")
+_MARKED = Column("marked", "Δ baseline", 10, "right", help="Bytes more than at the baseline (b sets it).")
+_IN_USE = Column("in_use", "In use", 9, "right", help="Bytes that the program has asked for and not freed.")
+_HELD = Column(
+    "held",
+    "Held",
+    9,
+    "right",
+    help="Resident bytes that the allocator holds; what is freed may stay here.",
+)
+_UTIL = Column("utilisation", "Util", 6, "right", priority=5, help="In use as a part of what is held.")
+_PEAK = Column("peak", "Peak", 9, "right", priority=4, help="The most that was held while we looked.")
+_SHARE = Column("share", "Share", 6, "right", priority=6, help="Its part of the resident memory.")
+_TREND = Column(
+    "trend",
+    "Trend",
+    TREND_WIDTH,
+    sortable=False,
+    priority=3,
+    help="Its shape over the window of the chart; ▄▄▄ is steady.",
+)
+
+COLUMNS: dict[Mode, tuple[Column, ...]] = {
+    "value": (_LABEL, _IN_USE, _HELD, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
+    "growth": (_LABEL, _HELD, _GROWTH, _SHARE, _TREND),
+    "baseline": (_LABEL, _HELD, _MARKED, _SHARE, _TREND),
+}
+
+
+SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the mode leaves it out
+    "value": {"marked": "growth"},
+    "growth": {"in_use": "held", "utilisation": "held", "peak": "held", "marked": "growth"},
+    "baseline": {"in_use": "held", "utilisation": "held", "peak": "held", "growth": "marked"},
+}
+
+
+class AllocatorLines:
+    """The rows for the table."""
+
+    def __init__(self, rows: Sequence[AllocatorRow], columns: Sequence[Column]) -> None:
+        self.rows = rows
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def key(self, line: int) -> Hashable:
+        """The allocator's name."""
+        return self.rows[line].name
+
+    def find(self, key: Hashable) -> int | None:
+        """The line of an allocator."""
+        return next((i for i, row in enumerate(self.rows) if row.name == key), None)
+
+    def style(self, line: int) -> str:
+        """The total stands out; an allocator that holds nothing is dim."""
+        row = self.rows[line]
+        return "bold" if row.name == TOTAL else "dim" if not row.held and not row.in_use else ""
+
+    def cells(self, line: int) -> list[Cell]:
+        """One cell for each column."""
+        row = self.rows[line]
+        change: Cell = growth_bytes(row.growth)
+        trend: Cell = sparkline(row.trend, TREND_WIDTH)
+        if row.growing:
+            change, trend = (growth_bytes(row.growth), "grow"), (sparkline(row.trend, TREND_WIDTH), "grow")
+        cells: dict[str, Cell] = {
+            "label": ("▲ " if row.growing else "  ") + row.label,
+            "in_use": bytes_text(row.in_use),
+            "held": bytes_text(row.held),
+            "utilisation": percent(row.utilisation),
+            "peak": bytes_text(row.peak),
+            "growth": change,
+            "marked": growth_bytes(row.marked),
+            "share": percent(row.share),
+            "trend": trend,
+        }
+        return [cells[column.key] for column in self._columns]
+
+
+_SORTS: dict[str, Callable[[AllocatorRow], float | str | None]] = {
+    "label": lambda row: row.label.casefold(),
+    "in_use": lambda row: row.in_use,
+    "held": lambda row: row.held,
+    "utilisation": lambda row: row.utilisation,
+    "peak": lambda row: row.peak,
+    "growth": lambda row: row.growth,
+    "marked": lambda row: row.marked,
+    "share": lambda row: row.share,
+}
+
+
+def ordered(rows: Sequence[AllocatorRow], sort: SortState, text: str) -> list[AllocatorRow]:
+    """Return the rows that have `text` in their label; the total stays at the end, what is not known before it."""
+    parts = [row for row in rows if row.name != TOTAL and text.strip().casefold() in row.label.casefold()]
+    value = _SORTS.get(sort.column)
+    if value is not None:
+        known = [row for row in parts if value(row) is not None]
+        known.sort(key=lambda row: value(row), reverse=sort.descending)  # type: ignore[arg-type,return-value]
+        parts = known + [row for row in parts if value(row) is None]
+    elif not sort.descending:
+        parts.reverse()
+    return [*parts, *(row for row in rows if row.name == TOTAL and not text.strip())]
+
+
+class AllocatorTable(OrderedTable):
+    """The allocators in the order in which they are read, or by a column."""
+
+    by_mode = COLUMNS
+    replaced = SORT_IN_MODE
+    texts: ClassVar[Sequence[str]] = ("label",)
+
+    def __init__(self) -> None:
+        super().__init__(sort="", id="allocators", loading_text="reading the memory")
+        self.lines = AllocatorLines((), self.columns)
+
+    def present(self, snapshot: Snapshot, view: View, text: str) -> None:
+        """Show the allocators that have `text` in their label."""
+        self.follow(view.mode)
+        rows = ordered(allocator_rows(snapshot, view.window), self.sort, text)
+        self.lines = AllocatorLines(rows, self.columns)
+        self.put(self.lines)
+
+    def selected(self) -> AllocatorRow | None:
+        """The allocator under the cursor."""
+        line = self.lines.find(self.cursor_key)
+        return None if line is None else self.lines.rows[line]
