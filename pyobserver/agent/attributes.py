@@ -11,6 +11,7 @@ from gc import get_referents
 MISSING = object()
 MAX_TEXT = 200
 MAX_NAMES = 2000  # candidates for an attribute's name, per class
+MAX_FAILURES = 4  # to name an attribute of one class, at up to 1 ms each
 MAX_KEYS = 20000  # keys looked through in a dict that may be an instance's own (0.6 ms)
 
 HAVE_GC, HEAP_TYPE, IS_STR, IS_CLASS = 1 << 14, 1 << 9, 1 << 28, 1 << 31
@@ -174,7 +175,7 @@ def key_of(mapping, value):
 class Shape:
     """What the attributes of the instances of one class may be called; good as long as the class is."""
 
-    __slots__ = ("_is_pure", "_is_safe", "_kind", "_last", "_names", "_names_outside", "_taken", "slots")
+    __slots__ = ("_failures", "_is_pure", "_is_safe", "_kind", "_last", "_names", "_names_outside", "_taken", "slots")
 
     def __init__(self, kind):
         self._kind = kind
@@ -182,6 +183,7 @@ class Shape:
         self._is_safe = True  # no key of a namespace can run code when it is compared
         self._is_pure = True  # no C type among the bases refers to more than the attributes
         self._last = self._names_outside = None
+        self._failures = 0
         names = {}
         taken = self._taken = set()
         for each in mro_of(kind) or ():
@@ -213,11 +215,14 @@ class Shape:
             return None
         if self._last is not None and attribute(instance, self._last, MISSING) is value:
             return self._last
+        if self._failures >= MAX_FAILURES:
+            return None
         found = self._among(self._names, instance, value)
         if found is None:
             if self._names_outside is None:
                 self._names_outside = _names_of_module(class_module(self._kind), self._taken)
             found = self._among(self._names_outside, instance, value)
+            self._failures += found is None
         return found
 
     def _among(self, names, instance, value):
@@ -292,7 +297,7 @@ def _compares_safely(mapping):
 
 def _names_of_module(module, taken):
     """Return the names that the functions of a module and the methods of its classes use, of attributes or globals."""
-    names = {}  # type: dict[str, bool]
+    names = {}
     for value in list(dict.values(namespace_of(module) or {})):
         if flags_of(type(value)) & IS_CLASS:
             for each in list(dict.values(class_dict(value))):

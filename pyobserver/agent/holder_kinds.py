@@ -1,6 +1,6 @@
 """What a walk does with what it meets, decided by its type: leave it alone, or look into it, and how."""
 
-from _collections import deque as Deque  # type: ignore[import-not-found]
+from _collections import deque as Deque
 from _weakref import CallableProxyType, ProxyType, ReferenceType
 
 from pyobserver.agent.asyncio_types import known
@@ -33,6 +33,7 @@ VALUES = "values"  # of a dict, and of subclasses
 KEYS = "keys"
 
 CONTAINERS = (list, dict, set, frozenset, tuple, Deque)
+EXACT_CONTAINERS = frozenset(map(id, CONTAINERS))
 OURS = ("pyobserver.agent", "pyobserver.protocol")
 
 

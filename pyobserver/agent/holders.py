@@ -15,6 +15,7 @@ from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, c
 from pyobserver.agent.holder_kinds import (
     ATTRIBUTES,
     CLASS,
+    EXACT_CONTAINERS,
     FUNCTION,
     ITEMS,
     KEYS,
@@ -53,6 +54,8 @@ def _calibrate():
 
 
 ONE_OWNER = _calibrate()
+ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
+LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
 class Holding:
@@ -106,8 +109,7 @@ class Walk:
         self._owners = []  # the stack, as columns: what is looked into,
         self._kinds = []  # how,
         self._iterators = []  # how far,
-        self._counts = []  # what `getrefcount` says there of an object with one owner,
-        self._tries = []  # and how often it has changed meanwhile
+        self._tries = {}  # by level, how often it has changed meanwhile
         self._deferred = []
         self._decisions = Kinds(self.types)
         self._shapes = {}
@@ -160,12 +162,12 @@ class Walk:
     def _pause(self):
         """Keep of the lists that were made here how much is left of them."""
         for level, kind in enumerate(self._kinds):
-            if kind is OBJECT or kind is ATTRIBUTES:
+            if kind in LISTED:
                 self._iterators[level] = self._iterators[level].__length_hint__()
 
     def _resume(self):
         for level, kind in enumerate(self._kinds):
-            if kind is OBJECT or kind is ATTRIBUTES:
+            if kind in LISTED:
                 left = self._iterators[level]
                 items = self._listed(self._owners[level], kind)
                 self._iterators[level] = iter(items[max(0, len(items) - left) :])
@@ -230,19 +232,23 @@ class Walk:
         made = self._iterator(owner, kind)
         self._owners.append(owner)
         self._kinds.append(kind)
-        self._counts.append(ONE_OWNER + (kind is OBJECT or kind is ATTRIBUTES) if ONE_OWNER > 0 else -1)
         self._iterators.append(made)
-        self._tries.append(0)
         self.objects += 1
 
     def _pop(self):
-        for column in (self._owners, self._kinds, self._counts, self._iterators, self._tries):
-            column.pop()
-        self._paths.forget(len(self._owners))
-        if not self._owners:
+        self._owners.pop()
+        self._kinds.pop()
+        self._iterators.pop()
+        level = len(self._owners)
+        if self._tries:
+            self._tries.pop(level, None)
+        self._paths.forget(level)
+        if not level:
             self._root_task = 0
 
     def _iterator(self, owner, kind):
+        if kind is OBJECT:
+            return iter(get_referents(owner))
         if kind is VALUES or kind is MODULE:
             return iter(dict.values(owner))
         if kind is KEYS:
@@ -252,6 +258,8 @@ class Walk:
         if kind is FUNCTION:
             return iter(closure_of(owner))
         if kind is ITEMS:
+            if id(type(owner)) in EXACT_CONTAINERS:
+                return iter(owner)
             return container_base(type(owner)).__iter__(owner)
         return iter(self._listed(owner, kind))
 
@@ -270,19 +278,19 @@ class Walk:
     def _look(self):
         """Look at up to `STRIDE` references."""
         left = STRIDE
-        iterators, counts, seen = self._iterators, self._counts, self._seen
+        iterators, kinds, seen = self._iterators, self._kinds, self._seen
         decided, decide = self._decisions.known.get, self._decisions.of_type
         while left > 0 and iterators:
-            count = counts[-1]
+            one = ONE_IN_LIST if kinds[-1] in LISTED else ONE_OWNER
             try:
                 for each in iterators[-1]:
                     left -= 1
                     kind = decided(id(type(each))) or decide(type(each))
                     if kind is not LEAF:
                         if kind is TASK:
-                            self._found(each)
+                            left -= self._found(each)
                         else:
-                            shared = getrefcount(each) > count
+                            shared = getrefcount(each) > one
                             if not (shared and id(each) in seen[(id(each) >> 4) & (SHARDS - 1)]):
                                 if self._enter(each, kind, shared):
                                     break
@@ -295,8 +303,9 @@ class Walk:
 
     def _again(self):
         """Walk the container on top from its beginning once more, or give it up."""
-        self._tries[-1] += 1
-        if self._tries[-1] < TRIES:
+        level = len(self._owners) - 1
+        tries = self._tries[level] = self._tries.get(level, 0) + 1
+        if tries < TRIES:
             self._iterators[-1] = self._iterator(self._owners[-1], self._kinds[-1])
         else:
             self._restless += 1
@@ -364,15 +373,19 @@ class Walk:
         return True
 
     def _found(self, task):
-        """Note where a task was met, if it is looked for and that is a better place than the one known."""
+        """Note where a task was met, if it is looked for and that is a better place than the one known.
+
+        Return what that cost, in references looked at: to find an attribute's name is work.
+        """
         number = id(task)
         row = self.wanted(number)
         if not row or number == self._root_task:
-            return
+            return 0
         path, kind, length, key, score = self._paths.place_of(task)
         if row not in self.found or score < self._scores[row]:
             self.found[row] = Holding(row, path, kind, length, key)
             self._scores[row] = score
+        return STRIDE // 2 if length is None else 1
 
 
 def _has_keys(mapping):

@@ -6,7 +6,7 @@ CPython 3.8 to 3.15, and anyio 4.
 """
 
 import sys
-from _collections import deque as Deque  # type: ignore[import-not-found]
+from _collections import deque as Deque
 from _functools import partial as Partial  # type: ignore[import-not-found]
 from gc import get_referents
 from sys import getrefcount
