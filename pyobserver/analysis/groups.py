@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.groups import GroupKey, GroupSums, group_key, group_name, group_numbers, group_sums
+from ..model.groups import (
+    GroupKey,
+    GroupSums,
+    distinct,
+    group_key,
+    group_name,
+    group_number,
+    group_numbers,
+    group_sums,
+)
 from ..model.store import Snapshot
 from ..model.tasks import Tasks, name_of
 from ..protocol import schema
@@ -63,29 +73,43 @@ class _Facts:
 
 def _member_facts(tasks: Tasks) -> dict[GroupKey, _Facts]:
     """The oldest of each group, and where most of it waits."""
-    alive = np.flatnonzero(np.isnan(tasks["ended_at"].astype(np.float64)))
-    numbers = group_numbers(tasks)[alive]
-    created = tasks["created"].astype(np.float64)[alive]
-    created = np.where(created > 0, created, np.inf)
-    where = tasks["where"].astype(np.int64)[alive]
+    alive = np.flatnonzero(tasks.alive)
+    groups, which = distinct(group_numbers(tasks)[alive])
+    oldest = _oldest(tasks["created"].astype(np.float64)[alive], which, len(groups))
+    usual = _usual(tasks["where"].astype(np.int64)[alive], which, len(groups))
     found: dict[GroupKey, _Facts] = {}
-    by_age = np.lexsort((created, numbers))
-    firsts = by_age[np.flatnonzero(np.r_[True, numbers[by_age][1:] != numbers[by_age][:-1]])]
-    places, at, counts = np.unique(numbers * (1 << 22) + where % (1 << 22), return_index=True, return_counts=True)
-    most = np.lexsort((counts, places >> 22))
-    lasts = most[np.flatnonzero(np.r_[(places[most] >> 22)[1:] != (places[most] >> 22)[:-1], True])]
-    usual = {int(places[i] >> 22): int(at[i]) for i in lasts.tolist()}
-    for first in firsts.tolist():
-        number = int(numbers[first])
-        example = int(alive[usual[number]])
-        oldest = float(created[first])
+    for number, first, example in zip(groups.tolist(), alive[oldest].tolist(), alive[usual].tolist(), strict=True):
+        created = float(tasks["created"][first])
         found[group_key(number)] = _Facts(
-            oldest if np.isfinite(oldest) else 0.0,
-            bool(int(tasks["flags"][alive[first]]) & schema.FLAG_AGE_IS_MINIMUM),
+            created if 0 < created < math.inf else 0.0,
+            bool(int(tasks["flags"][first]) & schema.FLAG_AGE_IS_MINIMUM),
             tasks.texts[int(tasks["where"][example])],
             tasks.texts[int(tasks["waiting"][example])],
         )
     return found
+
+
+def _oldest(created: NDArray[np.float64], which: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """The place of the oldest of each group; what has no known beginning is younger than all that has."""
+    created = np.where(created > 0, created, np.inf)
+    first = np.full(groups, np.inf)
+    np.minimum.at(first, which, created)
+    places = np.empty(groups, np.int64)
+    candidates = np.flatnonzero(created == first[which])[::-1]
+    places[which[candidates]] = candidates
+    return places
+
+
+def _usual(where: NDArray[np.int64], which: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """The place of one of each group that waits where most of the group wait."""
+    pairs, pair = distinct(where * groups + which)
+    counts = np.bincount(pair)
+    example = np.empty(len(pairs), np.int64)
+    example[pair[::-1]] = np.arange(len(pair))[::-1]
+    order = np.argsort(counts, kind="stable")  # the most frequent is written last
+    places = np.empty(groups, np.int64)
+    places[pairs[order] % groups] = example[order]
+    return places
 
 
 def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, window: float) -> GroupRow:
@@ -148,12 +172,10 @@ def sort_groups(rows: list[GroupRow], column: str, descending: bool, text: str =
 
 def members(tasks: Tasks, key: GroupKey) -> NDArray[np.bool_]:
     """Return which rows belong to a group; those that have ended belong to it until they fade."""
-    kind, function, held = key
-    return np.asarray(group_numbers(tasks) == (kind << 33 | function << 1 | int(held)), bool)
+    return np.asarray(group_numbers(tasks) == group_number(key), bool)
 
 
 def kind_counts(tasks: Tasks) -> dict[str, int]:
     """Return how many rows have not ended, by kind, without the kinds that there are none of."""
-    alive = np.isnan(tasks["ended_at"].astype(np.float64))
-    counts = np.bincount(tasks["kind"].astype(np.int64)[alive])
+    counts = np.bincount(tasks["kind"].astype(np.int64)[tasks.alive])
     return {name_of(schema.KINDS, kind): n for kind, n in enumerate(counts.tolist()) if n}

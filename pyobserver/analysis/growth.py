@@ -70,6 +70,9 @@ class TreeGrowth:
             return set()
         found = set()
         for key, (children, size) in self._marks[-1].sums.items():
+            before = self._marks[0].sums.get(key)
+            if before == (children, size):
+                continue  # most of the tree, most of the time: not worth fitting a line
             by_children, by_bytes = self.of(key)
             if is_growing(size, by_bytes, NOTICED_BYTES) or is_growing(4.0 * children, by_children, NOTICED_COUNT):
                 found.add(key)

@@ -54,8 +54,8 @@ def order(tasks: Tasks, column: str, descending: bool, mask: Mask | None = None)
 
 def _text_rank(column: str) -> Callable[[Tasks], NDArray[np.float64]]:
     def ranks(tasks: Tasks) -> NDArray[np.float64]:
-        used = np.unique(tasks[column].astype(np.int64))
-        texts = sorted(used.tolist(), key=lambda i: (not tasks.texts[i], tasks.texts[i].casefold()))
+        used = np.flatnonzero(np.bincount(tasks[column].astype(np.int64)))
+        texts = sorted(used.tolist(), key=lambda i: tasks.texts[i].casefold())
         table = np.full(len(tasks.texts), np.nan)
         for rank, i in enumerate(texts):
             if tasks.texts[i]:
@@ -77,20 +77,15 @@ def _by_id(tasks: Tasks) -> NDArray[np.float64]:
     return tasks["id"].astype(np.float64)
 
 
-def _by_name(tasks: Tasks) -> NDArray[np.float64]:
-    ranks = np.empty(len(tasks))
-    ranks[sorted(range(len(tasks)), key=tasks.names.__getitem__)] = np.arange(len(tasks))
-    return ranks
-
-
 def _by_age(tasks: Tasks) -> NDArray[np.float64]:
     created = tasks["created"].astype(np.float64)
-    return np.where(created > 0, tasks.taken_at - created, np.nan)
+    until = np.where(tasks.alive, tasks.taken_at, tasks["ended_at"])
+    return np.where(created > 0, until - created, np.nan)
 
 
 _KEYS: dict[str, Callable[[Tasks], NDArray[np.float64]]] = {
     "kind": _number("kind"),
-    "name": _by_name,
+    "name": lambda tasks: tasks.name_ranks,
     "function": _text_rank("function"),
     "state": _number("state"),
     "waiting": _text_rank("waiting"),

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.forest import FOLD, PROCESS, Fold, fold_key, folds
+from ..model.forest import FOLD, PROCESS, Fold, Forest, fold_key, folds
 from ..model.groups import GroupKey
 from ..model.store import Snapshot
 from ..model.tasks import Row, name_of
@@ -61,14 +61,20 @@ class SupervisionTree:
         self._sort = sort
         self._growth = TreeGrowth(snapshot.marks, snapshot.taken_at - window)
         self._folds: dict[Hashable, Fold] = {}
-        self._folded: dict[int, Hashable] = {}  # position of a member -> its fold's key
-        for fold in folds(self._forest, least):
+        self._fold_keys: list[Hashable] = []
+        self._fold_at = np.full(
+            len(self._forest.ids), -1
+        )  # position -> place in `_fold_keys` of what it is folded into
+        for number, fold in enumerate(folds(self._forest, least)):
             key = fold_key(int(self._forest.ids[fold.parent]), fold.group)
             self._folds[key] = fold
-            self._folded.update(dict.fromkeys(fold.members.tolist(), key))
+            self._fold_keys.append(key)
+            self._fold_at[fold.members] = number
+        self._sizes = _sizes(self._forest)
         self._growing = self._with_ancestors(self._growth.growing())
         self._children: dict[Hashable, list[Hashable]] = {}
-        self.version = hash((self._forest.ids.tobytes(), self._forest.parents.tobytes(), sort))
+        structure = (self._forest.ids.tobytes(), self._forest.parents.tobytes(), tuple(self._fold_keys), sort)
+        self.version = hash(structure)
 
     def roots(self) -> list[Hashable]:
         """The process alone."""
@@ -91,32 +97,44 @@ class SupervisionTree:
     def _list_children(self, key: Hashable) -> list[Hashable]:
         fold = self._folds.get(key)
         if fold is not None:
-            return self._ordered(fold.members)
+            return self._ordered(fold.members)[0]
         position = self._position(key)
         if position is None:
             return []
         members = self._forest.children_of(position)
-        single = np.array([p for p in members.tolist() if p not in self._folded], np.int64)
-        folded = list(dict.fromkeys(self._folded[p] for p in members.tolist() if p in self._folded))
-        keys = self._ordered(single)
-        keys.extend(folded)
-        return sorted(keys, key=self._measure, reverse=True) if folded else keys
+        at = self._fold_at[members]
+        singles, measures = self._ordered(members[at < 0])
+        folded = [self._fold_keys[i] for i in np.unique(at[at >= 0]).tolist()]
+        if not folded:
+            return singles
+        pairs = [*zip(singles, measures, strict=True), *((key, self._fold_measure(key)) for key in folded)]
+        return [key for key, _ in sorted(pairs, key=lambda pair: -pair[1])]
 
-    def _ordered(self, positions: Positions) -> list[Hashable]:
-        if self._sort == "growth" and len(positions) < 2000:
-            keys: list[Hashable] = self._forest.ids[positions].tolist()
-            return sorted(keys, key=self._measure, reverse=True)
-        measure = self._forest.children if self._sort == "count" else self._forest.bytes
-        order = np.lexsort((self._forest.ids[positions], -measure[positions]))
-        return list(self._forest.ids[positions[order]].tolist())
+    def _ordered(self, positions: Positions) -> tuple[list[Hashable], list[float]]:
+        """The keys of rows and nodes, largest first, and their measures; equal ones in the order of their ids."""
+        measures = self._measures(positions)
+        order = np.lexsort((self._forest.ids[positions], -measures))
+        return self._forest.ids[positions[order]].tolist(), measures[order].tolist()
 
-    def _measure(self, key: Hashable) -> float:
-        fold = self._folds.get(key)
-        if self._sort == "growth":
-            return self._growth.of(key)[1] or 0.0
+    def _measures(self, positions: Positions) -> NDArray[np.float64]:
         if self._sort == "count":
-            return float(len(fold.members) if fold else self._forest.children[self._position(key) or 0])
-        return float(self._forest.bytes[fold.members].sum() if fold else self._forest.bytes[self._position(key) or 0])
+            return self._forest.children[positions].astype(np.float64)
+        if self._sort == "bytes":
+            return self._sizes[positions].astype(np.float64)
+        found = np.full(len(positions), np.nan)
+        is_row = (positions > 0) & (positions <= len(self._forest.tasks))
+        found[is_row] = self._forest.tasks.growth[positions[is_row] - 1]
+        for i in np.flatnonzero(self._forest.children[positions]).tolist():
+            growth = self._growth.of(int(self._forest.ids[positions[i]]))[1]
+            found[i] = np.nan if growth is None else growth
+        return np.where(np.isnan(found), -np.inf, found)
+
+    def _fold_measure(self, key: Hashable) -> float:
+        members = self._folds[key].members
+        if self._sort == "growth":
+            growth = self._growth.of(key)[1]
+            return -np.inf if growth is None else growth
+        return float(len(members) if self._sort == "count" else self._sizes[members].sum())
 
     def parent(self, key: Hashable) -> Hashable | None:
         """The key above `key`; None for the process."""
@@ -125,13 +143,13 @@ class SupervisionTree:
         position = self._position(key)
         if position is None or position == 0:
             return None
-        if position in self._folded:
-            return self._folded[position]
+        if self._fold_at[position] >= 0:
+            return self._fold_keys[int(self._fold_at[position])]
         return int(self._forest.ids[self._forest.parents[position]])
 
     def path_to(self, row_id: int) -> Hashable | None:
         """The key of a row's place, if it is in the tree; `parent` leads up from there."""
-        return row_id if row_id in self._forest.positions else None
+        return row_id if self._forest.position(row_id) is not None else None
 
     def node(self, key: Hashable) -> TreeNode | None:
         """All about one line."""
@@ -144,7 +162,7 @@ class SupervisionTree:
         return self._plain_node(int(self._forest.ids[position]), position)
 
     def _position(self, key: Hashable) -> int | None:
-        return self._forest.positions.get(key) if isinstance(key, int) else None
+        return self._forest.position(key) if isinstance(key, int) else None
 
     def _plain_node(self, number: int, position: int) -> TreeNode:
         totals = self._forest.totals(position)
@@ -202,7 +220,7 @@ class SupervisionTree:
             bytes_growth=bytes_growth,
             oldest_age=age,
             oldest_is_minimum=is_minimum,
-            ended=bool((~np.isnan(self._forest.tasks["ended_at"][members - 1].astype(np.float64))).all()),
+            ended=not self._forest.tasks.alive[members - 1].any(),
             growing=key in self._growing,
             marked_bytes=self._marked(key, size),
             queue=None,
@@ -235,7 +253,7 @@ class SupervisionTree:
 
     def _marked(self, key: Hashable, size: int | None) -> int | None:
         baseline = self._snapshot.baseline
-        if baseline is None or size is None:
+        if baseline is None or baseline.sums is None or size is None:
             return None
         return size - baseline.sums.get(key, (0, 0))[1]
 
@@ -249,6 +267,18 @@ class SupervisionTree:
                 marked.add(current)
                 current = self.parent(current)
         return marked
+
+
+def _sizes(forest: Forest) -> Positions:
+    """The bytes under each position as they are shown: child processes have theirs, which are in no sum."""
+    tasks = forest.tasks
+    retained = tasks["retained"].astype(np.int64)
+    children = np.flatnonzero((tasks["kind"] == schema.KIND_CHILD) & (retained >= 0))
+    if not len(children):
+        return forest.bytes
+    sizes = forest.bytes.copy()
+    sizes[children + 1] = retained[children]
+    return sizes
 
 
 def _row_kind(row: Row) -> str:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..protocol import schema
-from .groups import GroupKey, group_key, group_numbers
+from .groups import GroupKey, Ints, distinct, group_key, group_numbers, sorted_by
 from .tasks import Tasks
 
 PROCESS = 0  # the id of the root: the target itself
-_DEEPEST = 64
-
-Ints = NDArray[np.int64]
+DEEPEST = 256  # levels; what lies deeper begins anew under the process
 
 
 @dataclass(frozen=True)
@@ -61,13 +58,19 @@ class Forest:
     measured: Ints  # rows measured, with its own
 
     @cached_property
-    def positions(self) -> dict[int, int]:
-        """Position by id."""
-        return {number: i for i, number in enumerate(self.ids.tolist())}
+    def _by_id(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.ids, kind="stable")
+        return order, self.ids[order]
+
+    def position(self, number: int) -> int | None:
+        """Return the position of the row or node with this id, the first where a hostile agent gives one twice."""
+        order, ids = self._by_id
+        at = int(np.searchsorted(ids, number))
+        return int(order[at]) if at < len(ids) and ids[at] == number else None
 
     @cached_property
     def _by_parent(self) -> tuple[Ints, Ints]:
-        order = np.argsort(self.parents[1:], kind="stable") + 1
+        order = sorted_by(self.parents[1:]) + 1
         return order, np.concatenate([[0], np.cumsum(self.children)])
 
     def children_of(self, position: int) -> Ints:
@@ -91,15 +94,11 @@ class Forest:
 
 
 def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
-    """Build the forest. A parent that is not known, or a circle, puts a node under the process."""
+    """Build the forest. What has a parent that is not known, or is part of a circle, hangs under the process."""
     listed = tuple(nodes.values())
     ids = np.concatenate([[PROCESS], tasks["id"].astype(np.int64), [n.id for n in listed]]).astype(np.int64)
     wanted = np.concatenate([[PROCESS], tasks["parent"].astype(np.int64), [n.parent for n in listed]]).astype(np.int64)
-    order = np.argsort(ids, kind="stable")
-    found = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    parents = np.where(ids[order][found] == wanted, order[found], 0)
-    parents[parents == np.arange(len(ids))] = 0
-    depths = _depths(parents)
+    parents, depths = _rooted(_parents(ids, wanted))
     n = len(tasks)
     own = np.zeros(len(ids), np.int64)
     is_task = np.zeros(len(ids), np.int64)
@@ -111,31 +110,50 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
     is_task[1 : n + 1] = tasks["kind"] == schema.KIND_TASK
     below = np.ones(len(ids), np.int64)
     tasks_below = is_task.copy()
-    for depth in range(int(depths.max(initial=0)), 0, -1):
-        at = np.flatnonzero(depths == depth)
+    for at in _levels(depths):
         for sums in (own, measured, below, tasks_below):
             np.add.at(sums, parents[at], sums[at])
     children = np.bincount(parents[1:], minlength=len(ids)).astype(np.int64)
     return Forest(tasks, listed, ids, parents, children, below - 1, tasks_below - is_task, own, measured)
 
 
-def _depths(parents: Ints) -> Ints:
-    """Depth of every position; what lies in a circle or too deep is moved under the root, in place."""
-    depths = np.zeros(len(parents), np.int64)
-    above = parents.copy()
-    for _ in range(_DEEPEST):
-        climbing = np.arange(len(parents)) != 0
-        climbing &= above != 0
-        if not climbing.any():
-            break
-        depths[climbing] += 1
-        above = np.where(climbing, parents[above], 0)
-    else:
-        lost = above != 0
-        parents[lost] = 0
-        return _depths(parents)
-    depths[1:] += 1
-    return depths
+def _parents(ids: Ints, wanted: Ints) -> Ints:
+    """The position of each one's parent, that of the process where there is no such id."""
+    order = np.argsort(ids, kind="stable")
+    in_order = ids[order]
+    found = np.minimum(np.searchsorted(in_order, wanted), len(ids) - 1)
+    parents = np.where(in_order[found] == wanted, order[found], 0)
+    parents[0] = 0
+    return parents
+
+
+def _rooted(parents: Ints) -> tuple[Ints, Ints]:
+    """Break circles and cut what lies too deep; return the parents that are left, and the depth of each position.
+
+    Each pass looks twice as far up as the one before. Who has not met the root after as many steps as there are
+    positions never will, and whoever can be met then is part of a circle.
+    """
+    above, depths = parents, np.minimum(np.arange(len(parents)), 1)
+    steps = 1
+    while above.any() and steps < len(parents):
+        depths = depths + depths[above]
+        above = above[above]
+        steps *= 2
+    if above.any():
+        broken = parents.copy()
+        broken[above] = 0
+        return _rooted(broken)
+    deep = (depths > 1) & (depths % DEEPEST == 1)
+    if deep.any():
+        return _rooted(np.where(deep, 0, parents))
+    return parents, depths
+
+
+def _levels(depths: Ints) -> list[Ints]:
+    """The positions at each depth, the deepest first, without the root."""
+    order = sorted_by(depths)
+    ends = np.cumsum(np.bincount(depths))
+    return [order[ends[depth - 1] : ends[depth]] for depth in range(len(ends) - 1, 0, -1)]
 
 
 FOLD = 8  # more alike children than this are shown as one line
@@ -155,16 +173,21 @@ def folds(forest: Forest, least: int = FOLD) -> list[Fold]:
     n = len(forest.tasks)
     if not n:
         return []
-    parents = forest.parents[1 : n + 1]
-    order = np.lexsort((group_numbers(forest.tasks), parents))
-    numbers = group_numbers(forest.tasks)[order]
-    sorted_parents = parents[order]
-    starts = np.flatnonzero(np.r_[True, (numbers[1:] != numbers[:-1]) | (sorted_parents[1:] != sorted_parents[:-1])])
-    ends = np.r_[starts[1:], n]
-    wide = ends - starts > least
+    groups, which = distinct(group_numbers(forest.tasks))
+    above, under = distinct(forest.parents[1 : n + 1])
+    places, at = distinct(under * len(groups) + which)
+    sizes = np.bincount(at)
+    if not (sizes > least).any():
+        return []
+    order = sorted_by(at)
+    ends = np.cumsum(sizes)
     return [
-        Fold(int(sorted_parents[start]), group_key(int(numbers[start])), order[start:end] + 1)
-        for start, end in zip(starts[wide].tolist(), ends[wide].tolist(), strict=True)
+        Fold(
+            int(above[places[i] // len(groups)]),
+            group_key(int(groups[places[i] % len(groups)])),
+            order[ends[i] - sizes[i] : ends[i]] + 1,
+        )
+        for i in np.flatnonzero(sizes > least).tolist()
     ]
 
 
@@ -175,20 +198,34 @@ def fold_key(parent_id: int, group: GroupKey) -> tuple[str, int, GroupKey]:
 
 @dataclass(frozen=True)
 class ForestMark:
-    """The sums of the tree at one moment: (children, bytes) by the id of a node with children, or by a fold's key."""
+    """The sums of the tree at one moment: (children, bytes) by the id of a node with children, or by a fold's key.
+
+    The process is always there.
+    """
 
     time: float
     sums: Mapping[Hashable, tuple[int, int]]
 
 
-def mark(forest: Forest, now: float) -> ForestMark:
-    """Keep the sums of this moment, to tell growth later."""
-    parents = np.flatnonzero(forest.children)
+def mark(forest: Forest, now: float, most: int | None = None) -> ForestMark:
+    """Keep the sums of this moment, to tell growth later; if asked, only of the nodes and folds with `most` in them."""
+    sizes = forest.children.copy()
+    sizes[0] = np.iinfo(np.int64).max
+    parents = _largest(np.flatnonzero(sizes), sizes, most)
     ids, children, sums = forest.ids[parents], forest.children[parents], forest.bytes[parents]
     kept: dict[Hashable, tuple[int, int]] = dict(
         zip(ids.tolist(), zip(children.tolist(), sums.tolist(), strict=True), strict=True)
     )
-    for fold in folds(forest):
+    found = folds(forest)
+    lengths = np.array([len(fold.members) for fold in found], np.int64)
+    for i in _largest(np.arange(len(found)), lengths, most).tolist():
+        fold = found[i]
         key = fold_key(int(forest.ids[fold.parent]), fold.group)
         kept[key] = (len(fold.members), int(forest.bytes[fold.members].sum()))
     return ForestMark(now, kept)
+
+
+def _largest(positions: Ints, sizes: Ints, most: int | None) -> Ints:
+    if most is None or len(positions) <= most:
+        return positions
+    return positions[np.argpartition(-sizes[positions], most)[:most]]

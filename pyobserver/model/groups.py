@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..protocol import schema
 from .tasks import Tasks
 
+Ints = NDArray[np.int64]
 GroupKey = tuple[int, int, bool]  # kind, function (an index of the texts), done but still held
 
 
@@ -26,30 +28,61 @@ def group_name(key: GroupKey, quantity: str) -> str:
     return f"group/{key[0]}/{key[1]}/{int(key[2])}/{quantity}"
 
 
-def group_numbers(tasks: Tasks) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def group_numbers(tasks: Tasks) -> Ints:
     """One number per row that tells its group; `group_key` turns it back."""
     held = (tasks["state"] == schema.STATE_DONE_HELD) & (tasks["kind"] != schema.KIND_CHILD)
-    kinds = tasks["kind"].astype(np.int64) << 33
-    return np.asarray(kinds | tasks["function"].astype(np.int64) << 1 | held, np.int64)
+    functions = tasks["function"].astype(np.int64) << 9
+    return np.asarray(functions | tasks["kind"].astype(np.int64) << 1 | held, np.int64)
+
+
+def group_number(key: GroupKey) -> int:
+    """The number that `group_numbers` gives to rows of this group."""
+    return key[1] << 9 | key[0] << 1 | int(key[2])
 
 
 def group_key(number: int) -> GroupKey:
     """The key of the group that `group_numbers` gave this number."""
-    return number >> 33, number >> 1 & 0xFFFFFFFF, bool(number & 1)
+    return number >> 1 & 0xFF, number >> 9, bool(number & 1)
+
+
+def distinct(numbers: Ints) -> tuple[Ints, Ints]:
+    """Return the different values of `numbers`, none of which is negative, ascending; and for each its place there.
+
+    As `numpy.unique`, but by counting where the values lie close enough: 100,000 rows in 1 ms instead of 9.
+    """
+    largest = int(numbers.max(initial=0))
+    if largest > 4 * len(numbers) + 65_536:
+        values, places = np.unique(numbers, return_inverse=True)
+        return values, places
+    there = np.zeros(largest + 1, bool)
+    there[numbers] = True
+    values = np.flatnonzero(there)
+    table = np.zeros(largest + 1, np.int64)
+    table[values] = np.arange(len(values))
+    return values, table[numbers]
+
+
+def sorted_by(numbers: Ints) -> Ints:
+    """Return the places of `numbers`, none of which is negative, in ascending order; equal ones keep theirs.
+
+    Numbers below 65,536 are counted instead of compared: 100,000 rows in 0.7 ms instead of 7.
+    """
+    small = int(numbers.max(initial=0)) <= 0xFFFF
+    return np.argsort(numbers.astype(np.uint16) if small else numbers, kind="stable")
 
 
 def group_sums(tasks: Tasks) -> dict[GroupKey, GroupSums]:
     """Count and bytes by group, of rows that have not ended."""
-    alive = np.isnan(tasks["ended_at"].astype(np.float64))
+    alive = tasks.alive
     numbers = group_numbers(tasks)[alive]
-    retained = tasks["retained"].astype(np.float64)[alive]
     if not len(numbers):
         return {}
-    unique, which = np.unique(numbers, return_inverse=True)
+    groups, which = distinct(numbers)
+    retained = tasks["retained"].astype(np.float64)[alive]
     counts = np.bincount(which)
     known = retained >= 0
-    measured = np.bincount(which[known], minlength=len(unique))
-    sums = np.bincount(which[known], retained[known], minlength=len(unique))
-    estimates = np.divide(sums * counts, measured, out=np.zeros(len(unique)), where=measured > 0)
-    rows = zip(unique.tolist(), counts.tolist(), measured.tolist(), estimates.tolist(), strict=True)
+    measured = np.bincount(which[known], minlength=len(groups))
+    sums = np.bincount(which[known], retained[known], minlength=len(groups))
+    estimates = np.divide(sums * counts, measured, out=np.zeros(len(groups)), where=measured > 0)
+    rows = zip(groups.tolist(), counts.tolist(), measured.tolist(), estimates.tolist(), strict=True)
     return {group_key(number): GroupSums(c, m, b) for number, c, m, b in rows}

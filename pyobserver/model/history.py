@@ -75,8 +75,8 @@ class Series:
         self.peak = -math.inf
 
     def add(self, time: float, value: float) -> None:
-        """Add one reading. One that comes out of order goes into the newest cell; NaN is not a reading."""
-        if value != value:
+        """Add one reading. One that comes out of order goes into the newest cell; NaN and infinities are no readings."""
+        if not math.isfinite(value):
             return
         for tier in self._tiers:
             tier.add(time, value)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..protocol import schema
-from .forest import Forest, ForestMark, Node, mark, plant
-from .groups import GroupKey, group_name, group_sums
+from ..protocol.clean import clean
+from .forest import ForestMark, Node, mark, plant
+from .groups import group_name, group_sums
 from .history import COARSE, History
+from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -24,87 +25,21 @@ from .readings import (
     ThreadStack,
     Tick,
 )
-from .tasks import NO_TASKS, Array, Tasks, TaskStore
+from .snapshot import Baseline, Phase, Snapshot, Status
+from .task_store import FADE_SECONDS, MAX_ROWS, TaskStore
+from .tasks import COLUMNS, NO_TASKS, Array, Tasks
+
+__all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
 MAX_GROUPS_IN_HISTORY = 100
 MAX_PROBLEMS = 20
+MAX_NODES = 100_000
+MAX_AGENT_TEXTS = 100_000
+MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
 FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
 FOREST_PERIOD = 5.0
-
-
-class Phase(enum.Enum):
-    """How it stands between us and the target."""
-
-    CONNECTING = "connecting"
-    LIVE = "connected"
-    OUTSIDE = "outside only"  # no agent: what can be read from outside goes on
-    EXITED = "EXITED"
-    REPLAY = "replay"
-
-
-@dataclass(frozen=True)
-class Status:
-    """The phase with its explanation: what we wait for, why there is no agent, or how the target ended."""
-
-    phase: Phase
-    text: str = ""
-    since: float = 0.0
-    exit_code: int | None = None
-    signal: int | None = None
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What stood there when the user set the baseline: allocators' bytes and the groups' (count, bytes)."""
-
-    time: float
-    allocators: Mapping[str, int]
-    groups: Mapping[GroupKey, tuple[int, float]]
-    sums: Mapping[Hashable, tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that is known at one moment. `history` is shared and goes on."""
-
-    taken_at: float
-    status: Status
-    history: History
-    updated_at: float = 0.0  # when the agent was last heard
-    identity: Identity | None = None
-    facts: AgentFacts | None = None
-    process: ProcessReading | None = None
-    cpu_share: float | None = None  # of one core, over the last readings
-    agent_cpu_share: float | None = None
-    memory: MemoryReading | None = None
-    limit: MemoryLimit | None = None
-    tick: Tick | None = None
-    tasks: Tasks = NO_TASKS
-    nodes: Mapping[int, Node] = field(default_factory=dict)
-    stacks: tuple[ThreadStack, ...] = ()
-    stacks_problem: str = ""
-    children: tuple[ChildProcess, ...] = ()
-    problems: tuple[str, ...] = ()
-    marks: tuple[ForestMark, ...] = ()
-    baseline: Baseline | None = None
-
-    @property
-    def forest(self) -> Forest:
-        """The tree of this moment, built at the first call."""
-        found: Forest | None = self.__dict__.get("_forest")
-        if found is None:
-            found = self.__dict__["_forest"] = plant(self.tasks, self.nodes)
-        return found
-
-
-def child_row_id(pid: int) -> int:
-    """The row id of a child process; the agent gives out positive ones only."""
-    return -pid
-
-
-def thread_row_id(thread_id: int) -> int:
-    """The row id of a thread that only the kernel knows."""
-    return -(1 << 40) - thread_id
+_LABEL = 300  # characters of a label or a text
+_FITTING = {kind: "iubf" if issubclass(kind, np.floating) else "iub" for kind in set(COLUMNS.values())}
 
 
 class Store:
@@ -121,7 +56,7 @@ class Store:
         self._tasks = TaskStore()
         self._nodes: dict[int, Node] = {}
         self._gone_nodes: dict[int, float] = {}
-        self._agent_texts: list[int] = [0]
+        self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
         self._view: Tasks | None = NO_TASKS
@@ -136,17 +71,29 @@ class Store:
             if before.phase is Phase.EXITED:
                 return
             since = before.since if before.phase is phase else self._clock()
-            self._now = replace(self._now, status=Status(phase, text, since, exit_code, signal))
+            self._now = replace(self._now, status=Status(phase, clean(text, _LABEL), since, exit_code, signal))
         self.changed()
 
     def greet(self, facts: AgentFacts) -> None:
-        """A (new) agent has answered: what an earlier one said is forgotten, its history stays."""
+        """A (new) agent has answered: what an earlier one said is forgotten, its history stays.
+
+        Its ids mean something else, so what was remembered by id goes too.
+        """
         with self._lock:
             self._tasks.clear()
             self._nodes.clear()
-            self._agent_texts = [0]
+            self._gone_nodes.clear()
+            self._marks.clear()
+            self._agent_texts = np.zeros(1, np.int32)
             self._view = None
-            self._now = replace(self._now, facts=facts)
+            baseline = self._now.baseline
+            self._now = replace(
+                self._now,
+                facts=facts,
+                tick=None,
+                agent_cpu_share=None,
+                baseline=replace(baseline, sums=None) if baseline else None,
+            )
         self.changed()
 
     def set_identity(self, identity: Identity) -> None:
@@ -199,26 +146,10 @@ class Store:
             known = {child_row_id(c.pid) for c in children}
             self._tasks.end([n for n in self._tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
             if children:
-                self._put_children(children, now)
+                columns = child_columns(children, self._tasks.intern, now)
+                self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
             self._view = None
         self.changed()
-
-    def _put_children(self, children: Sequence[ChildProcess], now: float) -> None:
-        rss = [c.rss for c in children]
-        columns: dict[str, Array] = {
-            "id": np.array([child_row_id(c.pid) for c in children], np.int64),
-            "kind": np.full(len(children), schema.KIND_CHILD, np.uint8),
-            "state": np.array([_KERNEL_STATES.get(c.state, schema.STATE_UNKNOWN) for c in children], np.uint8),
-            "function": np.array([self._tasks.intern(" ".join(c.command)[:200]) for c in children], np.int32),
-            "created": np.array([c.started_at for c in children]),
-            "retained": np.array([-1 if r is None else r for r in rss], np.int64),
-            "accuracy": np.array([schema.UNAVAILABLE if r is None else schema.EXACT for r in rss], np.uint8),
-            "measured_at": np.full(len(children), now),
-            "cpu": np.array([c.cpu_seconds for c in children]),
-            "os_id": np.array([c.pid for c in children], np.int64),
-            "edge": np.full(len(children), schema.EDGE_CHILD, np.uint8),
-        }
-        self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
 
     def set_stacks(self, stacks: Sequence[ThreadStack], problem: str = "") -> None:
         """The threads as seen from outside: they complete the agent's rows, and stand in for them without one."""
@@ -235,59 +166,56 @@ class Store:
             stale = [n for n in self._tasks.ids_of_kind(schema.KIND_THREAD) if n < 0 and n not in wanted]
             self._tasks.end(stale, now)
             if foreign:
-                self._put_foreign_threads(foreign, now)
+                self._tasks.put(thread_columns(foreign, self._tasks.intern), [s.name for s in foreign], now)
             for stack in stacks:
                 if stack.thread_id is not None:
-                    self._complete_thread(known.get(stack.thread_id, thread_row_id(stack.thread_id)), stack)
+                    number = known.get(stack.thread_id, thread_row_id(stack.thread_id))
+                    for column, value in thread_values(stack, self._tasks.intern).items():
+                        self._tasks.set_value(number, column, value)
             self._view = None
         self.changed()
-
-    def _put_foreign_threads(self, stacks: Sequence[ThreadStack], now: float) -> None:
-        columns: dict[str, Array] = {
-            "id": np.array([thread_row_id(s.thread_id or 0) for s in stacks], np.int64),
-            "kind": np.full(len(stacks), schema.KIND_THREAD, np.uint8),
-            "os_id": np.array([s.thread_id for s in stacks], np.int64),
-            "function": np.array([self._tasks.intern(_thread_function(s)) for s in stacks], np.int32),
-            "edge": np.full(len(stacks), schema.EDGE_RUNS, np.uint8),
-        }
-        self._tasks.put(columns, [s.name for s in stacks], now)
-
-    def _complete_thread(self, number: int, stack: ThreadStack) -> None:
-        state = schema.STATE_RUNNING if stack.active else schema.STATE_WAITING
-        self._tasks.set_value(number, "state", state)
-        if stack.cpu_seconds is not None:
-            self._tasks.set_value(number, "cpu", stack.cpu_seconds)
-        own = [f for f in stack.frames if not f.native]
-        if own:
-            self._tasks.set_value(number, "where", self._tasks.intern(f"{own[0].file}:{own[0].line}"))
-        waiting = "" if stack.active else (own[0].function if own else "") or stack.system_call or ""
-        self._tasks.set_value(number, "waiting", self._tasks.intern(waiting))
 
     # -- what the agent says ----------------------------------------------------------------------------------------
 
     def add_texts(self, first: int, items: Sequence[str]) -> None:
         """Texts with the agent's ids `first`, `first + 1`, ...; a gap cannot be: ids out of order are ignored."""
         with self._lock:
-            if first <= len(self._agent_texts):
-                del self._agent_texts[first:]
-                self._agent_texts.extend(self._tasks.intern(text) for text in items)
+            if 0 < first <= len(self._agent_texts):
+                mine = [self._tasks.intern(clean(text, _LABEL)) for text in items[: MAX_AGENT_TEXTS - first]]
+                self._agent_texts = np.concatenate([self._agent_texts[:first], np.array(mine, np.int32)])
 
     def put_rows(self, columns: Mapping[str, Array], names: Sequence[str | None]) -> None:
-        """New or changed rows, with the agent's text ids."""
+        """New or changed rows, with the agent's text ids; unknown columns and ids that are not positive are left out.
+
+        Raises ValueError, and changes nothing, when there are no ids, the lengths differ, or a type does not fit.
+        """
         with self._lock:
-            texts = np.array(self._agent_texts, np.int32)
-            mine = dict(columns)
+            mine = {name: values for name, values in columns.items() if name in COLUMNS}
+            if "id" not in mine or any(len(values) != len(names) for values in mine.values()):
+                raise ValueError("rows without ids, or columns of different lengths")
+            if any(values.dtype.kind not in _FITTING[COLUMNS[name]] for name, values in mine.items()):
+                raise ValueError("a column of whole numbers has others")
+            right = mine["id"].astype(np.int64) > 0
+            if not right.all():
+                mine = {name: values[right] for name, values in mine.items()}
+                names = [name for name, ok in zip(names, right.tolist(), strict=True) if ok]
             for column in ("function", "waiting", "where"):
                 if column in mine:
-                    index = mine[column].astype(np.int64)
-                    mine[column] = np.where(
-                        (index >= 0) & (index < len(texts)), texts[index.clip(0, len(texts) - 1)], 0
-                    )
+                    mine[column] = self._own_texts(mine[column])
             kinds, states = mine.get("kind"), mine.get("state")
             if kinds is not None and states is not None and (kinds == schema.KIND_THREAD).any():
                 mine = self._keep_outside_facts(mine)
-            self._tasks.put(mine, names, self._clock())
+            refused = self._tasks.refused
+            cleaned = [None if name is None else clean(name, _LABEL) for name in names]
+            self._tasks.put(mine, cleaned, self._clock())
             self._view = None
+            if self._tasks.refused and not refused:
+                self._problems.append(f"there are more than {MAX_ROWS:,} rows: the rest is not shown")
+
+    def _own_texts(self, numbers: Array) -> Array:
+        index = numbers.astype(np.int64)
+        known = len(self._agent_texts)
+        return np.where((index >= 0) & (index < known), self._agent_texts[index.clip(0, known - 1)], 0)
 
     def _keep_outside_facts(self, columns: dict[str, Array]) -> dict[str, Array]:
         """What the agent cannot know of a thread (state, where, CPU) must not be overwritten with "unknown"."""
@@ -297,6 +225,8 @@ class Store:
             if number not in self._tasks:
                 continue
             for name in ("state", "waiting", "where", "cpu"):
+                if name not in mine:
+                    continue
                 value = mine[name][i]
                 if (value == 0 or value != value) and (old := self._tasks.value(number, name)) is not None:
                     mine[name][i] = old
@@ -306,8 +236,10 @@ class Store:
         """New or changed tree nodes."""
         with self._lock:
             for node in nodes:
-                self._nodes[node.id] = node
-                self._gone_nodes.pop(node.id, None)
+                if node.id > 0 and (len(self._nodes) < MAX_NODES or node.id in self._nodes):
+                    label, detail = clean(node.label, _LABEL), clean(node.detail, _LABEL)
+                    self._nodes[node.id] = replace(node, label=label, detail=detail)
+                    self._gone_nodes.pop(node.id, None)
 
     def remove(self, ids: Iterable[int]) -> None:
         """Rows and nodes that are not there any more."""
@@ -339,24 +271,27 @@ class Store:
             self._record_groups(now)
             settled = tick.complete and tick.holders_complete and tick.measured >= 0.9 * tick.total
             if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
-                self._marks.append(mark(plant(self._tasks_view(now), self._nodes), now))
+                self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
         self.changed()
 
     def add_problem(self, text: str) -> None:
         """Something that the agent or the source could not do."""
         with self._lock:
+            text = clean(text, _LABEL)
+            if text in self._problems:  # said before: once more is not news
+                self._problems.remove(text)
             self._problems.append(text)
         self.changed()
 
     def _forget_faded(self, now: float) -> None:
         self._tasks.sweep(now)
-        for number in [n for n, at in self._gone_nodes.items() if now - at > 6.0]:
+        for number in [n for n, at in self._gone_nodes.items() if abs(now - at) > FADE_SECONDS]:
             del self._gone_nodes[number]
             self._nodes.pop(number, None)
         self._view = None
 
     def _record_groups(self, now: float) -> None:
-        sums = group_sums(self._tasks_view(now))
+        sums = group_sums(self._tasks.glance(now))
         largest = sorted(sums.items(), key=lambda item: (item[1].bytes, item[1].count), reverse=True)
         for key, group in largest[:MAX_GROUPS_IN_HISTORY]:
             self.history.add(group_name(key, "count"), now, group.count, COARSE)
@@ -371,10 +306,11 @@ class Store:
             now = self._clock()
             self._tasks.mark()
             self._view = None
-            tasks = self._tasks_view(now)
+            tasks = self._tasks.glance(now)
             memory = self._now.memory
-            allocators = {a.name: a.held or a.in_use or 0 for a in memory.allocators} if memory else {}
-            if self._now.process and self._now.process.rss:
+            sizes = {a.name: a.in_use if a.held is None else a.held for a in (memory.allocators if memory else ())}
+            allocators = {name: size for name, size in sizes.items() if size is not None}
+            if self._now.process and self._now.process.rss is not None:
                 allocators["total"] = self._now.process.rss
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
             sums = mark(plant(tasks, self._nodes), now).sums
@@ -400,19 +336,3 @@ class Store:
                 problems=tuple(self._problems),
                 marks=tuple(self._marks),
             )
-
-
-_KERNEL_STATES = {
-    "R": schema.STATE_RUNNING,
-    "S": schema.STATE_WAITING,
-    "D": schema.STATE_WAITING,
-    "I": schema.STATE_WAITING,
-    "T": schema.STATE_WAITING,
-    "t": schema.STATE_WAITING,
-    "Z": schema.STATE_DONE_HELD,
-}
-
-
-def _thread_function(stack: ThreadStack) -> str:
-    own = [f for f in stack.frames if not f.native]
-    return own[-1].function if own else f"{stack.name or 'thread'} (no Python code)"

@@ -1,9 +1,9 @@
-"""Tasks, threads and child processes in columns: the store that updates go into, and the frozen view of it."""
+"""Tasks, threads and child processes in columns: all rows at one moment, and one row spelled out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,15 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import schema
-
-FADE_SECONDS = 6.0  # ended rows stay this long, grey
-GROWTH_SECONDS = 300.0  # a row's growth is over one to two times this
-MAX_ROWS = 300_000
-MAX_TEXTS = 200_000
+from .names import NameOrder
 
 _NUMPY = {"B": np.uint8, "H": np.uint16, "i": np.int32, "q": np.int64, "f": np.float32, "d": np.float64}
 COLUMNS: dict[str, type] = {name: _NUMPY[code] for name, code in schema.ROW_COLUMNS}
 OWN_COLUMNS: dict[str, type] = {
+    "named": np.int64,  # a number for each time that a row got a name, 0 while it has none
     "ended_at": np.float64,  # NaN while it lives
     "base_retained": np.float64,  # what it retained at `base_at`; NaN before the first measurement
     "base_at": np.float64,
@@ -67,9 +64,10 @@ class Tasks:
 
     taken_at: float
     columns: dict[str, Array]
-    names: Sequence[str]
+    names: list[str]
     texts: Sequence[str]
     ended_by_function: dict[tuple[int, int], int] = field(default_factory=dict)  # (kind, function) -> ended so far
+    name_order: NameOrder = field(default_factory=NameOrder, compare=False, repr=False)  # shared with other moments
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,9 +76,21 @@ class Tasks:
         return self.columns[column]
 
     @cached_property
-    def positions(self) -> dict[int, int]:
-        """Position of each row by its id."""
-        return {number: i for i, number in enumerate(self.columns["id"].tolist())}
+    def alive(self) -> NDArray[np.bool_]:
+        """Which rows have not ended."""
+        return np.isnan(self.columns["ended_at"].astype(np.float64))
+
+    @cached_property
+    def _by_id(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions in the order of the ids, and the ids in order: a dictionary of all rows would cost far more."""
+        ids = self.columns["id"].astype(np.int64)
+        order = np.argsort(ids, kind="stable")
+        return order, ids[order]
+
+    @cached_property
+    def name_ranks(self) -> NDArray[np.float64]:
+        """The place of each row's name among all names, equal for equal names; NaN where there is none."""
+        return self.name_order.ranks(self.names, self.columns["named"].astype(np.int64))
 
     @cached_property
     def growth(self) -> NDArray[np.float64]:
@@ -126,13 +136,19 @@ class Tasks:
 
     def find(self, number: int) -> Row | None:
         """Return the row with this id, if it is there."""
-        position = self.positions.get(number)
+        position = self.position(number)
         return None if position is None else self.row(position)
+
+    def position(self, number: int) -> int | None:
+        """Return the position of the row with this id, if it is there."""
+        order, ids = self._by_id
+        at = int(np.searchsorted(ids, number))
+        return int(order[at]) if at < len(ids) and ids[at] == number else None
 
 
 def _optional(value: object) -> float | None:
     number = float(value)  # type: ignore[arg-type]
-    return None if math.isnan(number) else number
+    return number if math.isfinite(number) else None
 
 
 def name_of(names: Sequence[str], index: int) -> str:
@@ -140,162 +156,4 @@ def name_of(names: Sequence[str], index: int) -> str:
     return names[index] if index < len(names) else f"#{index}"
 
 
-NO_TASKS = Tasks(0.0, {name: np.empty(0, kind) for name, kind in {**COLUMNS, **OWN_COLUMNS}.items()}, (), ("",))
-
-
-class TaskStore:
-    """Rows by id in growing columns. All methods belong to one thread; `view` gives out copies."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = [""]
-        self._text_ids: dict[str, int] = {"": 0}
-        self._slots: dict[int, int] = {}
-        self._free: list[int] = []
-        self._names: list[str] = []
-        self._columns: dict[str, Array] = {n: np.zeros(64, k) for n, k in {**COLUMNS, **OWN_COLUMNS}.items()}
-        self._fading: dict[int, float] = {}
-        self._rolled_at = -math.inf
-        self.ended: dict[tuple[int, int], int] = {}
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._slots and number not in self._fading
-
-    def intern(self, text: str) -> int:
-        """Return the index of `text` in `texts`."""
-        found = self._text_ids.get(text)
-        if found is None and len(self.texts) >= MAX_TEXTS:
-            text = "(too many texts)"
-            found = self._text_ids.get(text)
-        if found is None:
-            found = self._text_ids[text] = len(self.texts)
-            self.texts.append(text)
-        return found
-
-    def put(self, columns: dict[str, Array], names: Sequence[str | None], now: float) -> None:
-        """Add or replace rows: arrays by column name, `id` among them; a missing column keeps or gets its default."""
-        ids = columns["id"].tolist()
-        everywhere = [self._slot(number) for number in ids]
-        for slot, name in zip(everywhere, names, strict=True):
-            if slot >= 0 and name is not None:
-                self._names[slot] = name
-        slots = np.array(everywhere, np.int64)
-        kept = slots >= 0
-        slots = slots[kept]
-        for column, values in columns.items():
-            self._columns[column][slots] = values[kept]
-        self._columns["ended_at"][slots] = np.nan
-        for number in ids:
-            self._fading.pop(number, None)
-        self._note_first_values(slots, now)
-
-    def _slot(self, number: int) -> int:
-        slot = self._slots.get(number)
-        if slot is not None:
-            return slot
-        if self._free:
-            slot = self._free.pop()
-        elif len(self._names) >= MAX_ROWS:
-            return -1
-        else:
-            slot = len(self._names)
-            self._names.append("")
-            if slot >= len(self._columns["id"]):
-                for name, column in self._columns.items():
-                    self._columns[name] = np.concatenate([column, np.zeros(len(column), column.dtype)])
-        self._slots[number] = slot
-        self._names[slot] = ""
-        for name, column in self._columns.items():
-            column[slot] = _DEFAULTS.get(name, 0)
-        self._columns["id"][slot] = number
-        return slot
-
-    def _note_first_values(self, slots: NDArray[np.int64], now: float) -> None:
-        base, retained = self._columns["base_retained"], self._columns["retained"]
-        first = slots[np.isnan(base[slots].astype(np.float64)) & (retained[slots].astype(np.int64) >= 0)]
-        for prefix in ("base", "middle"):
-            self._columns[f"{prefix}_retained"][first] = retained[first]
-            self._columns[f"{prefix}_at"][first] = now
-
-    def set_value(self, number: int, column: str, value: float) -> None:
-        """Set one value of a row that is there."""
-        slot = self._slots.get(number)
-        if slot is not None:
-            self._columns[column][slot] = value
-
-    def value(self, number: int, column: str) -> float | None:
-        """Return one value of a row, None when it is not there."""
-        slot = self._slots.get(number)
-        return None if slot is None else float(self._columns[column][slot])
-
-    def end(self, ids: Iterable[int], now: float) -> None:
-        """Mark rows as ended; they stay for a few seconds."""
-        for number in ids:
-            slot = self._slots.get(number)
-            if slot is None or number in self._fading:
-                continue
-            self._columns["ended_at"][slot] = now
-            self._columns["state"][slot] = schema.STATE_ENDED
-            self._fading[number] = now
-            key = (int(self._columns["kind"][slot]), int(self._columns["function"][slot]))
-            self.ended[key] = self.ended.get(key, 0) + 1
-
-    def sweep(self, now: float) -> None:
-        """Drop what has faded, and move the beginnings of the growth windows on."""
-        for number in [n for n, at in self._fading.items() if now - at > FADE_SECONDS]:
-            del self._fading[number]
-            self._free.append(self._slots.pop(number))
-        if self._rolled_at == -math.inf:
-            self._rolled_at = now
-        elif now - self._rolled_at > GROWTH_SECONDS:
-            self._rolled_at = now
-            c = self._columns
-            c["base_retained"][:], c["base_at"][:] = c["middle_retained"], c["middle_at"]
-            known = c["retained"].astype(np.int64) >= 0
-            c["middle_retained"][known] = c["retained"][known]
-            c["middle_at"][known] = now
-
-    def mark(self) -> None:
-        """Set the baseline: remember what each row retains now."""
-        retained = self._columns["retained"].astype(np.float64)
-        self._columns["marked"][:] = np.where(retained >= 0, retained, np.nan)
-
-    def clear(self) -> None:
-        """Forget all rows, as after the agent was replaced; texts stay."""
-        self._slots.clear()
-        self._fading.clear()
-        self._free = list(range(len(self._names)))
-
-    def ids_of_kind(self, kind: int) -> list[int]:
-        """Return the ids of the rows of one kind that have not ended."""
-        kinds = self._columns["kind"]
-        return [n for n, slot in self._slots.items() if kinds[slot] == kind and n not in self._fading]
-
-    def view(self, now: float) -> Tasks:
-        """Return all rows as they are now."""
-        slots = np.fromiter(self._slots.values(), np.int64, len(self._slots))
-        names = self._names
-        return Tasks(
-            now,
-            {name: column[slots] for name, column in self._columns.items()},
-            [names[slot] for slot in slots.tolist()],
-            self.texts,
-            dict(self.ended),
-        )
-
-
-_DEFAULTS: dict[str, float] = {
-    "retained": -1,
-    "accuracy": schema.UNAVAILABLE,
-    "cpu": math.nan,
-    "activity": math.nan,
-    "queue": -1,
-    "ended_at": math.nan,
-    "base_retained": math.nan,
-    "base_at": math.nan,
-    "middle_retained": math.nan,
-    "middle_at": math.nan,
-    "marked": math.nan,
-}
+NO_TASKS = Tasks(0.0, {name: np.empty(0, kind) for name, kind in {**COLUMNS, **OWN_COLUMNS}.items()}, [], ("",))

@@ -1,0 +1,90 @@
+"""Everything known about one target at one moment, frozen."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+
+from .forest import Forest, ForestMark, Node, plant
+from .groups import GroupKey
+from .history import History
+from .readings import (
+    AgentFacts,
+    ChildProcess,
+    Identity,
+    MemoryLimit,
+    MemoryReading,
+    ProcessReading,
+    ThreadStack,
+    Tick,
+)
+from .tasks import NO_TASKS, Tasks
+
+
+class Phase(enum.Enum):
+    """How it stands between us and the target."""
+
+    CONNECTING = "connecting"
+    LIVE = "connected"
+    OUTSIDE = "outside only"  # no agent: what can be read from outside goes on
+    EXITED = "EXITED"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True)
+class Status:
+    """The phase with its explanation: what we wait for, why there is no agent, or how the target ended."""
+
+    phase: Phase
+    text: str = ""
+    since: float = 0.0
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What stood there when the user set the baseline: allocators' bytes and the groups' (count, bytes).
+
+    `sums` are those of the tree, as in a `ForestMark`; None when the agent was replaced since, and with it all ids.
+    """
+
+    time: float
+    allocators: Mapping[str, int]
+    groups: Mapping[GroupKey, tuple[int, float]]
+    sums: Mapping[Hashable, tuple[int, int]] | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that is known at one moment. `history` is shared and goes on."""
+
+    taken_at: float
+    status: Status
+    history: History
+    updated_at: float = 0.0  # when the agent was last heard
+    identity: Identity | None = None
+    facts: AgentFacts | None = None
+    process: ProcessReading | None = None
+    cpu_share: float | None = None  # of one core, over the last readings
+    agent_cpu_share: float | None = None
+    memory: MemoryReading | None = None
+    limit: MemoryLimit | None = None
+    tick: Tick | None = None
+    tasks: Tasks = NO_TASKS
+    nodes: Mapping[int, Node] = field(default_factory=dict)
+    stacks: tuple[ThreadStack, ...] = ()
+    stacks_problem: str = ""
+    children: tuple[ChildProcess, ...] = ()
+    problems: tuple[str, ...] = ()
+    marks: tuple[ForestMark, ...] = ()
+    baseline: Baseline | None = None
+
+    @property
+    def forest(self) -> Forest:
+        """The tree of this moment, built at the first call."""
+        found: Forest | None = self.__dict__.get("_forest")
+        if found is None:
+            found = self.__dict__["_forest"] = plant(self.tasks, self.nodes)
+        return found
