@@ -71,7 +71,7 @@ class Paths:
             path, rank = label.path, label.rank
         else:
             path, rank = self._path(top, thing)
-            kind, length, key = ("local" if rank & VARIABLE else "attribute"), None, 0
+            kind, length, key = ("local" if rank & VARIABLE else "attribute"), None, path
             rank += SINGLE
         return path, kind, length, key, rank * RANK + min(RANK - 1, path.count(".") + path.count("["))
 

@@ -65,7 +65,7 @@ class Holding:
             a container in a container, `app.State.rooms[...]`; `locals of app.main` for a variable
     type    "set", "dict" and so on; "attribute" or "local" for one that holds a single task
     length  how many items the container had; None for an attribute
-    key     see `Walk.container_id`
+    key     the id of the container, or the path: see `Walk.container_id`
     """
 
     __slots__ = ("key", "length", "path", "row", "type")
@@ -136,8 +136,9 @@ class Walk:
 
     @staticmethod
     def container_id(holding):
-        """Return a key that all tasks in one container share; those in one attribute of a class's instances too."""
-        return (holding.key, holding.path)
+        """Return a key that all tasks in one container share: its id. Those in one attribute of any of a class's
+        instances share one, too: the path."""
+        return holding.key
 
     def run(self, deadline):
         """Go on until `clock()` is past `deadline`. Return whether the walk has been through."""
