@@ -15,9 +15,10 @@ from ..analysis.format import bytes_text, duration
 from ..analysis.supervision import program_name
 from ..analysis.verdict import Verdict
 from ..model.store import Phase, Snapshot
-from .widgets.text import printable, shorten, width_of
+from .widgets.text import broken, printable, shorten, width_of
 from .words import StatusWords, cost_words, exit_words
 
+STATUS_LEAD = 3  # cells before the words of the status: its sign
 CLOSE_SHARE = 0.85  # of the limit: from here on it is marked
 STYLES = {
     "": "",
@@ -101,7 +102,8 @@ class TopBar(Line):
     def _pieces(self, snapshot: Snapshot, outlook: Outlook, verdict: Verdict, now: float) -> list[Piece]:
         identity = snapshot.identity
         if identity is None:
-            return [Piece("looking at the process", "dim", gap=" ")]
+            over = snapshot.status.phase is Phase.EXITED
+            return [Piece("nothing was seen of the process" if over else "looking at the process", "dim", gap=" ")]
         exited = snapshot.status.phase is Phase.EXITED
         until = snapshot.status.since if exited else now
         pieces = [
@@ -179,20 +181,39 @@ class TabBar(Line):
 
 
 class StatusLine(Line):
-    """The line that is always true: connected, paused, stale, waiting, or how the target has ended."""
+    """The line that is always true: connected, paused, stale, waiting, or how the target has ended.
+
+    A reason that is longer than the terminal is wide gets a second line, as it says what would help.
+    """
 
     def show(self, words: StatusWords, problem: str) -> None:
         """Show how it stands, and the last problem that somebody had."""
         self.change((words, problem))
+        self._fit()
+
+    def on_resize(self) -> None:
+        """The same words may need another line now."""
+        self._fit()
+
+    def _fit(self) -> None:
+        words = self._shown[0] if isinstance(self._shown, tuple) else StatusWords("")
+        height = 2 if self.size.width and width_of(words.text) + STATUS_LEAD > self.size.width else 1
+        if self.styles.height is None or self.styles.height.value != height:
+            self.styles.height = height
 
     def render(self) -> Content:
         if not isinstance(self._shown, tuple):
             return Content("")
         words, problem = self._shown
         sign = {"": "●", "grow": "◐", "limit": "■"}[words.level]
-        said = shorten(f" {sign} {words.text}", self.size.width)
-        room = self.size.width - width_of(said) - 3
-        parts = [styled(said, words.level or "dim")]
+        lines = broken(words.text, self.size.width - STATUS_LEAD, self.size.height)
+        said = f" {sign} " + ("\n" + " " * STATUS_LEAD).join(lines)
+        room = self.size.width - width_of(lines[-1]) - STATUS_LEAD - 3 if lines else 0
+        parts = [_over_lines(said, words.level or "dim")]
         if problem and room > 20:
             parts.append(styled("   " + shorten(problem, room), "dim"))
         return Content("").join(parts)
+
+
+def _over_lines(text: str, style: str) -> Content:
+    return Content("\n").join(styled(line, style) for line in text.split("\n"))

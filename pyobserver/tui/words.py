@@ -93,7 +93,7 @@ def _standing(snapshot: Snapshot, now: float) -> StatusWords:
             f"{exit_words(status)} {duration(now - status.since)} ago{why} · what was seen stays", "limit"
         )
     if status.phase is Phase.CONNECTING:
-        waited = now - status.since
+        waited = now - status.since if status.since else 0.0  # 0 before anybody has said how it stands
         waiting = f" for {duration(waited)}" if waited >= 1 else ""
         return StatusWords(f"connecting{waiting}: {text or 'attaching'}", "grow")
     if status.phase is Phase.OUTSIDE:

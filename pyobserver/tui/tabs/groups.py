@@ -45,7 +45,7 @@ _ENDED = Column(
     "ended", "Ended", 6, "right", priority=5, help="How many have been seen to end: 0 beside a growing count is a leak."
 )
 _WHERE = Column(
-    "where", "Where most wait", 20, flex=2, priority=3, help="In which line most of them wait, and on what."
+    "where", "Where most wait", 16, flex=1, priority=3, help="In which line most of them wait, and on what."
 )
 _SINCE_COUNT = Column("marked_count", "Δ Count", 7, "right", help="How many more there are than at the baseline.")
 _SINCE_BYTES = Column("marked_bytes", "Δ Memory", 8, "right", help="Bytes more than at the baseline.")

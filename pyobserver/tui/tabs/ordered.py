@@ -27,9 +27,15 @@ class OrderedTable(VirtualTable):
         """Take the columns of a mode; rows must be put in the same turn of the loop."""
         if mode != self._mode:
             self._mode = mode
-            self.set_columns(self.by_mode[mode])
             column = self.replaced[mode].get(self.sort.column, self.sort.column)
             self.sort = SortState(column, self.sort.descending)
+        wanted = self.columns_in(mode)
+        if wanted != self.columns:
+            self.set_columns(wanted)
+
+    def columns_in(self, mode: Mode) -> tuple[Column, ...]:
+        """The columns of a mode, as things are."""
+        return self.by_mode[mode]
 
     def put(self, rows: Rows) -> None:
         """Show rows that are in the table's order."""

@@ -186,6 +186,11 @@ class SingleTable(OrderedTable):
         self.lines = TaskLines(NO_TASKS, np.empty(0, np.int64), self.columns)
         self.group: Group | None = None
 
+    def columns_in(self, mode: Mode) -> tuple[Column, ...]:
+        """Among the members of one group the function is the same in all rows, and said above them."""
+        columns = self.by_mode[mode]
+        return columns if self.group is None else tuple(c for c in columns if c.key not in ("kind", "function"))
+
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the rows that have `text` in them, of the chosen group or all."""
         self.follow(view.mode)

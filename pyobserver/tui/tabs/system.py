@@ -14,13 +14,14 @@ from textual.widgets import Static
 
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, percent
 from ...model.readings import Limit, ThreadStack
-from ...model.store import Snapshot
+from ...model.store import Phase, Snapshot
 from ..bar import CLOSE_SHARE, styled
 from ..view import Tab, View
-from ..widgets.text import fit, printable, shorten
+from ..widgets.text import broken, fit, printable
 from ..words import exit_words, place
 
 LABEL_WIDTH = 18
+MOST_LINES = 6  # of a value that says what is wrong, and of the command
 METHODS = {
     "pep768": "safe external debugger interface (PEP 768)",
     "ptrace": "ptrace, one thread for a moment",
@@ -37,6 +38,11 @@ class Fact:
     label: str
     value: str
     style: str = ""
+
+    @property
+    def most_lines(self) -> int:
+        """What is said about a problem is said to its end; other values are cut where the block ends."""
+        return MOST_LINES if self.style in ("grow", "limit") or self.label == "command" else 1
 
 
 class Block(Static):
@@ -72,8 +78,9 @@ class Block(Static):
         lines = [styled(self._title, "bold")]
         for fact in self._facts:
             label = fit(fact.label, LABEL_WIDTH) if fact.label else "  "
-            value = shorten(fact.value, max(8, width - len(label) - 1), "end")
-            lines.append(Content("").join([styled(label, "dim"), styled(value, fact.style)]))
+            for i, text in enumerate(broken(fact.value, max(8, width - len(label) - 1), fact.most_lines)):
+                lead = label if i == 0 else " " * len(label)
+                lines.append(Content("").join([styled(lead, "dim"), styled(text, fact.style)]))
         self.update(Content("\n").join(lines))
 
 
@@ -249,6 +256,8 @@ def cost_facts(snapshot: Snapshot, view: View) -> list[Fact]:
     """What the agent is and what it costs."""
     facts, tick = snapshot.facts, snapshot.tick
     if facts is None:
+        if snapshot.status.phase is Phase.EXITED:
+            return [Fact("agent", "none: the process ended before one was in it", "grow")]
         why = snapshot.status.text or "there is no agent in the target yet"
         return [Fact("agent", why, "grow"), Fact("read from outside", "goes on, at no cost to the target")]
     found = [Fact("came in", METHODS.get(facts.method, facts.method)), Fact("since", view.date(facts.agent_started_at))]

@@ -123,7 +123,7 @@ class TasksTab(Tab):
         group = self._singles.group if self._is_single else None
         if group is not None:
             pieces = [Piece(f"members of {group.title}", "bold", 9, gap=" ")]
-        held = self._groups.held
+        held = 0 if self._is_single else self._groups.held
         if held:
             pieces.append(Piece(f"{count(held)} done, but still held", "grow", 4))
         shown, in_all = len(self._singles.lines), len(snapshot.tasks)
@@ -213,7 +213,7 @@ class TasksTab(Tab):
     def hints(self) -> Mapping[str, str]:
         in_group = self._is_single and self._singles.group is not None
         hints = {
-            "open": "details" if self._is_single else "members",
+            **({"open": "details" if self._is_single else "members"} if self.table.cursor_key is not None else {}),
             "filter": "",
             "sort": "",
             "reverse": "",

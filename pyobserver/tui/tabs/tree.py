@@ -12,6 +12,7 @@ from ...analysis import supervision
 from ...model.store import Phase, Snapshot
 from ..view import Tab, View, copied
 from ..widgets import Column, VirtualTree
+from ..widgets.tree_rows import NoTree
 from .tree_lines import COLUMNS, LABEL, ROW_KINDS, Arrangement, TreeLines
 
 SORTS: dict[supervision.Sort, tuple[str, str]] = {  # with what it means, and the column that shows it
@@ -60,7 +61,10 @@ class TreeTab(Tab):
 
     def present(self, snapshot: Snapshot, view: View) -> None:
         self._shown = (snapshot, view)
-        if snapshot.identity is None and not len(snapshot.tasks) and snapshot.status.phase is not Phase.EXITED:
+        if snapshot.identity is None and not len(snapshot.tasks):
+            if snapshot.status.phase is Phase.EXITED:
+                self._widget.empty_text = "the process has ended before its tasks were read"
+                self._widget.show(NoTree())
             return
         if COLUMNS[view.mode] is not self._columns:
             self._columns = COLUMNS[view.mode]
@@ -125,7 +129,7 @@ class TreeTab(Tab):
         is_row = node is not None and node.kind in ROW_KINDS
         arrangement = self._arrangement
         hints = {
-            "open": "details" if is_row else "open, close",
+            **({"open": "details" if is_row else "open, close"} if node is not None else {}),
             "filter": "",
             "sort": WORDS[arrangement.sort],
             "reverse": "",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 FLAT = "▄"  # a series that does not move: a quiet line in the middle, neither empty nor full
-STEADY = 0.002  # of the largest value: what moves less is drawn flat, so that noise does not look like growth
+STEADY = 0.005  # of the largest value: what moves less is drawn flat, so that noise does not look like growth
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
