@@ -223,21 +223,22 @@ class PtraceInjection:
                     PREPARE_HELP,
                 )
             time.sleep(_POLL / 5)
-        code = self._memory.u32(self._context + stub.CREATED)
-        if code:
-            raise AttachError(
-                "failed",
-                f"process {self.pid} could not create a thread",
-                os.strerror(code),
-                "its limits of processes or memory are reached (see ulimit -u, pids.max)",
-            )
 
     def _thread_is_made(self) -> bool:
         try:
-            return self._memory.u32(self._context + stub.DONE) == 1
+            created, made = struct.unpack("<II", self._memory.read(self._context + stub.CREATED, 8))
         except AttachError as error:
             self._raise_if_gone(error)
             return False
+        if made == 2:
+            self._acknowledge()
+            raise AttachError(
+                "failed",
+                f"process {self.pid} could not create a thread",
+                os.strerror(created),
+                "its limits of processes or memory are reached (see ulimit -u, pids.max)",
+            )
+        return bool(made == 1)
 
     def _raise_if_gone(self, error: AttachError) -> None:
         """Tell the end of the process from an address that is not mapped."""

@@ -2,7 +2,8 @@
 #
 # `stub` is entered with rbx = data block on the hijacked thread's stack, rsp = scratch stack, 16-byte aligned, and all
 # else as the thread had it.  It saves what C code may change, maps the context block at the address that was chosen for
-# it, calls pthread_create(thread_main, context), and returns to where the thread was.  No Python code runs in it.
+# it, calls pthread_create(thread_main, context), and returns to where the thread was.  No Python code runs in it.  It
+# makes no call that the kernel would have to restart: that of the thread may be waiting to be.
 #
 # Data block: 0x10 old signal mask, 0x18 signals to block, 0x20 pthread_t, 0x28 size and 0x30 address of the context,
 # 0x38 pthread_create, 0x40 thread_main, 0x58 __errno_location, 0x60 saved registers, 0xd8 rsp to return by,
@@ -10,7 +11,7 @@
 #
 # Context: 0x00 stage, 0x04 outcome, 0x08 go, 0x0c polls left, 0x10 thirteen functions in the order of `stub.CALLED`,
 # 0x80 address of the script, 0x88 size of the mapping, 0x90 timespec of one poll, 0xa0 result of pthread_create,
-# 0xa4 done, 0xb0 "__builtins__", 0x100 report of 0x400 bytes.
+# 0xa4 made (1) or failed (2), 0xb0 "__builtins__", 0x100 report of 0x400 bytes.
 # Stages: 1 started, 2 waits for the interpreter lock, 3 script runs, 4 script finished, 5 lock given back,
 # 6 Python is not initialised, 7 the go never came, 8 the script was taken back.  Unmapped: ended, with nothing to report.
 # Outcome: 0 well, 1 there is a report, 2 failed without one.
@@ -54,6 +55,20 @@ stub:
     xor eax, eax
     call [rbx+0x38]                 # pthread_create
     mov [r12+0xa0], eax
+    test eax, eax
+    jz 1f
+    mov dword ptr [r12+0xa4], 2     # failed: the tracer reads why, for some 20 ms at most
+    mov ecx, 1000000
+2:  pause
+    cmp dword ptr [r12+0x08], 2     # it has read
+    je 3f
+    dec ecx
+    jnz 2b
+3:  mov rdi, r12
+    mov rsi, [rbx+0x28]
+    mov eax, 11                     # munmap
+    syscall
+    mov r12, -1
 1:  mov [r13], r14d                 # errno back
     mov eax, -1
     mov edx, -1
@@ -66,7 +81,7 @@ stub:
     syscall
     cmp r12, -4096
     ja 4f
-    mov dword ptr [r12+0xa4], 1     # done: the new thread may be told to go
+    mov dword ptr [r12+0xa4], 1     # made: the new thread may be told to go
 4:
     push qword ptr [rbx+0xd0]       # flags
     popfq

@@ -10,8 +10,8 @@ ANSWER_SIZE = stub.REPORT_SIZE
 # Evaluated in a namespace of its own, which has nothing but the builtins: nothing is bound in `__main__`.
 _IN_MEMORY = '(lambda names: (exec(compile({wrapper}, "<pyobserver>", "exec"), names), names["REPORT"])[1])({names})'
 
-# Run by the interpreter in `__main__`, where the program may have functions of its own called exec and compile.
-_IN_FILE = '__import__("builtins").exec(__import__("builtins").compile({wrapper}, "<pyobserver>", "exec"), {names})'
+# Run as a file, by the interpreter, in a namespace of its own as well.
+_IN_FILE = 'exec(compile({wrapper}, "<pyobserver>", "exec"), {names})'
 
 _RETURNS = """
 REPORT = b""

@@ -189,7 +189,7 @@ def test_a_target_that_is_killed_meanwhile(newest: Interpreter, turn: int) -> No
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("turn", range(10))
+@pytest.mark.parametrize("turn", range(5))
 def test_every_interpreter_killed_meanwhile(interpreter: Interpreter, turn: int) -> None:
     """The same on each, at more moments."""
     dies(interpreter, turn)
@@ -212,7 +212,7 @@ def dies(interpreter: Interpreter, turn: int) -> None:
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("turn", range(5))
 def test_attaching_while_the_program_comes_up(interpreter: Interpreter, turn: int) -> None:
     """At whatever moment of its start: the script runs, or the refusal is plain, and the program comes up."""
     with running(interpreter, "sleep", wait=False) as target:
@@ -227,7 +227,7 @@ def test_attaching_while_the_program_comes_up(interpreter: Interpreter, turn: in
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("turn", range(5))
 def test_attaching_while_the_program_ends(interpreter: Interpreter, turn: int) -> None:
     """At whatever moment of its end: it ends with its own status, and says nothing."""
     with running(interpreter, "sleep") as target:

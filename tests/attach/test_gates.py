@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pyobserver.attach import AttachError, Examination, examine, inject
-from pyobserver.attach.gates import has_option, speaks_pep768
+from pyobserver.attach.gates import _Closed, _Gates, has_option, speaks_pep768
 from pyobserver.attach.interpreters import Interpreter as Python
 
 from ..support.interpreters import Interpreter
@@ -299,3 +299,45 @@ def test_asking_does_not_touch_the_process(newest: Interpreter) -> None:
         watcher.join()
         assert tracers == {"0"}
         end(target)
+
+
+def gates(**status: str) -> _Gates:
+    """The gates of this process, with some fields of its status replaced."""
+    found = _Gates(os.getpid(), "auto", False)
+    found.status = {"Uid": "\t".join([str(os.geteuid())] * 4), **status}
+    return found
+
+
+def test_a_shadow_stack() -> None:
+    """The kernel would end the thread that returns from where it was not called from."""
+    with pytest.raises(_Closed, match="shadow stack"):
+        gates(x86_Thread_features="shstk wrss")._without_shadow_stack()
+    gates(x86_Thread_features="")._without_shadow_stack()
+
+
+@pytest.mark.parametrize("name", ["/lib/ld-musl-x86_64.so.1", "/lib/libc.musl-x86_64.so.1"])
+def test_another_c_library(name: str) -> None:
+    """On musl no place has been proven to be safe."""
+    served = gates()
+    served._machine()
+    served.maps = f"7f0000000000-7f0000001000 r-xp 00000000 08:01 7    {name}\n"
+    with pytest.raises(_Closed, match="musl"):
+        served._machine()
+
+
+@pytest.mark.parametrize(
+    ("owner", "scope", "reason"),
+    [
+        (None, 1, "ptrace_scope is 1: a process that started it may"),
+        (None, 2, "ptrace_scope is 2: an administrator may"),
+        (None, 3, "ptrace_scope is 3: nobody may"),
+        (None, 0, "changed its user"),
+        ("7\t7\t7\t7", 1, "belongs to user 7"),
+    ],
+)
+def test_why_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch, owner: str | None, scope: int, reason: str) -> None:
+    """The rule that is most likely to be the one."""
+    monkeypatch.setattr("pyobserver.attach.gates._may_trace_all", lambda: False)
+    monkeypatch.setattr("pyobserver.attach.gates._yama", lambda: scope)
+    closed = gates(**({"Uid": owner} if owner else {}))
+    assert reason in closed._why_denied(PermissionError(1, "Operation not permitted"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,17 +50,26 @@ def test_a_helper_that_is_killed(newest: Interpreter, monkeypatch: pytest.Monkey
 def test_a_helper_that_is_killed_in_every_state(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch, when: str, state: str
 ) -> None:
-    """The same everywhere; the thread that waits for its script gives up by itself."""
+    """The same everywhere."""
     ways = ("auto", "ptrace") if interpreter.minor >= (3, 14) else ("auto",)
     with running(interpreter, state) as target:
-        before = threads_of(target.pid)
         for way in ways:
             for _ in range(3):
                 dies_at(monkeypatch, when, target.pid, 13, way)
             inject(target.pid, leave(1), method=way)
-        wait_until(lambda: threads_of(target.pid) == before)
         assert end(target)["seen"] == [1] * len(ways)
     assert not leftovers(interpreter)
+
+
+@pytest.mark.every
+def test_a_thread_whose_observer_died_ends(newest: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits some ten seconds for its script, and gives up by itself."""
+    with running(newest, "idle") as target:
+        before, mapped = threads_of(target.pid), mappings_of(target.pid)
+        dies_at(monkeypatch, "after", target.pid, 13, "ptrace")
+        wait_until(lambda: threads_of(target.pid) == before)
+        assert mappings_of(target.pid) <= mapped + 6  # the stack of the thread, kept for the next one, and an arena
+        assert end(target)["seen"] == []
 
 
 def test_a_request_whose_observer_died_is_void(requestable: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,3 +168,46 @@ def test_a_process_of_the_same_number_is_not_the_same(newest: Interpreter) -> No
             _Helper(target.pid, {**request, "method": "auto", "patience": 5.0}).follow(lambda text: None)
         assert raised.value.kind == "gone"
         assert end(target)["seen"] == []
+
+
+def mappings_of(pid: int) -> int:
+    return len(Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("prlimit"), reason="only root can drop its user")
+def test_a_target_that_may_have_no_more_threads(interpreter: Interpreter) -> None:
+    """The limit is told, and nothing stays behind in its memory."""
+    with running(interpreter, "dropped", through=["prlimit", "--nproc=1:"]) as target:
+        before = mappings_of(target.pid)
+        for _ in range(5):
+            with pytest.raises(AttachError) as raised:
+                inject(target.pid, leave(13), method="ptrace")
+            assert raised.value.kind == "failed"
+            assert "Resource temporarily unavailable" in raised.value.why
+        assert mappings_of(target.pid) <= before + 3  # the copy of the page with the stub divides one in three
+        assert end(target)["seen"] == []
+
+
+def test_a_target_that_may_have_no_more_memory(newest: Interpreter) -> None:
+    """The mapping is refused: it is told, the program goes on, and later it works."""
+    with running(newest, "sleep") as target:
+        limit = resource.prlimit(target.pid, resource.RLIMIT_AS)
+        resource.prlimit(target.pid, resource.RLIMIT_AS, (1, limit[1]))
+        with pytest.raises(AttachError) as raised:
+            inject(target.pid, leave(13), method="ptrace")
+        assert raised.value.kind == "failed" and "memory" in raised.value.why
+        resource.prlimit(target.pid, resource.RLIMIT_AS, limit)
+        inject(target.pid, leave(1), method="ptrace")
+        assert end(target)["seen"] == [1]
+
+
+def test_a_target_in_a_namespace_of_its_own(interpreter: Interpreter) -> None:
+    """It knows itself by another number than we do."""
+    command = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no PID namespaces here")
+    with running(interpreter, "idle", through=command) as target:
+        children = Path(f"/proc/{target.pid}/task/{target.pid}/children").read_text().split()
+        told = inject(int(children[0]), "import posix, sys\nsys.modules['__main__'].seen.append(posix.getpid())")
+        assert told.method == ("pep768" if interpreter.minor >= (3, 14) else "ptrace")
+        assert end(target)["seen"] == [1]
