@@ -2,70 +2,122 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator, Sequence
 
-BASES = ("tmp", "var/tmp", "dev/shm", "run/user/{uid}")  # as the agent tries them, `agent/boot.py`
+from ..attach.errors import AttachError
+from ..attach.procfs import start_ticks, status
+from .connection import dial, uids
+
+BASES = ("/tmp", "/var/tmp", "/dev/shm", "/run/user/{uid}")  # in the agent's order, see `agent/boot.py`
+_NOBODY = 65534  # the uid by which a process knows itself that its user namespace has no number for
+_MOST_LINKS = 16
 
 
 def find_agent(pid: int) -> str | None:
-    """Return the path of the agent's socket in process `pid`, None when there is none.
+    """Return the path of the agent's socket in process `pid`, or None when there is none that anybody listens at.
 
-    Only a socket is accepted that nobody but the target's user or root could have put there, and whose name has the
-    time at which this very process began. Whether somebody listens is told by connecting.
+    A socket counts when nobody but the target's user or root could have put it there, and when its name has the time at
+    which this very process began. What an agent left behind, of another process or before an exec, is passed over.
     """
     try:
-        inner, uids, began = _identity(pid)
-    except (OSError, ValueError, IndexError):
+        owners = {0, *uids(pid)}
+        inside = int(status(pid).get("NSpid", str(pid)).split()[-1])
+        names = [f"{inside}-{ticks}.sock" for ticks in (start_ticks(pid), 0)]  # 0: it could not read its own /proc
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (AttachError, OSError, ValueError):
         return None
-    for base in BASES:
-        for uid in sorted(_uids_inside(pid, uids)):
-            folder = f"/proc/{pid}/root/{base.format(uid=uid)}/pyobserver-{uid}"
-            for ticks in (began, "0"):  # 0: it could not read its own /proc
-                path = f"{folder}/{inner}-{ticks}.sock"
-                if _is_trusted(folder, path, uids):
+    try:
+        for folder in _folders(root, _uids_inside(pid, sorted(owners)), owners):
+            for name in names:
+                path = f"/proc/{pid}/root{folder}/{name}"
+                if _is_socket(root, f"{folder}/{name}", owners) and _is_heard(path):
                     return path
+    finally:
+        os.close(root)
     return None
 
 
-def _identity(pid: int) -> tuple[int, set[int], str]:
-    """The number by which the process knows itself, its real and effective uid as seen here, and its start."""
-    inner, uids = pid, set()
-    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+def _uids_inside(pid: int, outside: Sequence[int]) -> list[int]:
+    """These users as the process itself may number them: by its user namespace, or as they are seen here.
+
+    The lines of uid_map are (first inside, first outside, count), outside being the namespace of whoever reads; if that
+    is the same one, the one above it (user_namespaces(7)), and the first part of what is returned fits nothing.
+    """
+    ranges = []
+    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
         for line in file:
-            if line.startswith("NSpid:"):
-                inner = int(line.split()[-1])
-            elif line.startswith("Uid:"):
-                uids = {int(line.split()[2])}
-    with open(f"/proc/{pid}/stat", "rb") as binary:
-        fields = binary.read().rpartition(b")")[2].split()
-    return inner, uids, fields[19].decode("ascii")
+            inner, outer, count = (int(word) for word in line.split())
+            ranges.append((inner, outer, count))
+    mapped = [inner + uid - outer for uid in outside for inner, outer, count in ranges if 0 <= uid - outer < count]
+    return list(dict.fromkeys([*mapped, *outside, _NOBODY]))
 
 
-def _uids_inside(pid: int, uids: set[int]) -> set[int]:
-    """These users as the process itself numbers them, in its user namespace; and as seen here."""
-    found = set(uids)
+def _folders(root: int, numbers: Sequence[int], owners: set[int]) -> Iterator[str]:
+    """Yield the agents' folders below the target's root that are closed to others."""
+    seen = set()
+    for base in BASES:
+        for uid in numbers:
+            above = _resolved(root, base.format(uid=uid))
+            folder = f"{above}/pyobserver-{uid}"
+            if above is None or folder in seen:
+                continue
+            seen.add(folder)
+            found = _lstat(root, folder)
+            if found and stat.S_ISDIR(found.st_mode) and found.st_uid in owners and not found.st_mode & 0o077:
+                yield folder
+
+
+def _resolved(root: int, path: str) -> str | None:
+    """Follow symbolic links as the target does, within its root; None when the path leads to no folder."""
+    pending = path.split("/")[::-1]
+    done: list[str] = []
+    links = 0
+    while pending:
+        part = pending.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        try:
+            goal = os.readlink("/".join([*done, part]), dir_fd=root)
+        except OSError:  # no link, or not there at all, which is found at the end
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        if goal.startswith("/"):
+            done.clear()
+        pending.extend(goal.split("/")[::-1])
+    found = "/" + "/".join(done)
+    status = _lstat(root, found)
+    return found if status is not None and stat.S_ISDIR(status.st_mode) else None
+
+
+def _lstat(root: int, path: str) -> os.stat_result | None:
     try:
-        with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
-            for line in file:
-                inside, outside, count = (int(word) for word in line.split())
-                found |= {inside + uid - outside for uid in uids if outside <= uid < outside + count}
-    except (OSError, ValueError):
-        pass
-    return found
+        return os.stat(path.lstrip("/") or ".", dir_fd=root, follow_symlinks=False)
+    except OSError:
+        return None
 
 
-def _is_trusted(folder: str, path: str, uids: set[int]) -> bool:
-    """Whether the folder is closed to others, and both belong to the target's user (or root)."""
-    owners = uids | {0}
+def _is_socket(root: int, path: str, owners: set[int]) -> bool:
+    found = _lstat(root, path)
+    if found is None or not stat.S_ISSOCK(found.st_mode):
+        return False
+    return found.st_uid in owners and not found.st_mode & 0o177
+
+
+def _is_heard(path: str) -> bool:
+    """Whether anybody listens. A full queue tells that somebody does."""
     try:
-        above, socket = os.lstat(folder), os.lstat(path)
+        dial(path, 0.0).close()
+    except TimeoutError:
+        return True
     except OSError:
         return False
-    return (
-        stat.S_ISDIR(above.st_mode)
-        and above.st_uid in owners
-        and not above.st_mode & 0o077
-        and stat.S_ISSOCK(socket.st_mode)
-        and socket.st_uid in owners
-    )
+    return True

@@ -6,19 +6,20 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
 from . import messages
-from .client import AgentClient, ClientError
+from .client import BYE_SECONDS, AgentClient
+from .errors import ClientError, MessageError
 
-_LOOK_SECONDS = 0.25
-_DETAIL_SECONDS = 10.0
-_BYE_SECONDS = 5.0
-_SILENT_SECONDS = 3.0
+_LOOK_SECONDS = 0.5
 _SILENT_INTERVALS = 3.0
+_MAX_QUESTIONS = 64
+_SILENCE = (
+    "the agent is silent: the process is stopped, or keeps its interpreter lock; what is read from outside goes on"
+)
 
 Answer = Callable[[DetailAnswer], None]
 
@@ -26,7 +27,8 @@ Answer = Callable[[DetailAnswer], None]
 class Listener:
     """Feeds `store` with what the agent at the other end of `client` says, an update every `interval` seconds.
 
-    `method`, `attach_seconds` and `held` are how the agent came in; "existing" when it was there already.
+    `method`, `attach_seconds` and `held` are how the agent came in; "existing" when it was there already. `listen` runs
+    on one thread; everything else may be called on any.
     """
 
     def __init__(
@@ -37,76 +39,93 @@ class Listener:
         method: str,
         attach_seconds: float | None,
         held: float | None,
+        *,
+        silent_seconds: float = 3.0,
+        detail_seconds: float = 10.0,
     ) -> None:
         self._client = client
         self._store = store
         self._interval = interval
-        self._facts = replace(
-            client.hello.facts,
-            method=client.hello.facts.method if method == "existing" and client.hello.facts.method else method,
-            attach_seconds=attach_seconds,
-            held_seconds=held,
-        )
+        self._facts = messages.facts(client.hello, method, attach_seconds, held)
+        self._silent_seconds = max(silent_seconds, _SILENT_INTERVALS * interval)
+        self._detail_seconds = detail_seconds
         self._tokens = itertools.count(1)
-        self._waiting: dict[int, tuple[int, Answer, float]] = {}  # token -> (row, answer, until when)
+        self._questions: dict[int, tuple[int, Answer, float]] = {}  # token -> (row, answer, until when)
         self._lock = threading.Lock()
-        self._closing = False
+        self._closed = self._is_listening = self._over = False
         self._ended = threading.Event()
         self._heard_at = time.monotonic()
-        self._is_live = False
+        self._is_live = self._is_silent = self._has_told_limit = False
 
-    def listen(self) -> None:
-        """Feed the store until the agent says goodbye or `close` is called. Raises ClientError when it breaks."""
-        store, client = self._store, self._client
-        store.greet(self._facts)
+    def listen(self) -> str | None:
+        """Feed the store until the agent says goodbye, and return its reason; None after `close`.
+
+        Raises ClientError when the connection breaks, or when what comes is not the protocol.
+        """
+        self._is_listening = True
+        self._store.greet(self._facts)
+        self._heard_at = time.monotonic()
         try:
-            client.watch(self._interval)
-            self._heard_at = time.monotonic()
-            while not self._closing:
-                for frame in client.receive(_LOOK_SECONDS):
+            self._client.watch(self._interval)
+            while True:
+                for frame in self._client.receive(self._patience()):
                     self._heard_at = time.monotonic()
                     if frame.head["t"] == "bye":
-                        store.set_status(Phase.CONNECTING, f"the agent has ended: {messages.farewell(frame)}")
-                        return
+                        return messages.farewell(frame)
                     self._hear(frame)
                 self._look_at_the_clock()
-        except messages.MessageError as error:
-            raise ClientError(f"the agent in process {client.pid} is not understood: {error}") from None
+        except MessageError as error:
+            raise MessageError(f"the agent in process {self._client.pid} is not understood: {error}") from None
         except ClientError:
-            if not self._closing:
-                raise
+            if self._closed:
+                return None
+            raise
         finally:
-            client.close()
+            self._client.close()
+            self._give_up("the agent is not connected any more")
             self._ended.set()
-            self._give_up_details("the agent is not connected any more")
 
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen."""
         try:
             self._client.focus(ids)
         except ClientError:
-            self.close()  # listen() tells why
+            pass  # the connection has ended, which listen() tells
 
     def request_detail(self, row_id: int, answer: Answer) -> None:
-        """Ask for everything about one row; `answer` is called once, whatever happens."""
+        """Ask for everything about one row. `answer` is called once, on another thread, whatever happens."""
         token = next(self._tokens)
+        until = time.monotonic() + self._detail_seconds
         with self._lock:
-            self._waiting[token] = (row_id, answer, time.monotonic() + _DETAIL_SECONDS)
-        try:
-            self._client.detail(row_id, token)
-        except ClientError as error:
-            self._answer(token, DetailAnswer(row_id, problem=str(error)))
+            refusal = "the agent is not connected any more" if self._over else ""
+            if len(self._questions) >= _MAX_QUESTIONS:
+                refusal = "the agent has not answered many questions before"
+            if not refusal:
+                self._questions[token] = (row_id, answer, until)
+        if not refusal:
+            try:
+                self._client.detail(row_id, token)
+                return
+            except ClientError as error:
+                refusal = str(error)
+            with self._lock:
+                if self._questions.pop(token, None) is None:  # listen() has just ended, and has answered
+                    return
+        refused = DetailAnswer(row_id, problem=refusal)
+        threading.Thread(target=self._tell, args=(answer, refused), name="pyobserver-refusal", daemon=True).start()
 
     def detach(self) -> None:
-        """End the agent for everybody, and wait until it has said goodbye. Raises ClientError when it does not."""
+        """End the agent for everybody, and wait until it has ended. Raises ClientError when it does not in time."""
         self._client.ask_to_end()
-        if not self._ended.wait(_BYE_SECONDS):
-            raise ClientError(f"the agent in process {self._client.pid} does not end within {_BYE_SECONDS:g} s")
+        if not self._ended.wait(BYE_SECONDS):
+            raise ClientError(f"the agent in process {self._client.pid} has not ended within {BYE_SECONDS:g} s")
 
     def close(self) -> None:
-        """Stop listening; from any thread."""
-        self._closing = True
-        self._client.wake()
+        """Leave the agent: `listen` returns soon, and every question is answered."""
+        self._closed = True
+        self._client.close()
+        if not self._is_listening:
+            self._give_up("the agent is not asked any more")
 
     # -- what comes -------------------------------------------------------------------------------------------------
 
@@ -122,36 +141,62 @@ class Listener:
         elif name == "gone":
             store.remove(messages.gone(frame))
         elif name == "tick":
-            store.add_tick(messages.tick(frame))
-            if not self._is_live:
-                self._is_live = True
-                store.set_status(Phase.LIVE)
+            self._hear_tick(frame)
         elif name == "detail":
-            token, answer = messages.detail(frame)
-            self._answer(token, answer)
+            self._hear_detail(frame)
         elif name == "problem":
             store.add_problem(messages.problem(frame))
 
+    def _hear_tick(self, frame: Frame) -> None:
+        tick = messages.tick(frame)
+        if messages.row_limit_is_hit(frame) and not self._has_told_limit:
+            self._has_told_limit = True
+            self._store.add_problem(f"there are more tasks than the agent keeps: it follows {tick.total:,}")
+        self._store.add_tick(tick)
+        if not self._is_live or self._is_silent:
+            self._is_live, self._is_silent = True, False
+            self._store.set_status(Phase.LIVE)
+
+    def _hear_detail(self, frame: Frame) -> None:
+        token, found = messages.detail_token(frame), messages.detail(frame)
+        with self._lock:
+            question = self._questions.pop(token, None)
+        if question is None:
+            return  # its time was over
+        row_id, answer, _ = question
+        if found.id != row_id:
+            found = DetailAnswer(row_id, problem="the agent has answered about another row")
+        self._tell(answer, found)
+
+    # -- what does not come -----------------------------------------------------------------------------------------
+
+    def _patience(self) -> float:
+        """Seconds to wait for frames: until the next question runs out of time, and not for long."""
+        with self._lock:
+            first = min((until for _, _, until in self._questions.values()), default=None)
+        return _LOOK_SECONDS if first is None else max(0.0, min(_LOOK_SECONDS, first - time.monotonic()))
+
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
-        silent = now - self._heard_at
-        if self._is_live and silent > max(_SILENT_SECONDS, _SILENT_INTERVALS * self._interval):
-            self._is_live = False
-            text = "the agent waits for the interpreter lock; what can be read from outside goes on"
-            self._store.set_status(Phase.OUTSIDE, text)
+        if not self._is_silent and now - self._heard_at > self._silent_seconds:
+            self._is_silent = True
+            self._store.set_status(Phase.LIVE if self._is_live else Phase.CONNECTING, _SILENCE)
         with self._lock:
-            late = [(token, row) for token, (row, _, until) in self._waiting.items() if now > until]
-        for token, row in late:
-            self._answer(token, DetailAnswer(row, problem=f"no answer within {_DETAIL_SECONDS:g} s"))
+            late = [self._questions.pop(token) for token, (_, _, until) in list(self._questions.items()) if now > until]
+        for row_id, answer, _ in late:
+            why = f"the agent has not answered within {self._detail_seconds:g} s"
+            self._tell(answer, DetailAnswer(row_id, problem=why))
 
-    def _answer(self, token: int, answer: DetailAnswer) -> None:
+    def _give_up(self, why: str) -> None:
         with self._lock:
-            waiting = self._waiting.pop(token, None)
-        if waiting is not None:
-            waiting[1](answer)
+            self._over = True
+            questions, self._questions = self._questions, {}
+        for row_id, answer, _ in questions.values():
+            self._tell(answer, DetailAnswer(row_id, problem=why))
 
-    def _give_up_details(self, why: str) -> None:
-        with self._lock:
-            waiting, self._waiting = self._waiting, {}
-        for row, answer, _ in waiting.values():
-            answer(DetailAnswer(row, problem=why))
+    def _tell(self, answer: Answer, found: DetailAnswer) -> None:
+        """Answer a question. Whoever has asked may be gone by now, which must not end the listening."""
+        try:
+            answer(found)
+        except Exception as error:
+            self._store.add_problem(f"an answer about row {found.id} was not taken: {type(error).__name__}: {error}")

@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from ..attach import AttachError, inject
+from ..attach import AttachError
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
-from .client import AgentClient, ClientError
+from .approach import AgentLeft, Approach
+from .client import AgentClient
+from .errors import AgentEnded, ClientError
 from .find import find_agent
 from .listener import Listener
 from .watcher import Watcher
 
 _RETRY_SECONDS = 3.0
+_FIRST_RETRY_SECONDS = 0.2  # an agent that fails says why to whoever connects in the next second
 _HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
 
 
@@ -46,14 +49,13 @@ class LiveSource:
     ) -> None:
         self.pid = pid
         self.on_stage: Callable[[str], None] = lambda text: None
-        self.steps: tuple[str, ...] = ()
         self._store = Store(clock)
         self._interval = interval
-        self._method = method
-        self._actions = allow_actions
         self._failure: str | None = None
+        self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
         self._watcher = Watcher(pid, self._store, interval, exit_status)
+        self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage)
         self._listener: Listener | None = None
         self._threads: list[threading.Thread] = []
 
@@ -61,6 +63,11 @@ class LiveSource:
     def store(self) -> Store:
         """Everything known so far."""
         return self._store
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What the last attach did, a line each."""
+        return self._approach.steps
 
     def start(self) -> None:
         """Begin to read from outside and to bring the agent in."""
@@ -93,7 +100,10 @@ class LiveSource:
         if row is not None and row.kind in ("thread", "child process"):
             threading.Thread(target=lambda: answer(self._watcher.detail(row)), daemon=True).start()
         elif listener is None:
-            answer(DetailAnswer(row_id, problem=f"there is no agent to ask: {snapshot.status.text or 'not connected'}"))
+            nobody = DetailAnswer(
+                row_id, problem=f"there is no agent to ask: {snapshot.status.text or 'not connected'}"
+            )
+            threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_detail(row_id, answer)
 
@@ -104,6 +114,8 @@ class LiveSource:
         try:
             if listener is not None:
                 listener.detach()
+            else:
+                remove_agent(self.pid)
         finally:
             self.stop()
 
@@ -140,7 +152,7 @@ class LiveSource:
         except TargetGone as gone:
             self._end(gone)
         except OutsideError as error:
-            self._fail(str(error))
+            self._store.add_problem(f"what can be read from outside is not read any more: {error}")
 
     def _end(self, gone: TargetGone) -> None:
         code, signal = self._watcher.ending(gone)
@@ -153,64 +165,59 @@ class LiveSource:
         self._store.set_status(Phase.OUTSIDE, why)
 
     def _serve(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self._wait):
+            self._wait = _RETRY_SECONDS
             try:
                 self._observe()
             except AttachError as error:
+                if error.kind == "gone":
+                    self._await_the_end(error)
                 if error.kind in _HOPELESS:
                     self._fail(str(error))
                     return
                 if error.kind != "interpreter_lock":
                     self._failure = str(error)
                 self._store.set_status(Phase.OUTSIDE, str(error))
+            except AgentLeft as left:
+                self._fail(str(left))
+            except AgentEnded as ended:
+                self._store.add_problem(str(ended))
+                self._store.set_status(Phase.CONNECTING, f"{ended}; connecting again")
             except (ClientError, OSError) as error:
-                self._store.set_status(Phase.CONNECTING, f"the agent does not answer ({error}); connecting again")
-            self._stopping.wait(_RETRY_SECONDS)
+                self._store.set_status(Phase.CONNECTING, f"{error}; connecting again")
 
     def _observe(self) -> None:
         """Connect to the agent, bringing it in if needed, and listen until it ends. Raises what went wrong."""
-        listener = self._connect()
+        contact = self._approach.connect()
+        listener = Listener(
+            contact.client,
+            self._store,
+            self._interval,
+            contact.method,
+            contact.attach_seconds,
+            contact.held_seconds,
+        )
+        self._stage("connected")
         self._listener = listener
         if self._stopping.is_set():
             listener.close()
         self._failure = None
+        began = time.monotonic()
         try:
-            listener.listen()
+            reason = listener.listen()
         finally:
             self._listener = None
+            lived = time.monotonic() - began
+            self._approach.has_ended(lived)
+            if lived > _FIRST_RETRY_SECONDS:
+                self._wait = _FIRST_RETRY_SECONDS
+        if reason is not None:
+            self._approach.has_left(reason)
 
-    def _connect(self) -> Listener:
-        from ..agent import bundle
-
-        began = time.monotonic()
-        self._stage("looking for an agent in the target")
-        path = find_agent(self.pid)
-        method, held = "existing", 0.0
-        if path is not None:
-            client = AgentClient(path, self.pid)
-            if client.hello.build == bundle.digest():
-                return self._listen_to(client, method, time.monotonic() - began, held)
-            self._stage("replacing an agent of another version")
-            client.detach()
-            client.close()
-        injection = inject(self.pid, bundle.script({"method": self._method}), method=self._method, on_stage=self._stage)
-        self.steps = injection.steps
-        path = self._wait_for_agent()
-        client = AgentClient(path, self.pid)
-        return self._listen_to(client, injection.method, injection.attach_seconds, injection.held_seconds)
-
-    def _wait_for_agent(self) -> str:
-        end = time.monotonic() + 10.0
-        while time.monotonic() < end:
-            path = find_agent(self.pid)
-            if path is not None:
-                return path
-            time.sleep(0.01)
-        raise ClientError("the agent was brought in, but its socket did not appear within 10 s")
-
-    def _listen_to(self, client: AgentClient, method: str, attach_seconds: float, held: float) -> Listener:
-        self._stage("connected")
-        return Listener(client, self._store, self._interval, method, attach_seconds, held)
+    def _await_the_end(self, error: AttachError) -> None:
+        """The process is gone: the watcher, who may know its exit status, has a moment to tell."""
+        if not self._stopping.wait(2.0 + self._interval):
+            self._store.set_status(Phase.EXITED, str(error))
 
     def _stage(self, text: str) -> None:
         self.on_stage(text)
@@ -223,9 +230,6 @@ def remove_agent(pid: int) -> bool:
     path = find_agent(pid)
     if path is None:
         return False
-    client = AgentClient(path, pid)
-    try:
+    with AgentClient(path, pid) as client:
         client.detach()
-    finally:
-        client.close()
     return True

@@ -54,7 +54,7 @@ class Watcher:
         ]
 
     def run(self, stopping: threading.Event) -> None:
-        """Read until `stopping` is set. Raises TargetGone when the process ends, OutsideError when nothing is readable."""
+        """Read until `stopping` is set. Raises TargetGone when the process ends, OutsideError if it cannot be read."""
         self._process = ProcessProbe(self.pid)
         self._store.set_identity(self._process.identity)
         self._memory = MemoryProbe(self.pid)
@@ -132,7 +132,8 @@ class Watcher:
                 self._store.set_stacks(stacks, self._stacks.unavailable or "")
 
     def _stacks_period(self) -> float:
-        alone = self._store.snapshot().status.phase is not Phase.LIVE
+        status = self._store.snapshot().status
+        alone = status.phase is not Phase.LIVE or bool(status.text)  # a text says that the agent is silent
         cost = self._stacks.cost_seconds if self._stacks is not None else 0.0
         return max(_STACKS_ALONE_SECONDS if alone else _STACKS_SECONDS, _STACKS_DUTY * cost)
 
