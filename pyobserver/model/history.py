@@ -75,7 +75,7 @@ class Series:
         self.peak = -math.inf
 
     def add(self, time: float, value: float) -> None:
-        """Add one reading. One that comes out of order goes into the newest cell; NaN and infinities are no readings."""
+        """Add one reading. One that comes out of order goes into the newest cell; what is not finite is none."""
         if not math.isfinite(value):
             return
         for tier in self._tiers:

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-import pyobserver
 from pyobserver.protocol import frames, schema
 from pyobserver.protocol.frames import Decoder, ProtocolError
 from tests.support.interpreters import Interpreter
@@ -300,8 +299,3 @@ def test_names_of_the_columns_fit_their_types() -> None:
     assert schema.STATES[schema.STATE_ENDED] == "ended"
     assert schema.EDGES[schema.EDGE_CHILD] == "child process"
     assert schema.ACCURACIES[schema.UNAVAILABLE] == "unavailable"
-
-
-def test_the_package_has_a_version() -> None:
-    """The root of the package can be imported without anything of the protocol."""
-    assert pyobserver.__name__ == "pyobserver"
