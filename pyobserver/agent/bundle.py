@@ -1,7 +1,6 @@
 """The agent as text, to be carried into a target: runs on the observer's side only.
 
-Comments and docstrings stay here. What is left keeps its line numbers, so that a problem in a target can be found in
-the sources.
+Docstrings stay here. What is left keeps its line numbers, so that a problem in a target can be found in the sources.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ import ast
 import base64
 import functools
 import hashlib
-import io
 import textwrap
-import tokenize
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,30 +54,36 @@ def _sources() -> str:
     return "\0".join(loader) + "\2" + "\0".join(pieces)
 
 
+@functools.cache
 def _modules() -> list[str]:
     """The modules that the agent is made of, each after those that it imports."""
     found: dict[str, None] = {}
+    above: list[str] = []
 
     def add(name: str) -> None:
-        for node in ast.walk(ast.parse(_source(name))):
+        if name in above:
+            raise ImportError(f"modules of the agent import each other: {', '.join(above)}")
+        above.append(name)
+        for node in ast.parse(_source(name)).body:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pyobserver."):
                 inner = node.module.removeprefix("pyobserver.")
                 names = [inner] if "." in inner else [f"{inner}.{alias.name}" for alias in node.names]
                 for each in names:
                     if each not in found:
                         add(each)
-        found[name] = None
+        found[above.pop()] = None
 
     add("agent.main")
     return list(found)
 
 
+@functools.cache
 def _source(name: str) -> str:
     return _stripped(_ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
 
 
 def _stripped(source: str) -> str:
-    """Return `source` without comments and docstrings, every statement on the line where it was."""
+    """Return `source` without docstrings, every statement on the line where it was."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
@@ -90,10 +93,6 @@ def _stripped(source: str) -> str:
             lines[first.lineno - 1] = indent + "pass" if len(node.body) == 1 else ""
             for number in range(first.lineno, first.end_lineno):
                 lines[number] = ""
-    for token in tokenize.generate_tokens(io.StringIO("\n".join(lines) + "\n").readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
     return "\n".join(lines) + "\n"
 
 

@@ -83,7 +83,7 @@ class Agent:
             self.scanner.begin_slice()
             self.schedule.work()
             self._held(self.cpu() - begun)
-            ready = clock() + schedule.GAP_SECONDS
+            ready = clock() + (schedule.GAP_SECONDS if self.is_known() else schedule.FIRST_GAP_SECONDS)
             self.service.flush(clock())
         self._end()
 
@@ -109,6 +109,11 @@ class Agent:
         self.schedule.jobs = []
         self.tasks = self.ownership = self.measure = self.threads = self.details = None
         self._updates = self._wanted = self._memory = None
+
+    def is_known(self):
+        """Whether the first picture is complete: all tasks met, nearly all measured."""
+        total, measured = self.measure.counts()
+        return self.tasks.complete and (measured >= 0.9 * total or self.self_check != "ok")
 
     # -- what the connections ask for ---------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from pyobserver.agent.schedule import SLICE_SECONDS, Job
 from pyobserver.protocol import schema
 
 _ROUND_SECONDS = 0.2
-_FOCUS_SECONDS = 2.0  # how old a value on the screen may be when the task has moved
-_MOVED_SECONDS = 5.0  # and elsewhere
+_FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has moved
+_MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
 _OLD_AT_ONCE = 300
 _DUTY_FIRST, _DUTY = 0.1, 0.008

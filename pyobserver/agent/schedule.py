@@ -8,6 +8,7 @@ import sys
 
 SLICE_SECONDS = 0.001
 GAP_SECONDS = 0.009
+FIRST_GAP_SECONDS = 0.004  # until the first picture is complete: somebody waits for it
 _FAILURES = 3
 _TORN_SHARE = 0.9
 

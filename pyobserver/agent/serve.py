@@ -9,6 +9,7 @@ _RECEIVE = 65536
 _ROWS_IN_FRAME = 300
 _TEXTS_IN_FRAME = 300
 _OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
+_FIRST_SECONDS = 0.2  # between updates, until the first picture is complete
 _STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
 _SHAKE_SECONDS = 10.0
 _LOG_ENTRIES = 1000
@@ -191,7 +192,7 @@ class Service:
             if observer.update is None:
                 if observer.due > now.begun or observer.out_bytes > _OUT_FULL:
                     continue
-                observer.due = now.begun + observer.interval
+                observer.due = now.begun + (observer.interval if self._agent.is_known() else _FIRST_SECONDS)
                 observer.update = self._update(observer)
             while observer.out_bytes < _OUT_FULL and self.observers.get(handle) is observer:
                 if next(observer.update, True):

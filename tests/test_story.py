@@ -1,0 +1,70 @@
+"""The story end to end, on every interpreter: a service that nobody prepared, and its leak, found in seconds."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .support.control import control
+from .support.interpreters import Interpreter, interpreters
+from .support.story import pyobserver, running_demo, snapshot, until
+
+FUNCTION = "rudder.pipeline.Spawner.push_hash"
+HOLDER = "rudder.pipeline.Spawner._children"
+CHILDREN = 12
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of the tree and all below it."""
+    yield node
+    for child in node["children"]:
+        yield from nodes(child)
+
+
+def threads(pid: int) -> list[str]:
+    return sorted(os.listdir(f"/proc/{pid}/task"))
+
+
+def test_the_leak_is_found_without_waiting_for_it_to_grow(interpreter: Interpreter) -> None:
+    """The top group is the leaking function, its mean is what a cancelled task frees, and its holder has a name."""
+    freed = control(interpreter).freed
+    with running_demo(interpreter, interval=0.15, limit=CHILDREN) as service:
+        assert until(lambda: "takes no more" in " ".join(service.said()))
+        time.sleep(1.5)  # the last child parks
+        before = threads(service.pid)
+        story = snapshot(service.pid)
+        top = story["groups"][0]
+        assert top["function"] == FUNCTION
+        assert top["count"] == CHILDREN
+        assert abs(top["mean_bytes"] - freed) < 0.05 * freed
+        assert top["waiting_at"].endswith("agent.py:24")
+        assert story["agent"]["self_check"] == "ok"
+        holder = next(node for node in nodes(story["tree"]) if node["kind"] == "holder")
+        assert (holder["label"], holder["children_count"]) == (HOLDER, CHILDREN)
+        assert {row["holder"] for row in story["tasks"]["rows"] if row["function"] == FUNCTION} == {HOLDER}
+        assert service.poll() is None
+        assert pyobserver("detach", service.pid).returncode == 0
+        assert until(lambda: threads(service.pid) == before), "the agent's thread is still there"
+        assert service.end() == 0
+        assert [line for line in service.said() if not line.startswith("rudder:")] == []
+
+
+@pytest.mark.parametrize("interpreter", [interpreters()[0], interpreters()[-1]], ids=str)
+def test_growth_and_the_sentence_come_with_time(interpreter: Interpreter) -> None:
+    """Watched for a while, the leak is one sentence with the function and its holder; the fixed twin gets none."""
+    told = {}
+    for fixed in (False, True):
+        with running_demo(interpreter, fixed, interval=0.2, limit=100, payload=1_000_000) as service:
+            time.sleep(1.5)
+            story = snapshot(service.pid, "--duration", 14)
+            told[fixed] = story
+    leak = [finding for finding in told[False]["findings"] if finding["function"] == FUNCTION]
+    assert leak and leak[0]["holder"] == HOLDER
+    group = next(group for group in told[False]["groups"] if group["function"] == FUNCTION)
+    assert group["count_growth"] > 60
+    assert not [finding for finding in told[True]["findings"] if finding["kind"] == "tasks"]
+    assert sum(group["count"] for group in told[True]["groups"] if group["function"] == FUNCTION) < 8
