@@ -4,7 +4,7 @@ Known are list, tuple, dict, set, frozenset, deque, their subclasses, and numpy 
 the functions of the type in C that they come from, never through methods of the subclass.
 """
 
-from _collections import deque  # type: ignore[import-not-found]  # typeshed has no stub
+from _collections import deque
 from _random import Random
 from itertools import islice
 
@@ -171,6 +171,13 @@ class Containers:
     def chance(self, below):
         """Return a number from 0 on, below `below`."""
         return self._random.getrandbits(32) * below >> 32
+
+    def first(self, o):
+        """Return the first entry of a list, tuple or dict as a tuple, for the others an empty one."""
+        kind = type(o)
+        if kind is dict:
+            return next(iter(o.items()))
+        return (o[0],) if kind is list or kind is tuple else ()
 
     def pick(self, o, number):
         """Return `Picked`: about `number` entries of a container that has some."""

@@ -3,38 +3,50 @@
 What the walk left pending is expanded on trial, and what that leads to, as far as a bound. Whatever then has references
 that were not counted is held from outside, and so is everything that it leads to. The rest is owned.
 
-Never expanded are types, modules, builtins, rows of their own, and what is known as shared. Containers and objects with
-very many references (a future that thousands wait for) take part without being expanded: what they refer to then seems
-to be held from outside, so that the answer is a lower bound, and told to be one.
+Never expanded are types, modules, builtins, rows of their own, and what is known as shared. Large containers take part
+without being expanded: some of their elements are weighed. Where each of those refers equally often to a member, as in
+a list of messages which all know their session, the references of all elements are counted with it: the sum agrees with
+the number that exists, or the member is held from outside. What has very many references and is no container is left
+closed: what it refers to then seems to be held from outside, so the answer is a lower bound, and told to be one.
 """
 
-from _collections import _count_elements  # type: ignore[import-not-found]  # typeshed has no stub
+from _collections import _count_elements
 from _operator import ne, sub
 from itertools import compress, repeat
 from sys import getrefcount
 
 from pyobserver.agent.kinds import EVERYBODYS
+from pyobserver.agent.parts import Part
 from pyobserver.agent.walk import IN_VALUES, LARGE, OWNED
 
 FAN = 1000  # references from which on an object is not expanded on trial
 BOUND = 8000  # objects that take part in one trial, at most
+MOST_PARTS = 6  # large containers of which elements are weighed
 CHECK = 24  # objects between two looks at the clock
 
 
 class Trial:
-    """One trial; `run` it once. It is `complete` when every object it met was looked into."""
+    """One trial; `run` it once. It is `complete` when every object it met was looked into.
 
-    def __init__(self, walker, walk, border, stop, bound=BOUND):
+    `parts` are the large containers that the walk owns and that were only weighed. Without a `sampler` every large
+    container is left closed.
+    """
+
+    def __init__(self, walker, walk, border, stop, sampler=None, parts=(), bound=BOUND):
         self._clock = walker.clock
         self._kinds = walker.kinds
         self._walk = walk
         self._border = border
         self._stop = stop
+        self._until = stop  # for expanding
+        self._sampler = sampler
+        self._owned_parts = parts
         self._bound = bound
         self._never = walker.kinds.barrier.union(EVERYBODYS)
         self._members = {}
         self._counts = {}  # references from members, and from the walk; the walk's own counts stay as they are
         self._closed = set()  # members that were not expanded
+        self._parts = {}  # of these, large containers that were weighed: id -> Part
         self.complete = True
 
     def run(self):
@@ -46,15 +58,17 @@ class Trial:
             return
         first = candidates
         begun = self._clock()
-        halfway = begun + (self._stop - begun) * 0.55
+        self._until = begun + (self._stop - begun) * 0.55
         while candidates:
-            found = self._expand(candidates, found, halfway)
+            found = self._expand(candidates, found)
             candidates = self._candidates(found)
         found = None
-        if self._closed:
-            self.complete = False
+        for part in self._owned_parts:
+            self._count_links(part)
+        for part in self._parts.values():
+            self._count_links(part)
         owned = self._divide()
-        self._border.learn(self._members.keys() - owned, self.complete)
+        self._border.learn({i: o for i, o in self._members.items() if i not in owned}, self.complete)
         self._take(owned)
         for i in first:
             if i not in owned and i in self._members:
@@ -62,52 +76,87 @@ class Trial:
 
     def _candidates(self, found):
         """Return the ids of those in `found` which may take part, those most likely to be owned if all are too many."""
-        fresh, refused = self._border.admit(found.keys() - self._members.keys())
+        members, counts, never = self._members, self._walk.counts, self._never
+        fresh, refused = self._border.admit(found)
         if refused:
             self.complete = False
-        counts, never = self._walk.counts, self._never
-        candidates = [i for i in fresh if counts.get(i, 0) >= 0 and id(type(found[i])) not in never]
-        room = self._bound - len(self._members)
+        candidates = [
+            i for i in fresh if i not in members and counts.get(i, 0) >= 0 and id(type(found[i])) not in never
+        ]
+        room = self._bound - len(members)
         if len(candidates) > room:
             self.complete = False
             candidates.sort(key=lambda i: getrefcount(found[i]) - counts.get(i, 0))
             del candidates[room:]
         return candidates
 
-    def _expand(self, candidates, source, until):
+    def _expand(self, candidates, source):
         """Make the candidates members, and return what they refer to, a dict by id."""
-        members, counts, known, closed = self._members, self._counts, self._walk.counts, self._closed
-        lengths, edges_of = self._kinds.containers.lengths, self._kinds.edges.of
+        members, counts, known, lengths = self._members, self._counts, self._walk.counts, self._kinds.containers.lengths
         found = {}
         left = CHECK
         is_late = False
         for i in candidates:
-            o = members[i] = source.pop(i)
+            members[i] = source.pop(i)
+        for i in candidates:
+            o = members[i]
             counts[i] = counts.get(i, 0) + known.get(i, 0)
-            left -= 1
-            if left < 0:
-                left = CHECK
-                is_late = is_late or self._clock() >= until
-            length = lengths.get(id(type(o)))
-            if is_late or (length is not None and length(o) > FAN):
-                closed.add(i)
+            t = id(type(o))
+            if t not in self._kinds.sizes.known:
+                self._kinds.learn(o)
+                if t in self._kinds.barrier:  # a subclass of those: not owned, and not followed
+                    counts[i] = OWNED
+                    self._closed.add(i)
+                    continue
+            length = lengths.get(t)
+            if is_late or (length is not None and length(o) > LARGE):
+                self._close(o, length is not None and not is_late)
                 continue
-            refs = edges_of(o)
+            refs = self._kinds.edges.of(o)
             if len(refs) > FAN:
-                closed.add(i)
+                self._close(o, False)
                 continue
             ids = list(map(id, refs))
             _count_elements(counts, ids)
             found.update(zip(ids, refs))  # noqa: B905 (3.10 and later)
-            left -= len(refs) >> 3
+            left -= 1 + (len(refs) >> 3)
+            if left < 0:
+                left = CHECK
+                is_late = self._clock() >= self._until
         return {} if is_late else found
+
+    def _close(self, o, can_be_weighed):
+        """Note a member that is not expanded; a container has some entries weighed."""
+        self._closed.add(id(o))
+        if not can_be_weighed or self._sampler is None or len(self._parts) >= MOST_PARTS:
+            self.complete = False
+            return
+        targets = {i for i in self._walk.pending if self._walk.counts.get(i, 0) > 0}
+        targets.update(self._members)
+        self._sampler.targets = targets
+        part = self._parts[id(o)] = Part(o)
+        now = self._clock()
+        self._sampler.weigh(part, now + (self._until - now) / 3)
+        part.container = None  # this reference would be counted
+
+    def _count_links(self, part):
+        """Count what the entries of a large container refer to among the members."""
+        if not part.seen:
+            self.complete = False
+        for i, number in part.links().items():
+            if i not in self._members:
+                continue
+            if number < 0:
+                self.complete = False
+            else:
+                self._counts[i] += number
 
     def _divide(self):
         """Return the ids of members that are not held from outside; empty, and not complete, when time ran out.
 
-        What a member which was not expanded refers to needs no visit: these references were not counted.
+        What a closed member refers to needs no visit, as far as these references were not counted.
         """
-        members, counts, edges_of = self._members, self._counts, self._kinds.edges.of
+        members, counts = self._members, self._counts
         ids = list(members)
         held = map(sub, map(getrefcount, members.values()), repeat(IN_VALUES))
         front = list(compress(ids, map(ne, held, map(counts.__getitem__, ids))))
@@ -117,19 +166,22 @@ class Trial:
         while front and owned:
             hit = set()
             for i in front:
-                if i in self._closed:
-                    continue
+                hit.update(self._edges_of_member(i))
                 left -= 1
                 if left < 0:
                     left = CHECK
                     if self._clock() >= self._stop:
                         self.complete = False
                         return set()
-                hit.update(map(id, edges_of(members[i])))
             hit &= owned
             owned -= hit
             front = list(hit)
         return owned
+
+    def _edges_of_member(self, i):
+        if i not in self._closed:
+            return map(id, self._kinds.edges.of(self._members[i]))
+        return self._parts[i].links() if i in self._parts else ()
 
     def _take(self, owned):
         """Count what is owned for the walk, and its references."""
@@ -139,8 +191,7 @@ class Trial:
             counts[i] = OWNED
         for i in owned:
             o = self._members[i]
-            length = lengths.get(id(type(o)))
-            if i in self._closed and length is not None and length(o) > LARGE:
+            if i in self._closed and id(type(o)) in lengths and lengths[id(type(o))](o) > LARGE:
                 walk.large.append(o)
                 continue
             walk.bytes += kinds.size_of(o)

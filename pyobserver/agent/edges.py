@@ -4,7 +4,7 @@
 holds without telling the collector (nothing can be done about that). From 3.14 on it shows too much of some frames.
 """
 
-from _collections import OrderedDict  # type: ignore[import-not-found]  # typeshed has no stub
+from _collections import OrderedDict
 from gc import get_referents
 from sys import getrefcount
 

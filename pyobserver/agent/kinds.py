@@ -85,6 +85,6 @@ class Kinds:
 
     def size_of(self, o):
         """Return the bytes of one object."""
-        if not self.sizes.knows(id(type(o))):
+        if id(type(o)) not in self.sizes.known:
             self.learn(o)
         return self.sizes.of(o)

@@ -37,7 +37,7 @@ class Scanner:
     def __init__(self, clock):
         self._kinds = Kinds()
         self._walker = Walker(clock, self._kinds)
-        self._shared = Shared(clock)
+        self._shared = Shared(clock, self._kinds)
         self._clock = clock
 
     def add_barrier(self, tp):

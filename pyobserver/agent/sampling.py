@@ -1,106 +1,34 @@
-"""Estimates for what is too large to be looked at in full: some elements are weighed, and speak for all.
+"""Estimates for what is too large to be looked at in full: some entries are weighed, and speak for all.
 
-An element belongs to its container if nothing else refers to it, except what it owns itself. It is weighed by a walk of
-its own, and what is large inside it is sampled again, with fewer elements. The error is the 95 % interval of the mean.
+An entry belongs to its container if nothing else refers to it, except what it owns itself. It is weighed by a walk of
+its own, and what is large inside it is sampled again, with fewer entries. The error is the 95 % interval of the mean.
 """
 
 from sys import getrefcount, getsizeof
 
 from pyobserver.agent.cycles import Trial
+from pyobserver.agent.parts import LINKS, parts_of
 from pyobserver.agent.sharing import BorderOfSample
 from pyobserver.agent.walk import IN_LOOP, OWNED, Walk
 
-NUMBERS = (40, 10, 4)  # elements of one part, by how deep it lies
-LIMITS = (400, 120, 40)  # objects that one element is followed to, by how deep it lies
+NUMBERS = (40, 10, 4)  # entries of one part, by how deep it lies
+LIMITS = (400, 120, 40)  # objects that one entry is followed to, by how deep it lies
 TRIAL_BOUND = 300
-ENOUGH = 400  # elements of one part
-MOST_PARTS = 12  # containers in one element, or in one task, that are sampled one by one
+ENOUGH = 400  # entries of one part
 NOTICEABLE = 128  # bytes from which on it matters that something else refers to a string
 
 
-class Part:
-    """One population: the entries of a container, or objects that are owned but were not expanded.
-
-    `seen` entries were weighed. Of `loose` ones it cannot be said to whom they belong, `cut` ones were not weighed to
-    their end; for both nothing, or too little, is counted.
-    """
-
-    __slots__ = (
-        *("container", "cut", "entries", "far", "loose", "near", "objects", "own", "seconds", "seen", "squares"),
-        *("sum", "total", "unseen"),
-    )
-
-    def __init__(self, container=None, entries=None):
-        self.container = container
-        self.entries = entries
-        self.total = 0 if entries is None else len(entries)
-        self.seen = self.sum = self.squares = self.objects = self.loose = self.cut = self.unseen = 0
-        self.seconds = 0.0
-        self.near = [0, 0]  # entries and bytes from the front of a dict
-        self.far = [0, 0]
-        self.own = 0  # bytes of the container itself
-
-    def add(self, size, is_near):
-        """Count one entry."""
-        self.seen += 1
-        self.sum += size
-        self.squares += size * size
-        end = self.near if is_near else self.far
-        end[0] += 1
-        end[1] += size
-
-    def bytes(self):
-        """Return the estimate for the container and all its entries."""
-        return self.own + self.sum * self.scale()
-
-    def scale(self):
-        """Return for how many entries each that was seen stands."""
-        return self.total / self.seen if self.seen else 0.0
-
-    def cost(self):
-        """Return about how many seconds it takes to walk through all: weighing one by one takes twice as long."""
-        return self.seconds * self.scale() / 2
-
-    def error(self):
-        """Return half the width of the 95 % interval of `bytes`."""
-        k = self.seen
-        if k < 2:
-            return self.sum * self.scale()
-        variance = max(0.0, self.squares - self.sum * self.sum / k) / (k - 1)
-        quantile = 1.96 + 2.5 / (k - 1)  # of Student's distribution, to 2 % from 8 entries on
-        error = quantile * self.total * (variance / k * max(0.0, 1 - k / self.total)) ** 0.5
-        if self.unseen and self.near[0] and self.far[0]:
-            slope = abs(self.near[1] / self.near[0] - self.far[1] / self.far[0])
-            error = max(error, slope * self.unseen / 2)
-        return error
-
-    def is_estimate(self):
-        """Return whether this can be shown as an estimate, rather than as a lower bound."""
-        return self.seen >= 8 and (self.loose + self.cut) * 20 <= self.seen
-
-
-def parts_of(walk, finished):
-    """Return what a walk set aside or did not reach as a list of `Part`, and take it out of the walk."""
-    large, walk.large = walk.large, []
-    if len(large) > MOST_PARTS:
-        parts = [Part(entries=large)]
-    else:
-        parts = [Part(container) for container in large]
-    if not finished and walk.stack:
-        parts.append(Part(entries=walk.stack[:]))
-        del walk.stack[:]
-    return parts
-
-
 class Sampler:
-    """Weighs elements for one scan; what the scan's own walk has counted is not followed again."""
+    """Weighs entries for one scan. What the scan's own walk has counted is not followed again; references to what that
+    left pending, `targets`, are told to the part."""
 
-    def __init__(self, walker, shared, counts):
+    def __init__(self, walker, shared, border, counts):
         self._walker = walker
         self._clock = walker.clock
         self._kinds = walker.kinds
-        self._shared = shared
-        self._border = BorderOfSample(shared, counts)
+        self._always = shared.always
+        self._border = BorderOfSample(border, counts)
+        self.targets = set()
 
     def weigh(self, part, stop, number=None, depth=0):
         """Weigh some more entries of a part, until `stop` at the latest."""
@@ -119,31 +47,35 @@ class Sampler:
     def _weigh_owned(self, part, stop, number, depth):
         chance = self._kinds.containers.chance
         for at in {chance(part.total) for _ in range(number)}:
-            size = self._weigh_one(part, part.entries[at], 0, stop, depth)
+            links = {}
+            size = self._weigh_one(part, part.entries[at], 0, stop, depth, links)
             if self._clock() >= stop and part.seen:
                 break
-            part.add(size, True)
+            part.add(size, True, links)
 
     def _weigh_entries(self, part, stop, number, depth):
-        container = part.container
-        picked = self._kinds.containers.pick(container, number)
+        picked = self._kinds.containers.pick(part.container, number)
         part.total = picked.total
         part.unseen = picked.unseen
         objects, width = picked.objects, picked.width
+        barrier, targets = self._kinds.barrier, self.targets
         extra = []
         for o in objects:
             extra.append(getrefcount(o) - IN_LOOP - 1)
         o = None
         for at in range(0, len(objects), width):
             size = 0
+            links = {}
             for i in range(at, at + width):
-                if id(type(objects[i])) not in self._kinds.barrier:
-                    size += self._weigh_one(part, objects[i], extra[i], stop, depth)
+                if id(objects[i]) in targets:
+                    links[id(objects[i])] = links.get(id(objects[i]), 0) + 1
+                elif id(type(objects[i])) not in barrier:
+                    size += self._weigh_one(part, objects[i], extra[i], stop, depth, links)
             if self._clock() >= stop and part.seen:
                 break
-            part.add(size, at < picked.near * width)
+            part.add(size, at < picked.near * width, links)
 
-    def _weigh_one(self, part, o, extra, stop, depth):
+    def _weigh_one(self, part, o, extra, stop, depth, links):
         """Return the bytes of an object and of what it owns; 0 if it has more of the `extra` references than it has
         itself: then it belongs to more than the container."""
         if id(type(o)) in self._kinds.sizes.leaf:
@@ -153,12 +85,13 @@ class Sampler:
                 return 0
             part.objects += 1
             return size
-        if id(o) in self._shared.always:
+        if id(o) in self._always:
             return 0
         walk = Walk((o,))
-        finished = self._walker.exhaust(walk, self._shared.always, stop, LIMITS[depth])
+        finished = self._walker.exhaust(walk, self._always, stop, LIMITS[depth])
         if finished:
-            Trial(self._walker, walk, self._border, stop, TRIAL_BOUND).run()
+            Trial(self._walker, walk, self._border, stop, bound=TRIAL_BOUND).run()
+        self._note_links(walk, links)
         if extra > walk.counts[id(o)] - OWNED:
             part.loose += 1
             return 0
@@ -169,5 +102,16 @@ class Sampler:
                 self.weigh(inner, stop, depth=depth + 1)
                 size += inner.bytes()
                 part.objects += inner.objects * inner.scale()
+                self._note_all(inner, links)
             part.cut += not inner.seen
         return size
+
+    def _note_links(self, walk, links):
+        for i in walk.pending:
+            if i in self.targets and len(links) < LINKS:
+                links[i] = links.get(i, 0) + walk.counts[i]
+
+    def _note_all(self, inner, links):
+        """What entries of something large inside an entry lead back to; -1 is never the same for all entries."""
+        for i, number in inner.links().items():
+            links[i] = -1 if number < 0 else links.get(i, 0) + number

@@ -1,7 +1,8 @@
 """One scan: a walk, the estimates of what is too large for it, and the search for cycles, all within one slice."""
 
 from pyobserver.agent.cycles import Trial
-from pyobserver.agent.sampling import ENOUGH, Part, Sampler, parts_of
+from pyobserver.agent.parts import Part, parts_of
+from pyobserver.agent.sampling import ENOUGH, Sampler
 from pyobserver.agent.walk import Walk
 from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 
@@ -22,9 +23,10 @@ class Scan:
         self._walker = walker
         self._clock = walker.clock
         self._border = border
+        self._always = shared.always
         self._deadline = deadline
         self.walk = Walk(roots)
-        self.sampler = Sampler(walker, shared, self.walk.counts)
+        self.sampler = Sampler(walker, shared, border, self.walk.counts)
         self.parts = []
         self.reached = self.complete = True
 
@@ -32,16 +34,17 @@ class Scan:
         """Look at as much as the time allows."""
         walk = self.walk
         self._walker.kinds.containers.begin_scan()
-        reached = self._walker.exhaust(walk, self._border.ids, self._within(FIRST), LIMIT)
+        reached = self._walker.exhaust(walk, self._always, self._within(FIRST), LIMIT)
         if walk.large or not reached:
             self._settle(reached)
         if self.reached:
-            trial = Trial(self._walker, walk, self._border, self._within(0.5 if self.parts else 0.9))
+            stop = self._within(0.5 if self.parts else 0.9)
+            trial = Trial(self._walker, walk, self._border, stop, self.sampler, self.parts)
             trial.run()
             self.complete = trial.complete
             if walk.large:
                 self._settle(True)
-        elif self._border.admit(set(walk.pending))[0]:
+        elif self._border.admit(walk.pending)[0]:
             self.complete = False
         self._refine(self._within(0.85))
 
@@ -87,7 +90,7 @@ class Scan:
                 else:
                     walk.expand.add(id(part.container))
                     walk.stack.append(part.container)
-            reached = self._walker.exhaust(walk, self._border.ids, self._within(0.7), LIMIT)
+            reached = self._walker.exhaust(walk, self._always, self._within(0.7), LIMIT)
             if not reached:  # it took longer than it seemed: the estimates have to do
                 walk.bytes, walk.objects = before
                 walk.large, walk.stack = [], []
@@ -115,6 +118,8 @@ class Scan:
     def _weigh(self, parts):
         """Weigh some entries of each part, so that each gets its share of the time."""
         stop = self._within(0.4)
+        leaf = self._walker.kinds.sizes.leaf
+        self.sampler.targets = {i for i, o in self.walk.pending.items() if id(type(o)) not in leaf}
         for done, part in enumerate(parts):
             now = self._clock()
             self.sampler.weigh(part, now + (stop - now) / (len(parts) - done))

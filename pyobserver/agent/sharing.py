@@ -1,16 +1,19 @@
-"""What is known to be shared, so that no walk follows it again: it makes the search for cycles affordable.
+"""What is known to be held from elsewhere, so that the search for cycles does not look through it again.
 
-The first task that is measured pays for looking through the program's ring of singletons; the next ones stop at it.
-Ids are used again, and sharing can end, so what was learned is forgotten after a while. Until then a stale id makes a
-value smaller, never larger.
+The first task that is measured pays for looking through the program's ring of singletons; the next ones stop at it. Ids
+are used again, by objects of the same shape more often than not, so each comes with something to recognise the object
+by. Sharing can end too, so it is forgotten after a while; until then it may hide a cycle, never add anything.
 """
 
 import sys
+from _weakref import ref
+from gc import get_referents
 
 from pyobserver.agent.attributes import module_dict
 
 FORGET_AFTER = 20.0  # seconds
-MOST = 50000  # ids
+MOST = 20000  # ids; with weak references, 3 MB
+FEW = 8  # things by which an object is recognised that can have no weak reference
 
 _SINGLETONS = (None, True, False, ..., NotImplemented, (), "", b"", *range(-5, 257))
 
@@ -26,70 +29,101 @@ def _of_the_interpreter():
             except TypeError:  # something else was put there
                 continue
             found.add(id(module))
-    found.add(id(globals()))  # of the agent, whose modules the target does not know
     return found
 
 
 class Shared:
-    """The ids of what is shared for certain, and doubts: what one walk found to be held from elsewhere while it could
-    not look at everything. A doubt is settled when a walk from another root arrives there."""
+    """What was learned. `always`: ids of modules and singletons, which no walk counts.
 
-    def __init__(self, clock):
+    A doubt is what one walk found to be held from elsewhere while it could not look at everything. It is settled when
+    a walk from another root arrives there.
+    """
+
+    def __init__(self, clock, kinds):
         self._clock = clock
-        self.ids = set()
+        self._kinds = kinds
         self.always = set()
-        self._doubts = {}  # id -> id of the root
+        self._outside = {}  # id -> identity
+        self._doubts = {}  # id -> (id of the root, identity)
         self._since = 0.0
         self.forget()
 
     def begin_slice(self):
         """Forget what was learned if it is old, or too much."""
-        if len(self.ids) + len(self._doubts) > MOST or self._clock() - self._since > FORGET_AFTER:
+        if len(self._outside) + len(self._doubts) > MOST or self._clock() - self._since > FORGET_AFTER:
             self.forget()
 
     def forget(self):
         """Forget what was learned, and look at `sys.modules` anew (0.04 ms)."""
         self._since = self._clock()
         self.always = _of_the_interpreter()
-        self.ids = set(self.always)
+        self._outside = {}
         self._doubts = {}
 
     def learn(self, root, outside, complete):
-        """Note what a walk from `root` found to be held from elsewhere; doubtful if it was not `complete`."""
-        if complete:
-            self.ids |= outside
-        else:
-            for i in outside:
-                self._doubts.setdefault(i, root)
+        """Note what a walk from `root` found held from elsewhere, objects by id; in doubt if it was not `complete`."""
+        known, doubts, leaf = self._outside, self._doubts, self._kinds.sizes.leaf
+        if len(known) + len(doubts) > MOST:
+            return
+        for i, o in outside.items():
+            if id(type(o)) in leaf:
+                continue
+            if complete:
+                known[i] = self._identity(o)
+            else:
+                doubts[i] = (root, self._identity(o))
 
-    def admit(self, ids, root):
-        """Return (those of `ids` which a walk from `root` may look through, whether one was refused in doubt)."""
-        fresh = ids - self.ids
-        doubts = self._doubts
-        if not doubts:
-            return fresh, False
+    def admit(self, found, root):
+        """Return (ids of those in `found` that a walk from `root` may look through, whether one is in doubt)."""
+        fresh = found.keys() - self.always
+        known, doubts = self._outside, self._doubts
         refused = False
+        for i in [i for i in fresh if i in known]:
+            if self._is_same(found[i], known[i]):
+                fresh.discard(i)
+            else:
+                del known[i]
         for i in [i for i in fresh if i in doubts]:
+            first, identity = doubts[i]
+            if not self._is_same(found[i], identity):
+                del doubts[i]
+                continue
             fresh.discard(i)
-            if doubts[i] == root:
+            if first == root:
                 refused = True
             else:  # reached from two roots: neither owns it
                 del doubts[i]
-                self.ids.add(i)
+                known[i] = identity
         return fresh, refused
+
+    def _identity(self, o):
+        """Return by what `o` will be recognised: a weak reference if it can have one, else some of what it holds."""
+        try:
+            return ref(o)
+        except TypeError:
+            return self._traits(o)
+
+    def _is_same(self, o, identity):
+        return identity() is o if type(identity) is ref else identity == self._traits(o)
+
+    def _traits(self, o):
+        t = id(type(o))
+        length = self._kinds.containers.lengths.get(t)
+        if length is None or length(o) <= FEW:
+            return (t, *map(id, get_referents(o)[:FEW]))
+        return (t, length(o), *map(id, self._kinds.containers.first(o)))
 
 
 class Border:
-    """Where the search for cycles ends, for a walk from one root. The walk counts nothing that is in `ids`."""
+    """Where the search for cycles ends, for a walk from one root."""
 
     def __init__(self, shared, root):
-        self.ids = shared.ids
         self._shared = shared
         self._root = root
 
-    def admit(self, ids):
+    def admit(self, found):
         """As `Shared.admit`."""
-        return self._shared.admit(ids, self._root)
+        return self._shared.admit(found, self._root)
 
     def learn(self, outside, complete):
         """As `Shared.learn`."""
@@ -100,11 +134,11 @@ class BorderOfGroup:
     """For several roots together: what no single task owns may be owned by them, so only modules are shared."""
 
     def __init__(self, shared):
-        self.ids = shared.always
+        self._always = shared.always
 
-    def admit(self, ids):
-        """Return (those of `ids` which may be looked through, False)."""
-        return ids - self.ids, False
+    def admit(self, found):
+        """Return (ids of those in `found` that may be looked through, False)."""
+        return found.keys() - self._always, False
 
     def learn(self, outside, complete):
         """Nothing is learned: it would be wrong for another group."""
@@ -114,17 +148,17 @@ class BorderOfSample:
     """For an element out of a container of a larger walk: what that walk knows is not looked through, nor again what
     another element led to. None of this is known of anything else."""
 
-    def __init__(self, shared, known):
-        self._shared = shared
+    def __init__(self, border, known):
+        self._border = border
         self._known = known
         self._met = set()
 
-    def admit(self, ids):
-        """Return (those of `ids` which may be looked through, False)."""
-        fresh, _ = self._shared.admit(ids - self._met, 0)
-        known = self._known
-        return {i for i in fresh if i not in known}, False
+    def admit(self, found):
+        """Return (ids of those in `found` that may be looked through, False)."""
+        fresh, _ = self._border.admit(found)
+        known, met = self._known, self._met
+        return {i for i in fresh if i not in known and i not in met}, False
 
     def learn(self, outside, complete):
         """Remember it for the other elements."""
-        self._met |= outside
+        self._met.update(outside)

@@ -73,12 +73,14 @@ class Sizes:
         self.inline = {}
         self.most = {}
         self.unusual = {}
-        self.heap_types = set()  # learned in this slice
+        self.known = set()  # all that were learned
+        self.heap_types = set()  # of these, those learned in this slice
         for tp in SINGLE:
             self.learn(tp, 0)
 
     def begin_slice(self):
         """Forget all classes: their ids may mean others by now."""
+        self.known -= self.heap_types
         self.plain -= self.heap_types
         self.leaf -= self.heap_types
         for key in self.heap_types:
@@ -93,6 +95,7 @@ class Sizes:
         flags = flags_of(tp)
         in_c, function = sizeof_in_c(tp)
         counts_twice = BYTESIO_COUNTS_TWICE and tp is io.BytesIO
+        self.known.add(key)
         if flags & HEAP_TYPE:
             self.heap_types.add(key)
         extra = inline_bytes(1 if is_container else referents) if flags & INLINE else 0
@@ -109,10 +112,6 @@ class Sizes:
             self.plain.add(key)
             if not flags & HAVE_GC:
                 self.leaf.add(key)
-
-    def knows(self, key):
-        """Return whether the type with this id was learned."""
-        return key in self.plain or key in self.inline or key in self.unusual
 
     def of(self, o):
         """Return the bytes of an object of a known type."""

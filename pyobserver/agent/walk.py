@@ -73,7 +73,7 @@ class Walker:
     def exhaust(self, walk, shared, stop, limit):
         """Expand until nothing more is owned; return False if `stop` or `limit` objects came before.
 
-        Ids in `shared` are never counted.
+        Ids in `shared` are never counted: what everybody has.
         """
         while True:
             if not self._expand(walk, shared, stop, limit):

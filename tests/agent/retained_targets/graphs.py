@@ -1,0 +1,234 @@
+"""Random graphs of objects, each hung on a task: what the scanner says, and what an independent computation says.
+
+    graphs.py SEED NUMBER [generators] [large]
+
+The truth is computed in another way: everything reachable from the task is collected, everything that has a reference
+from outside of that is taken away, and all that leads to. Printed is JSON.
+"""
+
+import asyncio
+import gc
+import json
+import random
+import sys
+import time
+from gc import get_referents
+from sys import getrefcount
+
+from pyobserver.agent.retained import Scanner
+from pyobserver.protocol import schema
+
+ELSEWHERE = [[] for _ in range(20)]
+FAR = 1000.0  # seconds: nothing has to be estimated
+OLD = 60.0
+
+
+class Instance:
+    def __init__(self):
+        self.a = self.b = None
+
+
+class Slots:
+    __slots__ = ("a", "b")
+
+
+class Words(dict):
+    pass
+
+
+def nothing(*_):
+    pass
+
+
+def borrowing(x):
+    """From 3.14 on, it waits with an x on its stack that it does not own."""
+    nothing(x, (yield))
+    nothing(x)
+
+
+def owning_twice(x):
+    """The local is owned a second time; on 3.15 the list is on the stack as well."""
+    y = x
+    for _ in x:
+        yield
+    yield y
+
+
+def started(function, argument):
+    generator = function(argument)
+    next(generator)
+    return generator
+
+
+def base_count():
+    held = {0: object()}
+    for i in held:
+        return getrefcount(held[i])
+
+
+BASE = base_count()
+BORROWS = sys.version_info >= (3, 14)
+
+
+class Clock:
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.perf_counter() + self.ahead
+
+
+class Truth:
+    def __init__(self):
+        self.modules = set()
+        for module in list(sys.modules.values()):
+            if type(module) is type(sys):  # else its `__dict__` may be made anew each time, and its id say nothing
+                self.modules.update((id(module), id(module.__dict__)))
+
+    def edges(self, o):
+        refs = get_referents(o)
+        if isinstance(o, dict) and o and len(refs) < 2 * len(o):
+            refs += o.keys()
+        if BORROWS and type(o) is type(TEMPLATE) and o.gi_code is borrowing.__code__:
+            refs = list({id(r): r for r in refs}.values())
+        return refs
+
+    def owned(self, root):
+        """The ids of what `root` owns, by what is left when everything held from outside is taken away."""
+        reached = {id(root): root}
+        todo = [root]
+        counts = {}
+        while todo:
+            refs = self.edges(todo.pop())
+            for r in refs:
+                i = id(r)
+                counts[i] = counts.get(i, 0) + 1
+                if i in reached or i in self.modules or type(r) in (type, asyncio.Task):
+                    continue
+                reached[i] = r
+                todo.append(r)
+            del refs
+            r = None
+        gone = [i for i in reached if i != id(root) and getrefcount(reached[i]) - BASE != counts[i]]
+        left = set(reached).difference(gone)
+        while gone:
+            i = gone.pop()
+            if i == id(root):
+                continue
+            for r in self.edges(reached[i]):
+                if id(r) in left and r is not root:
+                    left.discard(id(r))
+                    gone.append(id(r))
+            r = None
+        return {i: reached[i] for i in left}
+
+
+class Graphs:
+    def __init__(self, seed, generators, large):
+        self.random = random.Random(seed)
+        self.generators = generators
+        self.large = large
+
+    def leaf(self):
+        return bytearray(self.random.randrange(500))
+
+    def made(self):
+        number = self.random.randrange(2, 60)
+        kinds = [list, dict, Instance, Slots, set, Words, self.leaf]
+        objects = [self.random.choice(kinds)() for _ in range(number)]
+        if self.generators:
+            self.add_generators(objects)
+        holders = [o for o in objects if type(o) is not bytearray and type(o) is not type(TEMPLATE)]
+        if holders:
+            for _ in range(self.random.randrange(2 * number)):
+                self.connect(self.random.choice(holders), objects)
+            if self.large:
+                self.fill(self.random.choice(holders))
+        return self.random.sample(objects, min(len(objects), self.random.randrange(1, 6)))
+
+    def add_generators(self, objects):
+        for one in [o for o in objects if type(o) is list]:
+            if self.random.random() < 0.5:
+                objects.append(started(self.random.choice((borrowing, owning_twice)), one))
+                if self.random.random() < 0.3:
+                    one.append(objects[-1])
+                if self.random.random() < 0.1:
+                    self.random.choice(ELSEWHERE).append(one)
+
+    def connect(self, holder, objects):
+        near = self.random.random() < 0.9
+        self.put(holder, self.random.choice(objects) if near else self.random.choice(ELSEWHERE))
+        if self.random.random() < 0.03:
+            self.random.choice(ELSEWHERE).append(holder)
+
+    def put(self, holder, value):
+        number = self.random.randrange(10**6, 10**9)
+        if type(holder) is list:
+            holder.append(value)
+        elif isinstance(holder, dict):
+            holder["k%d" % number if self.random.random() < 0.5 else number] = value  # noqa: UP031
+        elif type(holder) is set:
+            holder.add((number, id(value)))
+        else:
+            setattr(holder, self.random.choice("ab"), value)
+
+    def fill(self, holder):
+        """Make something large of it, with elements of some sizes, among them what refers back."""
+        for _ in range(self.random.randrange(300, 1500)):
+            kind = self.random.randrange(12)
+            self.put(holder, self.leaf() if kind else [holder, self.leaf(), {"payload": self.leaf()}])
+
+
+async def holding(objects):
+    first, *others = objects
+    del objects
+    await asyncio.get_running_loop().create_future()
+    return first, others
+
+
+async def compare(scanner, clock, graphs, truth):
+    """One graph: (objects, bytes) of the scan, of a second one that knows what is shared, and of the truth."""
+    task = asyncio.get_running_loop().create_task(holding(graphs.made()))
+    await asyncio.sleep(0)
+    clock.ahead += OLD
+    scanner.begin_slice()
+    measures = [scanner.scan(task, clock() + FAR) for _ in range(2)]
+    together = scanner.scan_together([task], clock() + FAR)
+    owned = truth.owned(task)
+    size_of = scanner._kinds.size_of
+    told = [(m.objects, m.bytes, m.accuracy == schema.EXACT) for m in [*measures, together]]
+    told.append((len(owned), sum(map(size_of, owned.values())), True))
+    owned.clear()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return told
+
+
+async def main(seed, number, *modes):
+    gc.disable()
+    clock = Clock()
+    scanner = Scanner(clock)
+    scanner.add_barrier(asyncio.Task)
+    scanner.learn_libraries()
+    graphs = Graphs(seed, "generators" in modes, "large" in modes)
+    wrong = []
+    sizes = bounds = 0
+    for done in range(number):
+        if done % 50 == 0:
+            truth = Truth()
+        told = await compare(scanner, clock, graphs, truth)
+        *scans, truth_told = told
+        sizes += truth_told[0]
+        bounds += not all(is_exact for _, _, is_exact in scans)
+        if any(scan != truth_told if scan[2] else scan[1] > truth_told[1] for scan in scans):
+            wrong.append([done, told])
+        if done % 20 == 0:
+            for held in ELSEWHERE:
+                if graphs.random.random() < 0.5:
+                    held.clear()
+            gc.collect()
+    print(json.dumps({"graphs": number, "objects": sizes, "bounds": bounds, "wrong": len(wrong), "first": wrong[:3]}))
+
+
+TEMPLATE = borrowing(None)
+asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
