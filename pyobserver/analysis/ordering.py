@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ..model.tasks import Tasks
 from ..protocol import schema
 
+NUMERIC = frozenset({"age", "memory", "growth", "cpu", "activity", "queue"})  # of whose columns one asks for the most
+
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ from ..model.store import Snapshot
 from ..protocol import schema
 from .allocators import allocator_rows, memory_outlook
 from .format import bytes_text
-from .groups import GroupRow, group_rows
+from .groups import GroupRow, group_rows, members
 
 Level = Literal["", "growing", "limit"]
 
@@ -60,35 +60,45 @@ def _cause(groups: list[GroupRow], growth: float) -> GroupRow | None:
 
 
 def holder_of(snapshot: Snapshot, group: GroupRow) -> tuple[int | None, str]:
-    """Return id and label of the holder that most of the group hangs under; (None, "") when there is none."""
+    """Return id and label of the holder that at least half of the group hangs under; (None, "") without one."""
     forest = snapshot.forest
-    kind, function, _ = group.key
-    members = np.flatnonzero((forest.tasks["kind"] == kind) & (forest.tasks["function"] == function)) + 1
-    if not len(members):
+    living = np.flatnonzero(members(forest.tasks, group.key) & forest.tasks.alive) + 1
+    if not len(living):
         return None, ""
-    position = int(np.bincount(forest.parents[members]).argmax())
+    counts = np.bincount(forest.parents[living])
+    position = int(counts.argmax())
     node = forest.node(position)
-    if node is None or node.kind != "holder":
+    if node is None or node.kind != "holder" or 2 * counts[position] < len(living):
         return None, ""
     return node.id, node.label
 
 
 def _of_group(snapshot: Snapshot, level: Level, group: GroupRow, growth: float | None) -> Verdict:
     holder_id, holder = holder_of(snapshot, group)
-    parts = [f"{group.count:,} {group.function}"]
+    parts = [f"{group.count:,} {group.function}" + (" (done)" if group.held else "")]
     if group.count_growth is not None and group.count_growth >= 0.05:
         parts.append(f"+{group.count_growth:.1f} a minute")
     if group.mean:
         parts.append(f"{bytes_text(group.mean)} each")
     text = ", ".join(parts)
     if growth and group.bytes_growth:
-        text += f": {min(1.0, group.bytes_growth / growth):.0%} of the growth"
+        text += f": {_share_text(group.bytes_growth / growth)}"
     if holder:
         text += f"; held by {holder}"
     if group.where:
         text += f"; most wait at {group.where.rsplit('/', 1)[-1]}"
-    text += "; none has been seen to end." if not group.ended else f"; {group.ended:,} seen to end."
+    if group.held:
+        text += "; done, but not let go."
+    else:
+        text += "; none has been seen to end." if not group.ended else f"; {group.ended:,} seen to end."
     return Verdict(level, ("Growing: " if level else "Steady in all, but growing: ") + text, group, holder_id, holder)
+
+
+def _share_text(share: float) -> str:
+    """What part of the growth this is. It can be more than all of it, while other memory shrinks or is used again."""
+    if share >= 1.05:
+        return f"more than the whole growth ({share:.0%} of it)"
+    return f"{min(1.0, share):.0%} of the growth"
 
 
 def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float) -> Verdict:

@@ -6,22 +6,21 @@ rows are integers of one space; folds of alike children have negative ones of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from typing import Any
 
 from ..analysis.allocators import memory_outlook
 from ..analysis.groups import GroupRow, group_rows, sort_groups
-from ..analysis.ordering import order
+from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, tree
 from ..analysis.verdict import verdict
+from ..model.forest import DEEPEST
+from ..model.groups import group_sums
 from ..model.store import Snapshot
 from ..model.tasks import Row
-from ..protocol import schema
 
 SCHEMA = "pyobserver/1"
 FOLD_ABOVE = 20
-_DEEPEST = 60
 _ALLOCATOR_KINDS = {"python": "python_objects", "c_heap": "native", "large_blocks": "native", "native_other": "native"}
 
 
@@ -107,13 +106,11 @@ def _memory(snapshot: Snapshot) -> dict[str, Any]:
 
 def _tasks(snapshot: Snapshot, top: int, sort: str) -> dict[str, Any]:
     tasks = snapshot.tasks
-    descending = sort in ("memory", "growth", "age", "cpu", "activity", "queue")
-    positions = order(tasks, sort, descending)[: max(0, top)].tolist()
-    alive = [math.isnan(end) for end in tasks["ended_at"].tolist()]
-    measured = int(sum(a and r >= 0 for a, r in zip(alive, tasks["retained"].tolist(), strict=True)))
+    positions = order(tasks, sort, sort in NUMERIC, tasks.alive)[: max(0, top)].tolist()
+    sums = group_sums(tasks).values()
     return {
-        "total": sum(alive),
-        "measured": measured,
+        "total": sum(group.count for group in sums),
+        "measured": sum(group.measured for group in sums),
         "shown": len(positions),
         "rows": [_row(snapshot, tasks.row(position)) for position in positions],
     }
@@ -170,7 +167,7 @@ def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], 
     node = forest.node(key)
     assert node is not None
     folded = node.kind == "group"
-    children = [] if folded or depth > _DEEPEST else forest.children(key)
+    children = [] if folded or depth > DEEPEST else forest.children(key)
     return {
         "id": node.id if node.id is not None else numbers.setdefault(key, -(1 << 50) - len(numbers)),
         "kind": "process" if node.kind == "child process" else node.kind,
@@ -222,10 +219,11 @@ def _first(snapshot: Snapshot, window: float) -> float:
 def _evidence(snapshot: Snapshot, group: GroupRow | None) -> list[str]:
     if group is None:
         return []
-    lines = [f"{group.count} {schema.KINDS[group.kind_index]}s run {group.function}"]
+    one = group.count == 1
+    lines = [f"{group.count} {group.kind}{'' if one else 's'} run{'s' if one else ''} {group.function}"]
     if group.bytes is not None:
-        lines.append(f"together they retain {round(group.bytes)} bytes, {group.measured_share:.0%} of them measured")
+        lines.append(f"{round(group.bytes)} bytes are retained, with {group.measured_share:.0%} of the rows measured")
     if group.where:
         lines.append(f"most of them wait at {group.where}")
-    lines.append(f"{group.ended} have been seen to end")
+    lines.append("they are done, but somebody holds them" if group.held else f"{group.ended} have been seen to end")
     return lines

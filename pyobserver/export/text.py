@@ -1,105 +1,148 @@
-"""The snapshot as text: what an operator reads first, first."""
+"""The snapshot as text: what an operator reads first, first. No line is wider than asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import textwrap
+from collections.abc import Hashable, Iterator, Sequence
 
 from ..analysis.allocators import allocator_rows, memory_outlook
 from ..analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ..analysis.groups import group_rows, sort_groups
-from ..analysis.ordering import order
-from ..analysis.supervision import SupervisionTree, program_name, tree
+from ..analysis.groups import GroupRow, group_rows, sort_groups
+from ..analysis.ordering import NUMERIC, order
+from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
 from ..analysis.verdict import verdict
 from ..model.store import Snapshot
 from ..model.tasks import Row
+from .cells import Column, fit, table
 from .document import FOLD_ABOVE
 
+NARROW = 80  # characters of a line that everything is readable in
 _GROUPS = 15
 _BRANCHES = 12  # children shown of one node
+_LEVELS = 20
+_AGE = 12  # "≥ 9 h 59 min"
+_FLOW = 20  # a last column narrower than this is left out
 
 
-def text(snapshot: Snapshot, top: int = 10, sort: str = "memory", window: float = 600.0) -> str:
-    """Return the whole report, lines ended by newlines."""
+def text(snapshot: Snapshot, top: int = 10, sort: str = "memory", window: float = 600.0, width: int = NARROW) -> str:
+    """Return the whole report, lines ended by newlines; `width` is that of the terminal."""
+    width = max(NARROW, width)
     parts = [
-        _head(snapshot, window),
-        _allocators(snapshot, window),
-        _groups(snapshot, window),
-        _rows(snapshot, top, sort),
-        _tree(snapshot, window),
-        [verdict(snapshot, window).text],
+        _head(snapshot, window, width),
+        textwrap.wrap(verdict(snapshot, window).text, width),
+        _allocators(snapshot, window, width),
+        _groups(snapshot, window, width),
+        _rows(snapshot, top, sort, width),
+        _tree(snapshot, window, width),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _head(snapshot: Snapshot, window: float) -> list[str]:
+def _head(snapshot: Snapshot, window: float, width: int) -> list[str]:
     who, facts = snapshot.identity, snapshot.facts
-    name = program_name(who.command) if who else "process"
     python = facts.python if facts else (who.python if who else None) or "?"
-    line = f"{name}  pid {who.pid if who else '?'} · Python {python}"
+    first = [f"{program_name(who.command) if who else 'process'}  pid {who.pid if who else '?'}", f"Python {python}"]
     if who:
-        line += f" · up {duration(snapshot.taken_at - who.started_at)}"
+        first.append(f"up {duration(snapshot.taken_at - who.started_at)}")
     outlook = memory_outlook(snapshot, window)
-    line += f" · RSS {bytes_text(outlook.rss)}"
+    second = [f"RSS {bytes_text(outlook.rss)}"]
     if outlook.limit is not None:
-        line += f" of {bytes_text(outlook.limit)} ({outlook.limit_source})"
+        second[0] += f" of {bytes_text(outlook.limit)}"
     if outlook.growth is not None:
-        line += f" · {growth_bytes(outlook.growth)}/min"
+        second.append(f"{growth_bytes(outlook.growth)}/min")
     if outlook.seconds_to_limit is not None:
-        line += f" · full in about {duration(outlook.seconds_to_limit)}"
-    lines = [line]
+        second.append(f"full in about {duration(outlook.seconds_to_limit)}")
+    lines = [" · ".join(first), " · ".join(second)]
+    if outlook.limit is not None:
+        lines.append(f"limit: {outlook.limit_source}")
     if facts is not None and facts.self_check != "ok":
         lines.append(f"memory of tasks is not available: {facts.self_check}")
     if facts is None:
         lines.append(f"no agent: {snapshot.status.text or snapshot.status.phase.value}")
+    return [part for line in lines for part in textwrap.wrap(line, width)]
+
+
+def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    rows = allocator_rows(snapshot, window)
+    columns = [
+        Column("  Allocator", 24),
+        *(Column("In use", 8, "right"), Column("Held", 8, "right"), Column("Util", 5, "right")),
+        *(Column("Peak", 8, "right"), Column("Growth/min", 10, "right"), Column("Share", 5, "right")),
+    ]
+    cells = [
+        (
+            _mark(row.growing) + row.label,
+            *(bytes_text(row.in_use), bytes_text(row.held), percent(row.utilisation)),
+            *(bytes_text(row.peak), growth_bytes(row.growth), percent(row.share)),
+        )
+        for row in rows
+    ]
+    return table(columns, cells, width) if rows else []
+
+
+def _mark(growing: bool) -> str:
+    return "▲ " if growing else "  "
+
+
+def _groups(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    rows = sort_groups(group_rows(snapshot, window), "memory", descending=True)
+    if not rows:
+        return ["no tasks, threads or child processes are known"]
+    numbers = [
+        *(Column("Count", 7, "right"), Column("+/min", 6, "right"), Column("Memory", 8, "right")),
+        *(Column("+/min", 8, "right"), Column("Oldest", _AGE, "right")),
+    ]
+    taken = sum(column.width + 2 for column in numbers)
+    aside = width >= NARROW + 30  # there is room for where most wait beside the numbers; else it is said below
+    columns = [Column("  Function", 42 if aside else width - taken, cut="start"), *numbers]
+    if aside:
+        columns.append(Column("Where most wait", width - taken - 44))
+    lines = table(columns, [], width)
+    for row in rows[:_GROUPS]:
+        where = _wait(row.waiting, row.where)
+        lines += table(columns, [(*_group_cells(row, columns[0].width), where)[: len(columns)]], width)[1:]
+        if where and not aside:
+            lines.append(fit(f"    waits: {where}", width).rstrip())
+    if len(rows) > _GROUPS:
+        lines.append(f"  … {len(rows) - _GROUPS} more groups")
     return lines
 
 
-def _allocators(snapshot: Snapshot, window: float) -> list[str]:
-    rows = allocator_rows(snapshot, window)
-    lines = [f"{'Allocator':<24}{'In use':>10}{'Held':>10}{'Util':>7}{'Peak':>10}{'Growth/min':>13}{'Share':>7}"]
-    for row in rows:
-        mark = "▲ " if row.growing else "  "
-        lines.append(
-            f"{mark}{row.label:<22}{bytes_text(row.in_use):>10}{bytes_text(row.held):>10}{percent(row.utilisation):>7}"
-            f"{bytes_text(row.peak):>10}{growth_bytes(row.growth):>13}{percent(row.share):>7}"
-        )
-    return lines if rows else []
+def _group_cells(row: GroupRow, room: int) -> tuple[str, ...]:
+    kind = "" if row.kind == "asyncio task" else f"{row.kind}  "
+    held = " (done)" if row.held else ""
+    lead = _mark(row.growing) + kind
+    about = "~" if row.measured_share < 1 and row.bytes is not None else ""
+    return (
+        lead + fit(row.function, room - len(lead) - len(held), cut="start").rstrip() + held,
+        *(count(row.count), growth_count(row.count_growth), about + bytes_text(row.bytes)),
+        *(growth_bytes(row.bytes_growth), _at_least(row.oldest_is_minimum) + duration(row.oldest_age)),
+    )
 
 
-def _groups(snapshot: Snapshot, window: float) -> list[str]:
-    rows = sort_groups(group_rows(snapshot, window), "memory", descending=True)
-    head = f"{'Function':<44}{'Count':>8}{'+/min':>7}{'Memory':>10}{'+/min':>11}{'Mean':>10}{'Oldest':>11}"
-    lines = [f"{head}  Where most wait"]
-    for row in rows[:_GROUPS]:
-        mark = "▲ " if row.growing else "  "
-        name = row.function if row.kind == "asyncio task" else f"{row.kind}  {row.function}"
-        name += " (done, held)" if row.held else ""
-        about = "~" if row.measured_share < 1 and row.bytes is not None else ""
-        lines.append(
-            f"{mark}{_tail(name, 41):<42}{count(row.count):>8}"
-            f"{growth_count(row.count_growth):>7}{about + bytes_text(row.bytes):>10}"
-            f"{growth_bytes(row.bytes_growth):>11}"
-            f"{bytes_text(row.mean):>10}{('≥ ' if row.oldest_is_minimum else '') + duration(row.oldest_age):>11}"
-            f"  {_wait(row.waiting, row.where)}"
-        )
-    if len(rows) > _GROUPS:
-        lines.append(f"  … {len(rows) - _GROUPS} more groups")
-    return lines if rows else ["no tasks, threads or child processes are known"]
+def _at_least(is_minimum: bool) -> str:
+    return "≥ " if is_minimum else ""
 
 
-def _rows(snapshot: Snapshot, top: int, sort: str) -> list[str]:
+def _rows(snapshot: Snapshot, top: int, sort: str, width: int) -> list[str]:
     tasks = snapshot.tasks
-    descending = sort in ("memory", "growth", "age", "cpu", "activity", "queue")
-    positions = order(tasks, sort, descending)[: max(0, top)].tolist()
-    lines = [f"{'Task':<30}{'State':<12}{'Memory':>12}{'Growth/min':>13}{'Age':>12}  Waits"]
+    positions = order(tasks, sort, sort in NUMERIC, tasks.alive)[: max(0, top)].tolist()
+    columns = [
+        *(Column("  Task", 24, cut="start"), Column("Memory", 9, "right"), Column("Growth/min", 10, "right")),
+        *(Column("Age", _AGE, "right"), Column("Waits", max(_FLOW - 3, width - 63))),
+    ]
+    cells = []
     for position in positions:
         row = tasks.row(position)
-        age = ("≥ " if row.age_is_minimum else "") + duration(row.age_seconds)
-        lines.append(
-            f"  {_tail(row.name or row.function, 27):<28}{row.state:<12}{_retained(row):>12}"
-            f"{growth_bytes(row.growth):>13}{age:>12}  {_wait(row.waiting_on, row.where)}"
+        state = () if row.state == "waiting" else (row.state,)
+        cells.append(
+            (
+                "  " + (row.name or row.function),
+                *(_retained(row), growth_bytes(row.growth), _at_least(row.age_is_minimum) + duration(row.age_seconds)),
+                "  ".join(filter(None, (*state, _place(row.where), row.waiting_on))),
+            )
         )
-    return lines if positions else []
+    return table(columns, cells, width) if positions else []
 
 
 def _retained(row: Row) -> str:
@@ -109,42 +152,57 @@ def _retained(row: Row) -> str:
     return sign + bytes_text(row.retained)
 
 
+def _place(where: str) -> str:
+    return where.rsplit("/", 1)[-1]
+
+
 def _wait(waiting: str, where: str) -> str:
-    return "  ".join(filter(None, (waiting, where.rsplit("/", 1)[-1])))
+    return "  ".join(filter(None, (waiting, _place(where))))
 
 
-def _tail(name: str, width: int) -> str:
-    return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
-
-
-def _tree(snapshot: Snapshot, window: float) -> list[str]:
+def _tree(snapshot: Snapshot, window: float, width: int) -> list[str]:
     forest = tree(snapshot, window, least=FOLD_ABOVE)
-    return list(_branch(forest, forest.roots()[0], "", "", 0))
+    return list(_branch(forest, forest.roots()[0], "", "", width, 0))
 
 
-def _branch(forest: SupervisionTree, key: Hashable, lead: str, below: str, depth: int) -> Iterator[str]:
+def _branch(forest: SupervisionTree, key: Hashable, lead: str, below: str, width: int, depth: int) -> Iterator[str]:
     node = forest.node(key)
     if node is None:
         return
-    label = f"{node.label} × {count(node.children_count)}" if node.kind == "group" else node.label
-    if node.kind in ("holder", "executor", "loop", "thread"):
-        label = f"{node.kind} {label}"
-    figures = [bytes_text(node.bytes)] if node.bytes is not None else []
-    if node.kind != "group" and node.children_count:
-        figures.insert(0, f"{count(node.children_count)} children")
-    if node.count_growth and abs(node.count_growth) >= 0.05:
-        figures.append(f"{growth_count(node.count_growth)} children/min")
-    if node.bytes_growth and abs(node.bytes_growth) >= 1000:
-        figures.append(f"{growth_bytes(node.bytes_growth)}/min")
-    yield f"{lead}{label}  {' · '.join(figures)}{' ▲' if node.growing else ''}".rstrip()
-    if node.kind == "group" or depth > 20:
+    figures = "  " + " · ".join(_figures(node)) + (" ▲" if node.growing else "")
+    yield lead + fit(_label(node), width - len(lead) - len(figures), cut="start").rstrip() + figures.rstrip()
+    if node.kind == "group":
         return
-    children = forest.children(key)
-    shown = children[:_BRANCHES]
+    children: Sequence[Hashable] = forest.children(key)
+    shown = children[:_BRANCHES] if depth < _LEVELS else []
     for i, child in enumerate(shown):
-        last = i == len(shown) - 1 and len(children) == len(shown)
+        last = i == len(children) - 1
         yield from _branch(
-            forest, child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), depth + 1
+            forest, child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), width, depth + 1
         )
     if len(children) > len(shown):
         yield f"{below}└─ … {count(len(children) - len(shown))} more"
+
+
+def _label(node: TreeNode) -> str:
+    if node.kind == "group":
+        return f"{node.label} × {count(node.children_count)}"
+    said = node.label.casefold().startswith(node.kind)
+    return (
+        f"{node.kind} {node.label}"
+        if node.kind in ("holder", "executor", "loop", "thread") and not said
+        else node.label
+    )
+
+
+def _figures(node: TreeNode) -> Iterator[str]:
+    grown = node.count_growth is not None and abs(node.count_growth) >= 0.05
+    by_count = f" ({growth_count(node.count_growth)}/min)" if grown else ""
+    if node.kind == "group":
+        if by_count:
+            yield by_count.strip()
+    elif node.children_count:
+        yield ("1 child" if node.children_count == 1 else f"{count(node.children_count)} children") + by_count
+    if node.bytes is not None:
+        grown = node.bytes_growth is not None and abs(node.bytes_growth) >= 1000
+        yield bytes_text(node.bytes) + (f" ({growth_bytes(node.bytes_growth)}/min)" if grown else "")
