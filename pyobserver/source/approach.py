@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..agent import bundle
 from ..attach import AttachError, Injection, inject
 from .client import AgentClient
-from .errors import AgentEnded, ClientError, Disconnected, OtherProtocol
+from .errors import AgentEnded, ClientError, OtherProtocol
 from .find import find_agent
 
 _APPEARS_SECONDS = 10.0  # from the end of an injection until the agent's greeting
@@ -126,7 +126,7 @@ class Approach:
                     client = AgentClient(path, self.pid, actions=self._actions)
                 except AgentEnded:
                     raise
-                except (Disconnected, OtherProtocol) as error:
+                except ClientError as error:
                     problem = str(error)
                 else:
                     if client.hello.build == bundle.digest():

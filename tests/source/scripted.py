@@ -1,0 +1,259 @@
+"""An agent that says what a test tells it to: a real Unix socket in this process, and threads behind it.
+
+    with ScriptedAgent(folder) as agent:
+        client = AgentClient(agent.path, os.getpid())
+
+What it does with a connection is a function of its `Peer`; the usual one greets, and answers a watch with one update.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pyobserver.protocol import frames, schema
+
+HELLO: dict[str, Any] = {
+    "t": "hello",
+    "protocol": schema.VERSION,
+    "build": "0123456789abcdef",
+    "pid": os.getpid(),
+    "python": "3.12.1",
+    "implementation": "cpython",
+    "executable": "/usr/bin/python3.12",
+    "argv": ["python3", "-m", "rudder"],
+    "started_at": None,
+    "platform": "linux",
+    "free_threaded": False,
+    "switch_interval": 0.005,
+    "agent_started_at": 1_700_000_000.0,
+    "capabilities": ["tasks", "detail"],
+    "self_check": "ok",
+    "method": "auto",
+}
+
+TICK: dict[str, Any] = {
+    "t": "tick",
+    "seq": 1,
+    "time": 1_700_000_001.0,
+    "total": 2,
+    "measured": 2,
+    "complete": True,
+    "holders_complete": True,
+    "loops": [],
+    "gc": {"counts": [1, 2, 3], "collections": [4, 5, 6], "collected": 7, "uncollectable": 0},
+    "agent": {
+        "cpu_seconds": 0.5,
+        "longest_hold_seconds": 0.001,
+        "memory_bytes": 2_000_000,
+        "dropped": 0,
+        "torn": 0,
+        "observers": 1,
+        "rows_limit_hit": False,
+    },
+}
+
+DETAIL: dict[str, Any] = {
+    "t": "detail",
+    "token": 1,
+    "id": 7,
+    "chain": [["app.main", "/srv/app.py", 10], ["app.wait", "/srv/app.py", None]],
+    "by_type": [["dict", 2, 900]],
+    "biggest": [["self.cache", "dict", 4, 800]],
+    "retained": 1000,
+    "accuracy": schema.SAMPLED,
+    "error": 20,
+    "awaited_by": [[8, "Task-2  app.main"]],
+    "holders": [["app._tasks", "set", 12]],
+    "created_at": 1_700_000_000.5,
+    "note": "",
+}
+
+STRINGS: dict[str, Any] = {"t": "strings", "first": 1, "items": ["app.work", "sleep", "/srv/app.py:12"]}
+
+_ROW: dict[str, float] = {
+    "state": schema.STATE_WAITING,
+    "function": 1,
+    "waiting": 2,
+    "where": 3,
+    "created": 1_700_000_000.0,
+    "retained": 1000,
+    "accuracy": schema.EXACT,
+    "measured_at": 1_700_000_000.0,
+    "cpu": float("nan"),
+    "activity": 0.25,
+    "queue": -1,
+}
+
+
+def row_columns(ids: Sequence[int], **values: Any) -> list[tuple[str, str, list[Any]]]:
+    """The columns of rows with these ids; a value is one for all, or a list with one for each."""
+    columns = []
+    for name, code in schema.ROW_COLUMNS:
+        value = list(ids) if name == "id" else values.get(name, _ROW.get(name, 0))
+        columns.append((name, code, value if isinstance(value, list) else [value] * len(ids)))
+    return columns
+
+
+def rows_frame(ids: Sequence[int], names: Sequence[str | None] | None = None, **values: Any) -> bytes:
+    """The frame of rows with these ids."""
+    head = {"t": "rows", "names": [f"w-{n}" for n in ids] if names is None else list(names)}
+    return frames.encode(head, row_columns(ids, **values))
+
+
+def node(number: int, **values: Any) -> dict[str, Any]:
+    """One node as the protocol has it."""
+    usual = {"kind": schema.NODE_LOOP, "label": "loop", "parent": 0, "edge": schema.EDGE_OWNS, "queue": None}
+    return {"id": number, **usual, "detail": "", **values}
+
+
+def update() -> bytes:
+    """One whole update: texts, a node, two rows, the tick."""
+    parts = [frames.encode(STRINGS), frames.encode({"t": "nodes", "items": [node(3)]})]
+    return b"".join([*parts, rows_frame([7, 8], parent=3), frames.encode(TICK)])
+
+
+def decoded(data: bytes) -> list[frames.Frame]:
+    """The frames in these bytes."""
+    found: list[frames.Frame] = frames.Decoder().feed(data)
+    return found
+
+
+class Peer:
+    """The agent's side of one connection."""
+
+    def __init__(self, connection: socket.socket, heard: list[dict[str, Any]]) -> None:
+        self.socket = connection
+        self.heard = heard
+        self._decoder = frames.Decoder()
+        self._waiting: list[frames.Frame] = []
+
+    def next(self) -> dict[str, Any] | None:
+        """The next message, None at the end of the connection."""
+        while not self._waiting:
+            data = self.socket.recv(65536)
+            if not data:
+                return None
+            self._waiting += self._decoder.feed(data)
+        head: dict[str, Any] = self._waiting.pop(0).head
+        self.heard.append(head)
+        return head
+
+    def say(self, *messages: dict[str, Any] | bytes) -> None:
+        """Send messages, or bytes as they are."""
+        self.socket.sendall(b"".join(m if isinstance(m, bytes) else frames.encode(m) for m in messages))
+
+    def greet(self, **changes: Any) -> None:
+        """Wait for the observer's greeting, and answer it."""
+        assert (self.next() or {}).get("t") == "hello"
+        self.say({**HELLO, **changes})
+
+
+Script = Callable[[Peer], None]
+
+
+def usual(peer: Peer) -> None:
+    """Greet, send an update when asked to watch, answer questions, and say goodbye when asked to end."""
+    peer.greet()
+    while (said := peer.next()) is not None:
+        if said["t"] == "watch":
+            peer.say(update())
+        elif said["t"] == "detail":
+            peer.say({**DETAIL, "id": said["id"], "token": said["token"]})
+        elif said["t"] == "detach":
+            peer.say({"t": "bye", "reason": "asked to by an observer"})
+            return
+        elif said["t"] == "bye":
+            return
+
+
+class ScriptedAgent:
+    """Listens at `path`, and runs the next script for each connection; the last one stays for all that follow."""
+
+    def __init__(self, folder: Path, *scripts: Script) -> None:
+        self.path = str(folder / "agent.sock")
+        self.heard: list[dict[str, Any]] = []  # messages of all observers, in order
+        self.failures: list[BaseException] = []
+        self._scripts = list(scripts) or [usual]
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._connections: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        bind(self._listener, self.path)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in [self._listener, *self._connections]:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        self._thread.join(10)
+        if kind is None and self.failures:
+            raise self.failures[0]
+
+    def words(self) -> list[str]:
+        """The names of the messages that were heard so far."""
+        return [said["t"] for said in list(self.heard)]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
+            threading.Thread(target=self._serve, args=(connection, script), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, script: Script) -> None:
+        try:
+            script(Peer(connection, self.heard))
+        except OSError:
+            pass  # the observer has left in the middle of a word, as it may
+        except BaseException as error:
+            self.failures.append(error)
+        finally:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+
+def bind(listener: socket.socket, path: str) -> None:
+    """Listen at a path of any length, as an agent does: closed to others."""
+    folder, name = os.path.split(path)
+    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{handle}/{name}")
+    finally:
+        os.close(handle)
+    os.chmod(path, 0o600)
+    listener.listen(16)
+
+
+def wait_for(condition: Callable[[], Any], what: str, within: float = 20.0) -> Any:
+    """What `condition` returns once that is true."""
+    end = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < end, f"not within {within:g} s: {what}"
+        time.sleep(0.005)
+    return found
+
+
+def pieces(data: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """`data` cut into pieces of these sizes; the rest is the last."""
+    found = []
+    for size in sizes:
+        found.append(data[:size])
+        data = data[size:]
+    return [*found, data]
