@@ -23,6 +23,7 @@ from .bar import HEIGHTS, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .pace import Pace
+from .standstill import standing
 from .tabs.detail import DetailScreen
 from .tabs.help import HelpScreen, SortScreen
 from .tabs.memory import MemoryTab
@@ -266,6 +267,7 @@ class ObserverApp(App[None]):
         """Let the screen stand still; the store goes on."""
         if self._paused_at is None:
             self._paused_at = self._clock()
+            self._snapshot = standing(self._snapshot)
             self._show_status()
         else:
             self._paused_at = None

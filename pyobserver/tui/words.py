@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from ..analysis.format import bytes_text, count, duration, percent
+from ..analysis.format import UNKNOWN, bytes_text, count, duration, percent
 from ..model.store import Phase, Snapshot, Status
 from .widgets import Cell
 from .widgets.text import printable
@@ -50,6 +50,11 @@ def sized_in_words(size: float | None, accuracy: str, error: float = 0.0, age: f
     if accuracy == "stale":
         return f"{text}, not measured " + ("lately" if age is None else f"for {duration(age)}")
     return f"{text}, {accuracy}"
+
+
+def changed(number: int | None) -> str:
+    """Return by how many a count has changed: whole things, unlike a growth per minute."""
+    return UNKNOWN if number is None else f"{number:+,}" if number else "0"
 
 
 def short_kind(kind: str) -> str:

@@ -12,7 +12,7 @@ from ...model.store import Snapshot
 from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column
-from ..words import NO_FUNCTION, NOT_AVAILABLE, short_kind, waiting_at
+from ..words import NO_FUNCTION, NOT_AVAILABLE, changed, short_kind, waiting_at
 from .ordered import OrderedTable
 
 TEXT_COLUMNS = ("function", "where")
@@ -133,7 +133,7 @@ _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
     "age": lambda row: ("≥" if row.oldest_is_minimum else "") + duration(row.oldest_age),
     "ended": lambda row: count(row.ended),
     "where": lambda row: waiting_at(row.waiting, row.where),
-    "marked_count": lambda row: _growing(row, growth_count(row.marked_count)),
+    "marked_count": lambda row: _growing(row, changed(row.marked_count)),
     "marked_bytes": lambda row: _growing(row, growth_bytes(row.marked_bytes)),
 }
 

@@ -17,7 +17,7 @@ from ...model.readings import Limit, ThreadStack
 from ...model.store import Phase, Snapshot
 from ..bar import CLOSE_SHARE, styled
 from ..view import Tab, View
-from ..widgets.text import broken, fit, printable
+from ..widgets.text import broken, fit, printable, shorten
 from ..words import exit_words, place
 
 LABEL_WIDTH = 18
@@ -78,7 +78,9 @@ class Block(Static):
         lines = [styled(self._title, "bold")]
         for fact in self._facts:
             label = fit(fact.label, LABEL_WIDTH) if fact.label else "  "
-            for i, text in enumerate(broken(fact.value, max(8, width - len(label) - 1), fact.most_lines)):
+            room = max(8, width - len(label) - 1)
+            most = fact.most_lines
+            for i, text in enumerate([shorten(fact.value, room)] if most == 1 else broken(fact.value, room, most)):
                 lead = label if i == 0 else " " * len(label)
                 lines.append(Content("").join([styled(lead, "dim"), styled(text, fact.style)]))
         self.update(Content("\n").join(lines))

@@ -1,0 +1,69 @@
+"""Many changes are one refresh, and showing takes a fifth of the time at most."""
+
+from __future__ import annotations
+
+from pyobserver.tui.pace import Pace
+
+from .widgets.stage import Clock
+
+
+def test_many_news_are_one() -> None:
+    """A flag is set, however often; showing takes it down before it looks."""
+    clock = Clock()
+    pace = Pace(clock)
+    for _ in range(1000):
+        pace.news()
+    assert pace.is_due(0.5)
+    with pace.measured():
+        pass
+    clock.now += 10
+    assert not pace.is_due(0.5)
+
+
+def test_news_during_a_refresh_are_news_again() -> None:
+    """What changes after the snapshot was taken is shown the next time."""
+    clock = Clock()
+    pace = Pace(clock)
+    with pace.measured():
+        pace.news()
+    clock.now += 1
+    assert pace.is_due(0.5)
+
+
+def test_not_before_its_time() -> None:
+    """A tab says how often it can be looked at."""
+    clock = Clock()
+    pace = Pace(clock)
+    with pace.measured():
+        pass
+    pace.news()
+    clock.now += 0.9
+    assert not pace.is_due(1.0)
+    clock.now += 0.2
+    assert pace.is_due(1.0)
+
+
+def test_a_slow_refresh_is_made_less_often() -> None:
+    """One that took a second is not repeated before five."""
+    clock = Clock()
+    pace = Pace(clock)
+    with pace.measured():
+        clock.now += 1
+    pace.news()
+    clock.now += 3.5
+    assert not pace.is_due(0.5)
+    clock.now += 1
+    assert pace.is_due(0.5)
+
+
+def test_verdicts_come_at_longer_intervals() -> None:
+    """Every two seconds at most, a dear one less often, and at once after the window was changed."""
+    clock = Clock()
+    pace = Pace(clock)
+    assert pace.is_judging_due()
+    with pace.judging():
+        clock.now += 0.1
+    clock.now += 3
+    assert not pace.is_judging_due()
+    pace.judge_soon()
+    assert pace.is_judging_due()
