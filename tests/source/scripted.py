@@ -105,7 +105,8 @@ def row_columns(ids: Sequence[int], **values: Any) -> list[tuple[str, str, list[
 def rows_frame(ids: Sequence[int], names: Sequence[str | None] | None = None, **values: Any) -> bytes:
     """The frame of rows with these ids."""
     head = {"t": "rows", "names": [f"w-{n}" for n in ids] if names is None else list(names)}
-    return frames.encode(head, row_columns(ids, **values))
+    encoded: bytes = frames.encode(head, row_columns(ids, **values))
+    return encoded
 
 
 def node(number: int, **values: Any) -> dict[str, Any]:
@@ -152,7 +153,10 @@ class Peer:
 
     def greet(self, **changes: Any) -> None:
         """Wait for the observer's greeting, and answer it."""
-        assert (self.next() or {}).get("t") == "hello"
+        said = self.next()
+        if said is None:
+            raise ConnectionResetError("the observer has left before it greeted")
+        assert said["t"] == "hello"
         self.say({**HELLO, **changes})
 
 
