@@ -19,10 +19,11 @@ def start(packed, config):
     slot = sys.__dict__.get(SLOT)
     pid = posix.getpid()
     if slot is not None and slot["pid"] == pid and slot["build"] == config["build"] and not slot["leave"]:
+        slot["wanted"] = True
         return
     before = set(sys.modules)
     thread, socket = module("_thread"), module("_socket")
-    mine = {"pid": pid, "build": config["build"], "leave": False, "loop": running_loop(), "modules": {}}
+    mine = {"pid": pid, "build": config["build"], "leave": False, "wanted": True, "loop": running_loop(), "modules": {}}
     mine["added"] = set(sys.modules) - before
     if slot is not None and slot["pid"] == pid:
         slot["leave"] = True  # an older one: it makes room

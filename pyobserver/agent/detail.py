@@ -1,7 +1,7 @@
 """Everything about one task, for who has asked for it."""
 
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.schedule import SLICE_SECONDS
+from pyobserver.agent.schedule import SLICE_SECONDS, WHOLE
 from pyobserver.protocol import schema
 
 
@@ -18,7 +18,7 @@ class Details:
         for observer in list(self._agent.service.observers.values()):
             while observer.wants:
                 if now.left() < 0.8 * SLICE_SECONDS:
-                    now = yield
+                    now = yield WHOLE
                 number, token = observer.wants.pop(0)
                 observer.send(self._answer(number, token, now))
                 now = yield

@@ -118,7 +118,7 @@ class Walk:
         self._libraries = []
         self._namespaces = set()
         self._variables = None  # of which tasks, when their turn has come
-        self._root_task = 0
+        self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
         self._asyncio = known()
         self._paths = Paths(self._owners, self._kinds, self._shape)
 
@@ -182,7 +182,8 @@ class Walk:
         elif self._unsorted:
             self._sort_modules()
         elif self._deferred:
-            thing = self._deferred.pop()()
+            reference, self.inside = self._deferred.pop()
+            thing = reference()
             if thing is not None:
                 self._push(thing, OBJECT)
         elif self._modules or self._libraries:
@@ -224,7 +225,7 @@ class Walk:
             return
         coroutine = self._asyncio.coroutine(task)
         if id(type(coroutine)) in GENERATORS:
-            self._root_task = id(task)
+            self.inside = id(task)
             self._push(coroutine, OBJECT)
 
     # The stack
@@ -245,7 +246,7 @@ class Walk:
             self._tries.pop(level, None)
         self._paths.forget(level)
         if not level:
-            self._root_task = 0
+            self.inside = 0
 
     def _iterator(self, owner, kind):
         if kind is OBJECT:
@@ -370,7 +371,7 @@ class Walk:
         except TypeError:  # its class allows no weak references
             return False
         if not shared or self._mark(id(thing)):
-            self._deferred.append(reference)
+            self._deferred.append((reference, self.inside))
         return True
 
     def _found(self, task):
@@ -380,7 +381,7 @@ class Walk:
         """
         number = id(task)
         row = self.wanted(number)
-        if not row or number == self._root_task:
+        if not row or number == self.inside:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
         if row not in self.found or score < self._scores[row]:

@@ -118,7 +118,7 @@ class Lines:
         found = None
         for offset in range(16, _LONGEST, _WORD):
             for shift in (0, -2, 2, -4, 4):
-                if all([self._fits(sample, offset, shift) for sample in samples]):
+                if all(self._fits(sample, offset, shift) for sample in samples):
                     found = (offset, shift)
                     break
             if found:

@@ -145,4 +145,4 @@ def _leads_on(each, depth):
         return True
     if name.startswith(("asyncio.", "threading.", "_thread.")):
         return True
-    return depth == 0 and any([class_name(base).startswith("threading.") for base in mro_of(kind) or ()])
+    return depth == 0 and any(class_name(base).startswith("threading.") for base in mro_of(kind) or ())

@@ -1,10 +1,9 @@
 """The agent: its thread sleeps, serves its observers, and works a millisecond at a time."""
 
 import posix
+import select
 import sys
 import time
-
-import select
 
 from pyobserver.agent import detail, facts, measure, ownership, retained, schedule, serve, tasks, threads
 from pyobserver.agent.rows import Table
@@ -93,13 +92,19 @@ class Agent:
 
     def _is_left(self, now):
         linger = self.config.get("linger")
+        if self._mine["wanted"]:  # somebody has asked for an agent, and found this one
+            self._mine["wanted"] = False
+            self.service.left_at = now
         if linger is None or self.service.observers:
             return False
         patience = linger if self.service.had_observers else _FIRST_OBSERVER_SECONDS
-        return now - self.service.left_at > patience
+        if now - self.service.left_at <= patience:
+            return False
+        self._mine["leave"] = True  # so that a script that comes now waits for room
+        return True
 
     def _end(self):
-        reason = self.farewell or ("another agent takes over" if self._mine["leave"] else "no observer is left")
+        reason = self.farewell or "no observer is left, or another agent takes over"
         self.farewell = ""  # those who are connected hear it now; nobody has to be told later
         for observer in self.service.observers.values():
             observer.update = None

@@ -3,7 +3,7 @@
 from _collections import deque
 
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.schedule import SLICE_SECONDS, Job
+from pyobserver.agent.schedule import SLICE_SECONDS, WHOLE, Job
 from pyobserver.protocol import schema
 
 _ROUND_SECONDS = 0.2
@@ -65,7 +65,7 @@ class Measuring:
             while now.left() < 0.3 * SLICE_SECONDS:
                 now = yield
             if not self._scan(row, now):
-                now = yield  # a large one gets a slice of its own
+                now = yield WHOLE  # a large one gets a slice of its own
                 self._scan(row, now, True)
             if now.over():
                 now = yield
@@ -108,6 +108,9 @@ class Measuring:
         """Measure one row; False when it needs a slice of its own, or the slice was torn."""
         task = row.ref()
         if task is None or row.id not in self._table.rows:
+            return True
+        if self._agent.ownership.is_walking_in(row):
+            self._moved[row.id] = row
             return True
         types = known()
         if self._tasks.describer.is_running(types.coroutine(task)):

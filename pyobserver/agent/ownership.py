@@ -8,6 +8,7 @@ from _weakref import ref
 
 from pyobserver.agent import holders
 from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.parents import is_unowned, owner_of
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
@@ -75,6 +76,9 @@ class Ownership:
         types = known()
         callbacks = types.callbacks(task)
         owner = owner_of(task, callbacks) if callbacks else None
+        if owner is None and callbacks and not row.flags & schema.FLAG_MAIN and _is_main(callbacks):
+            row.flags |= schema.FLAG_MAIN
+            self._table.touch(row)
         parent, edge = 0, schema.EDGE_RUNS
         if owner is not None:
             parent, edge = self._place_of(owner, row)
@@ -139,13 +143,13 @@ class Ownership:
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._tasks.references)
+            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk)
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds)
         begun = now.begun
         self._unresolved = 0
-        looked_for = [row for row in self._tasks.rows()]
+        looked_for = list(self._tasks.rows())
         while not self._walk.run(now.deadline):
             now = yield
         self._walked_at = begun
@@ -164,6 +168,18 @@ class Ownership:
                     if count % _AT_ONCE == 0 and now.over():
                         now = yield
         self.complete = True
+
+    def _to_walk(self):
+        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds."""
+        found = self._walk.found
+        for row in self._tasks.rows():
+            if row.id not in found and not row.owned and not row.flags & schema.FLAG_MAIN:
+                return self._tasks.references()
+        return []
+
+    def is_walking_in(self, row):
+        """Whether the walk is among what a task retains: it refers to some of that, which cannot be counted then."""
+        return self._walk is not None and self._walk.inside == row.address
 
     def _wanted(self, address):
         row = self._tasks.row_at(address)
@@ -230,3 +246,12 @@ class Ownership:
                 else:
                     del known_nodes[key]
                     self._table.remove(node.id)
+
+
+def _is_main(callbacks):
+    """Whether these are the callbacks of a task that `run_until_complete` waits for, as `asyncio.run` does."""
+    for entry in callbacks[:4]:
+        callback = entry[0] if type(entry) is tuple and entry else entry
+        if type(callback) is Function and code_of(callback).co_name == "_run_until_complete_cb":
+            return True
+    return False

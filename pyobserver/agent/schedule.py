@@ -9,12 +9,13 @@ import sys
 SLICE_SECONDS = 0.001
 GAP_SECONDS = 0.009
 FIRST_GAP_SECONDS = 0.004  # until the first picture is complete: somebody waits for it
+WHOLE = "a whole slice"
 _FAILURES = 3
 _TORN_SHARE = 0.9
 
 
 class Slice:
-    """The moment in which a job may work. `over()` says when to stop; `torn()` whether others may have run meanwhile."""
+    """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile."""
 
     __slots__ = ("begun", "clock", "deadline", "limit")
 
@@ -42,7 +43,8 @@ class Job:
     """Something that is done again and again, in parts.
 
     `work(slice)` returns a generator over one round. It stops by `yield` when the slice is over, gets the next one from
-    it, and keeps no strong reference to anything of the target over a `yield`. The next round begins `period` seconds
+    it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
+    that nobody else has used some of. The next round begins `period` seconds
     after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core.
     """
 
@@ -52,6 +54,7 @@ class Job:
         self.due = 0.0
         self.rounds = 0
         self.failures = 0
+        self.wants_whole = False
         self._work = work
         self.duty = duty  # it may be changed between rounds
         self._round = None
@@ -75,9 +78,9 @@ class Job:
             if self._round is None:
                 self._begun, self._spent = before, 0.0
                 self._round = self._work(now)
-                next(self._round)
+                self.wants_whole = next(self._round) is WHOLE
             else:
-                self._round.send(now)
+                self.wants_whole = self._round.send(now) is WHOLE
         except StopIteration:
             self._end(before, now.clock())
             return
@@ -90,6 +93,7 @@ class Job:
     def _end(self, before, after):
         self._spent += after - before
         self._round = None
+        self.wants_whole = False
         self.rounds += 1
         self.due = max(self._begun + self.period, after + self._spent / self.duty - self._spent)
 
@@ -121,6 +125,7 @@ class Schedule:
         if len(jobs) > 1:
             self._turn = self._turn % (len(jobs) - 1) + 1
             order = jobs[:1] + jobs[self._turn :] + jobs[1 : self._turn]
+            order.sort(key=_goes_later)
         for job in order:
             if now.over():
                 break
@@ -137,6 +142,10 @@ class Schedule:
             if job.failures >= _FAILURES:
                 self.jobs.remove(job)
                 self._problem("%s is given up" % job.name)
+
+
+def _goes_later(job):
+    return not job.wants_whole
 
 
 def described(name, error):

@@ -7,8 +7,8 @@ Where asyncio keeps them: `_all_tasks` up to 3.11, `_scheduled_tasks` and `_eage
 import sys
 from _weakref import ref
 
-from pyobserver.agent.attributes import attribute
 from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import attribute
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.schedule import Job

@@ -1,4 +1,4 @@
-"""The threads that Python knows. What they do at the moment is read from outside, as frame objects are not made here."""
+"""The threads that Python knows. What they do now is read from outside, as frame objects are not made here."""
 
 import sys
 from _weakref import ref
