@@ -128,7 +128,7 @@ class BorrowedReferences:
         """Yield (type, function that corrects the referents of an instance in place), one per type concerned."""
         if not self.exist:
             return
-        for suspended, awaited, code in _KINDS:
+        for suspended, awaited, code, _ in SUSPENDED.values():
             yield suspended, self._correction(awaited, code)
 
     def _correction(self, awaited, code):
@@ -165,8 +165,10 @@ def _kinds():
         (started, "cr_", "cr_await"),
         (asynchronous_generator(), "ag_", "ag_await"),
     ):
-        tp = type(one)
-        yield tp, tp.__dict__[awaited].__get__, tp.__dict__[prefix + "code"].__get__
+        members = type(one).__dict__
+        name = members["__qualname__"].__get__
+        yield type(one), members[awaited].__get__, members[prefix + "code"].__get__, name
 
 
-_KINDS = tuple(_kinds())
+# By the id of the type: (type, what one awaits, its code, its qualified name), the last three as functions.
+SUSPENDED = {id(entry[0]): entry for entry in _kinds()}

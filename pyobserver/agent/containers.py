@@ -106,7 +106,6 @@ _KINDS = {
     id(frozenset): (frozenset.__len__, _picks_from(frozenset)),
     id(deque): (deque.__len__, _pick_deque),
 }
-_TABLES = frozenset((id(dict), id(set), id(frozenset)))
 
 
 class Containers:
@@ -120,7 +119,7 @@ class Containers:
         self.lengths = {key: length for key, (length, _) in _KINDS.items()}
         self.heap_types = set()  # learned in this slice
         self._pickers = {key: pick for key, (_, pick) in _KINDS.items()}
-        self._tables = set(_TABLES)
+        self._bases = {id(tp): tp for tp in (list, tuple, dict, set, frozenset, deque)}
         self._random = Random()
         self.begin_scan()
 
@@ -129,7 +128,7 @@ class Containers:
         for key in self.heap_types:
             self.lengths.pop(key, None)
             self._pickers.pop(key, None)
-            self._tables.discard(key)
+            self._bases.pop(key, None)
         self.heap_types.clear()
 
     def begin_scan(self):
@@ -143,9 +142,8 @@ class Containers:
         for base in bases:
             if base in _KINDS:
                 self.lengths[id(tp)], self._pickers[id(tp)] = _KINDS[base]
+                self._bases[id(tp)] = self._bases[base]
                 self.heap_types.add(id(tp))
-                if base in _TABLES:
-                    self._tables.add(id(tp))
 
     def learn_arrays(self, array):
         """Note how to pick from numpy's arrays of objects; all others have no elements that are objects."""
@@ -166,11 +164,15 @@ class Containers:
     def is_nearly_empty(self, o, size):
         """Return whether a table of so many bytes has so few entries that going through it takes too long."""
         key = id(type(o))
-        return key in self._tables and size > EMPTIEST * (self.lengths[key](o) + 1000)
+        return self._bases.get(key) in (dict, set, frozenset) and size > EMPTIEST * (self.lengths[key](o) + 1000)
 
     def chance(self, below):
         """Return a number from 0 on, below `below`."""
         return self._random.getrandbits(32) * below >> 32
+
+    def base_of(self, tp):
+        """Return the container type that `tp` is or comes from, None if it is no container that was learned."""
+        return self._bases.get(id(tp))
 
     def first(self, o):
         """Return the first entry of a list, tuple or dict as a tuple, for the others an empty one."""

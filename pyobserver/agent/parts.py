@@ -57,7 +57,11 @@ class Part:
         return self.seconds * self.scale() / 2
 
     def error(self):
-        """Return half the width of the 95 % interval of `bytes`."""
+        """Return half the width of the 95 % interval of `bytes`.
+
+        It is not less than what follows from having seen only so many: if 3 of as many entries are of a kind of their
+        own, there is a chance of 5 % that none was met. They are taken to be twice as large as the others.
+        """
         k = self.seen
         if k < 2:
             return self.sum * self.scale()
@@ -67,7 +71,7 @@ class Part:
         if self.unseen and self.near[0] and self.far[0]:
             slope = abs(self.near[1] / self.near[0] - self.far[1] / self.far[0])
             error = max(error, slope * self.unseen / 2)
-        return error
+        return max(error, 3 / k * self.sum * self.scale() * max(0.0, 1 - k / self.total))
 
     def is_estimate(self):
         """Return whether this can be shown as an estimate, rather than as a lower bound."""

@@ -44,6 +44,14 @@ class Sampler:
             self._weigh_entries(part, stop, number, depth)
         part.seconds += self._clock() - begun
 
+    def owned(self, objects):
+        """Return for each of some objects whether nothing refers to it beside one container and this list."""
+        always, barrier = self._always, self._kinds.barrier
+        found = []
+        for o in objects:
+            found.append(getrefcount(o) - IN_LOOP == 1 and id(o) not in always and id(type(o)) not in barrier)
+        return found
+
     def _weigh_owned(self, part, stop, number, depth):
         chance = self._kinds.containers.chance
         for at in {chance(part.total) for _ in range(number)}:

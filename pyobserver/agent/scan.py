@@ -9,7 +9,7 @@ from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 LIMIT = 20000  # objects that one scan looks at in full, at most (2.5 MB for the time of the scan)
 FIRST = 0.45  # of the time: for the walk, before estimates are made
 ROUNDS = 3  # of looking into large containers which turn out to hold large containers
-GOOD_ENOUGH = 0.002  # error of an estimate that needs no more elements
+GOOD_ENOUGH = 0.01  # error of an estimate that needs no more elements
 
 
 class Scan:
@@ -23,7 +23,7 @@ class Scan:
         self._walker = walker
         self._clock = walker.clock
         self._border = border
-        self._always = shared.always
+        self.always = shared.always
         self._deadline = deadline
         self.walk = Walk(roots)
         self.sampler = Sampler(walker, shared, border, self.walk.counts)
@@ -34,11 +34,12 @@ class Scan:
         """Look at as much as the time allows."""
         walk = self.walk
         self._walker.kinds.containers.begin_scan()
-        reached = self._walker.exhaust(walk, self._always, self._within(FIRST), LIMIT)
+        reached = self._walker.exhaust(walk, self.always, self._within(FIRST), LIMIT)
         if walk.large or not reached:
             self._settle(reached)
         if self.reached:
             stop = self._within(0.5 if self.parts else 0.9)
+            self._border.seconds = stop - self._clock()
             trial = Trial(self._walker, walk, self._border, stop, self.sampler, self.parts)
             trial.run()
             self.complete = trial.complete
@@ -90,7 +91,7 @@ class Scan:
                 else:
                     walk.expand.add(id(part.container))
                     walk.stack.append(part.container)
-            reached = self._walker.exhaust(walk, self._always, self._within(0.7), LIMIT)
+            reached = self._walker.exhaust(walk, self.always, self._within(0.7), LIMIT)
             if not reached:  # it took longer than it seemed: the estimates have to do
                 walk.bytes, walk.objects = before
                 walk.large, walk.stack = [], []

@@ -13,6 +13,7 @@ from pyobserver.agent.attributes import module_dict
 
 FORGET_AFTER = 20.0  # seconds
 MOST = 20000  # ids; with weak references, 3 MB
+MORE = 1.5  # times the seconds that were not enough, for another attempt
 FEW = 8  # things by which an object is recognised that can have no weak reference
 
 _SINGLETONS = (None, True, False, ..., NotImplemented, (), "", b"", *range(-5, 257))
@@ -36,7 +37,7 @@ class Shared:
     """What was learned. `always`: ids of modules and singletons, which no walk counts.
 
     A doubt is what one walk found to be held from elsewhere while it could not look at everything. It is settled when
-    a walk from another root arrives there.
+    a walk from another root arrives there, and looked at again by one from the same root that has more time.
     """
 
     def __init__(self, clock, kinds):
@@ -44,7 +45,7 @@ class Shared:
         self._kinds = kinds
         self.always = set()
         self._outside = {}  # id -> identity
-        self._doubts = {}  # id -> (id of the root, identity)
+        self._doubts = {}  # id -> (id of the root, seconds it had, identity)
         self._since = 0.0
         self.forget()
 
@@ -60,8 +61,9 @@ class Shared:
         self._outside = {}
         self._doubts = {}
 
-    def learn(self, root, outside, complete):
-        """Note what a walk from `root` found held from elsewhere, objects by id; in doubt if it was not `complete`."""
+    def learn(self, root, seconds, outside, complete):
+        """Note what a walk from `root`, which had so many `seconds`, found held from elsewhere, objects by id; in doubt
+        if it was not `complete`."""
         known, doubts, leaf = self._outside, self._doubts, self._kinds.sizes.leaf
         if len(known) + len(doubts) > MOST:
             return
@@ -71,9 +73,9 @@ class Shared:
             if complete:
                 known[i] = self._identity(o)
             else:
-                doubts[i] = (root, self._identity(o))
+                doubts[i] = (root, seconds, self._identity(o))
 
-    def admit(self, found, root):
+    def admit(self, found, root, seconds):
         """Return (ids of those in `found` that a walk from `root` may look through, whether one is in doubt)."""
         fresh = found.keys() - self.always
         known, doubts = self._outside, self._doubts
@@ -84,15 +86,14 @@ class Shared:
             else:
                 del known[i]
         for i in [i for i in fresh if i in doubts]:
-            first, identity = doubts[i]
-            if not self._is_same(found[i], identity):
-                del doubts[i]
-                continue
-            fresh.discard(i)
-            if first == root:
+            first, had, identity = doubts[i]
+            if first == root and seconds < MORE * had:
                 refused = True
-            else:  # reached from two roots: neither owns it
-                del doubts[i]
+                fresh.discard(i)
+                continue
+            del doubts[i]
+            if first != root and self._is_same(found[i], identity):  # reached from two roots: neither owns it
+                fresh.discard(i)
                 known[i] = identity
         return fresh, refused
 
@@ -115,25 +116,27 @@ class Shared:
 
 
 class Border:
-    """Where the search for cycles ends, for a walk from one root."""
+    """Where the search for cycles ends, for a walk from one root which has so many `seconds` for it."""
 
     def __init__(self, shared, root):
         self._shared = shared
         self._root = root
+        self.seconds = 0.0
 
     def admit(self, found):
         """As `Shared.admit`."""
-        return self._shared.admit(found, self._root)
+        return self._shared.admit(found, self._root, self.seconds)
 
     def learn(self, outside, complete):
         """As `Shared.learn`."""
-        self._shared.learn(self._root, outside, complete)
+        self._shared.learn(self._root, self.seconds, outside, complete)
 
 
 class BorderOfGroup:
     """For several roots together: what no single task owns may be owned by them, so only modules are shared."""
 
     def __init__(self, shared):
+        self.seconds = 0.0
         self._always = shared.always
 
     def admit(self, found):
