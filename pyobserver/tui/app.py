@@ -23,7 +23,7 @@ from .bar import HEIGHTS, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .pace import Pace
-from .standstill import standing
+from .standstill import as_it_ended, standing
 from .tabs.detail import DetailScreen
 from .tabs.help import HelpScreen, SortScreen
 from .tabs.memory import MemoryTab
@@ -127,9 +127,7 @@ class ObserverApp(App[None]):
         """Take a snapshot, and show it."""
         with self._pace.measured():
             snapshot = self.source.store.snapshot()
-            if snapshot.status.phase is Phase.EXITED:  # time stands still then, or all would leave the window
-                snapshot = replace(snapshot, taken_at=min(snapshot.taken_at, snapshot.status.since))
-            self._snapshot = snapshot
+            self._snapshot = as_it_ended(snapshot) if snapshot.status.phase is Phase.EXITED else snapshot
             self._present()
 
     def _present(self) -> None:

@@ -1,4 +1,4 @@
-"""A snapshot for a screen that stands still: the history it shares with the store goes on, and must not be seen to."""
+"""Snapshots in which time stands still: of a screen that is paused, and of a target that has ended."""
 
 from __future__ import annotations
 
@@ -34,5 +34,11 @@ class PastHistory(History):
 
 
 def standing(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot with a history that does not go on."""
+    """Return the snapshot with a history that does not go on, as the one that it shares with the store does."""
     return replace(snapshot, history=PastHistory(snapshot.history, snapshot.taken_at))
+
+
+def as_it_ended(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of a target that has ended as of then: ages and windows do not go on for what is no more."""
+    end = min(snapshot.taken_at, snapshot.status.since)
+    return replace(snapshot, taken_at=end, tasks=replace(snapshot.tasks, taken_at=min(end, snapshot.tasks.taken_at)))

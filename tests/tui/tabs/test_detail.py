@@ -1,0 +1,173 @@
+"""The screen of one task says all that can be had about it, and for what cannot be had, why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from pyobserver.model.details import DetailAnswer
+from pyobserver.tui.tabs.detail import DetailScreen
+
+from ..dashboard import Dashboard, StillSource, dashboard, played
+
+
+class AskedSource(StillSource):
+    """Keeps the questions; the test answers them."""
+
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+        self.__dict__.setdefault("questions", []).append((row_id, answer))
+
+
+async def open_row(opened: Dashboard, name: str) -> DetailScreen:
+    """Open the screen of the row with this name."""
+    await opened.press("3", "g", "slash")
+    await opened.type(name)
+    await opened.press("enter", "home", "enter")
+    screen = opened.app.screen
+    assert isinstance(screen, DetailScreen)
+    return screen
+
+
+async def test_everything_about_a_task() -> None:
+    """Who it is, where it waits, who keeps it, what it keeps."""
+    async with dashboard() as opened:
+        await open_row(opened, "push_hash-407")
+        await opened.until_line("Await chain")
+        text = " ".join(opened.text().split())
+        for part in (
+            "push_hash-407 asyncio task rudder.pipeline.Spawner.push_hash",
+            "waiting on Event.wait at pipeline.py:88",
+            "retains ~",
+            "sampled",
+            "held by rudder.pipeline.Spawner._children (set of 415)",
+            "awaited by nobody",
+            "created before we attached",
+            "└ asyncio.locks.Event.wait locks.py:213",
+            "bytearray 1 6.99 MB",
+            "6.99 MB locals specimen.payload: bytearray, 6,990,000 items",
+        ):
+            assert part in text
+
+
+async def test_a_stale_size_has_its_age() -> None:
+    """How long ago it was measured is told, and goes on."""
+    source = AskedSource()
+    source.play(60)
+    async with dashboard(source) as opened:
+        await open_row(opened, "flush-3")
+        source.become("stale")
+        source.clock.advance(65)
+        source.step()
+        await opened.renew()
+        assert "*53.0 kB, not measured for 1 min 5 s" in opened.text()
+
+
+async def test_it_says_that_it_asks_and_what_it_was_refused() -> None:
+    """Until the answer is there, and when there is none."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        screen = await open_row(opened, "listener")
+        assert "asking the target …" in opened.text()
+        row_id, answer = source.__dict__["questions"][-1]
+        assert row_id == screen.row_id
+        answer(DetailAnswer(row_id, problem="the task is running just now"))
+        await opened.until_line("not available: the task is running just now")
+
+
+async def test_a_refusal_does_not_wipe_out_what_was_said() -> None:
+    """Asked again in vain, the first answer stays."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "listener")
+        row_id, answer = source.__dict__["questions"][-1]
+        answer(source.detail(row_id))
+        await opened.until_line("_lookups._answers")
+        await opened.press("u")
+        _, answer = source.__dict__["questions"][-1]
+        answer(DetailAnswer(row_id, problem="busy"))
+        await opened.until_line("asked again: busy")
+        assert "_lookups._answers" in opened.text()
+
+
+async def test_an_answer_about_another_task_is_not_shown() -> None:
+    """It may come late, when one looks at something else."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "listener")
+        _, answer = source.__dict__["questions"][-1]
+        other = dataclasses.replace(source.detail(1003), id=1003)
+        answer(other)
+        await opened.pilot.pause()
+        assert "asking the target …" in opened.text()
+
+
+async def test_an_answer_after_the_screen_was_left() -> None:
+    """Nobody waits any more, and nothing breaks; not even after the end."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "listener")
+        row_id, answer = source.__dict__["questions"][-1]
+        await opened.press("escape")
+        answer(source.detail(row_id))
+        await opened.pilot.pause()
+        assert opened.app.is_running
+    answer(source.detail(row_id))
+
+
+async def test_a_thread_shows_its_stack() -> None:
+    """What it retains cannot be told, and that is said; where it is can be seen from outside."""
+    async with dashboard() as opened:
+        await open_row(opened, "MainThread")
+        text = " ".join((await opened.until_line("nothing more to tell") and opened.text()).split())
+        assert "retains n/a: what a thread alone retains cannot be told" in text
+        assert "run_forever base_events.py:608" in text
+        assert "not available: there is nothing more to tell about a thread" in text
+
+
+async def test_a_task_that_ends_while_one_looks() -> None:
+    """What was known of it stays."""
+    source = played()
+    async with dashboard(source) as opened:
+        screen = await open_row(opened, "listener")
+        await opened.until_line("_lookups._answers")
+        source.store.remove([screen.row_id])
+        source.clock.advance(1)
+        await opened.renew()
+        assert "ended" in opened.text()
+        source.clock.advance(60)
+        source.store.add_tick(source._tick(120, 425))
+        await opened.renew()
+        assert "ended" in opened.text()
+        assert "_lookups._answers" in opened.text()
+
+
+async def test_its_keys() -> None:
+    """Copy, help, pause, the tree, and a number leaves for a tab."""
+    async with dashboard() as opened:
+        await open_row(opened, "push_hash-407")
+        await opened.until_line("Await chain")
+        await opened.press("y")
+        assert "rudder.pipeline.Spawner._children" in opened.app.clipboard
+        await opened.press("question_mark")
+        assert "ask the target about it once more" in opened.text()
+        await opened.press("escape", "space")
+        await opened.until_line("PAUSED")
+        await opened.press("space", "t")
+        assert opened.app.tab.title == "Supervision Tree"
+        assert opened.cursor() == 1407
+        await opened.press("enter")
+        await opened.until_line("Await chain")
+        await opened.press("2")
+        assert opened.app.tab.title == "Memory Allocators"
+        assert opened.app.screen is opened.app.screen_stack[0]
+
+
+async def test_a_row_that_is_not_there() -> None:
+    """Asked for by an id that has gone meanwhile."""
+    async with dashboard() as opened:
+        opened.app.post_message(opened.app.tab.TaskWanted(424242))
+        await opened.until_line("this row is not there any more")

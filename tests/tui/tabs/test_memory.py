@@ -1,0 +1,91 @@
+"""The tab of the memory answers: is it growing, what is growing, how long is there left."""
+
+from __future__ import annotations
+
+from pyobserver.model.readings import MemoryLimit
+from pyobserver.source.story import Story
+from pyobserver.tui.tabs.memory import chart_view
+from pyobserver.tui.view import View
+
+from ..dashboard import dashboard, played
+
+
+async def test_what_grows_is_marked_and_nothing_else() -> None:
+    """By a sign, with its growth; what is flat has none."""
+    async with dashboard() as opened:
+        assert "▲ Python objects" in opened.text()
+        assert "+21" in opened.line("▲ Python objects")
+        for flat in ("C heap", "Large blocks", "Thread stacks"):
+            line = opened.line(f"   {flat}  ")
+            assert "▲" not in line
+            assert "▄▄▄▄▄▄▄▄" in line
+
+
+async def test_the_verdict_names_function_holder_and_line() -> None:
+    """One sentence, and it may take two lines."""
+    async with dashboard() as opened:
+        text = " ".join(opened.text().split())
+        for part in (
+            "⚠ Verdict Growing: 415 rudder.pipeline.Spawner.push_hash",
+            "7.02 MB each",
+            "held by rudder.pipeline.Spawner._children",
+            "most wait at pipeline.py:88",
+            "none has been seen to end",
+        ):
+            assert part in text
+
+
+async def test_the_fixed_service_is_steady() -> None:
+    """The same screen without a mark, a finding, or an end."""
+    async with dashboard(played(Story(fixed=True), seconds=120)) as opened:
+        assert "Memory is steady" in opened.text()
+        assert "▲" not in opened.text()
+        assert "finding" not in opened.lines()[0]
+        assert "full in" not in opened.lines()[0]
+
+
+async def test_the_chart_has_the_limit_and_where_it_comes_from() -> None:
+    """A limit in reach is a line of its own."""
+    async with dashboard() as opened:
+        await opened.until_line("limit 4.00 GB (cgroup)")
+
+
+def test_the_chart_ends_with_the_snapshot() -> None:
+    """What has come since belongs to the next one, so that a paused chart stands still."""
+    source = played()
+    snapshot = source.store.snapshot()
+    source.play(30)
+    view = chart_view(snapshot, View())
+    assert view.window[1] == snapshot.taken_at
+    assert all(series.xs[-1] <= snapshot.taken_at for series in view.series)
+
+
+def test_no_limit_is_no_line() -> None:
+    """And no seconds until it is reached."""
+    source = played()
+    source.store.set_limit(MemoryLimit(None, "none", None, 0))
+    assert chart_view(source.store.snapshot(), View()).limit is None
+
+
+async def test_unknown_values_say_why() -> None:
+    """A dot in the table, and under it the reason for the selected line."""
+    async with dashboard(None, "down") as opened:
+        assert " · " in opened.line("   C heap  ")
+        assert "only the process itself can tell" in opened.line("C heap  only")
+
+
+async def test_enter_on_what_does_not_lead_on() -> None:
+    """Only Python's memory leads to the tasks, and only there the last line offers it."""
+    async with dashboard(None, "down") as opened:
+        await opened.until(lambda: "Enter" not in opened.lines()[-1])
+        await opened.press("enter")
+        assert opened.app.tab.title == "Memory Allocators"
+        await opened.press("up")
+        await opened.until(lambda: "Enter tasks" in opened.lines()[-1])
+
+
+async def test_nothing_to_show_in_the_tree() -> None:
+    """A steady verdict names no holder."""
+    async with dashboard(played(Story(empty=True))) as opened:
+        await opened.press("t")
+        assert opened.app.tab.title == "Memory Allocators"
