@@ -56,12 +56,12 @@ def order(tasks: Tasks, column: str, descending: bool, mask: Mask | None = None)
 
 def _text_rank(column: str) -> Callable[[Tasks], NDArray[np.float64]]:
     def ranks(tasks: Tasks) -> NDArray[np.float64]:
-        used = np.flatnonzero(np.bincount(tasks[column].astype(np.int64)))
-        texts = sorted(used.tolist(), key=lambda i: tasks.texts[i].casefold())
+        used = np.flatnonzero(np.bincount(tasks[column].astype(np.int64))).tolist()
+        keys = {i: tasks.texts[i].casefold() for i in used}
+        places = {key: place for place, key in enumerate(sorted(set(keys.values()) - {""}))}
         table = np.full(len(tasks.texts), np.nan)
-        for rank, i in enumerate(texts):
-            if tasks.texts[i]:
-                table[i] = rank
+        for i, key in keys.items():
+            table[i] = places.get(key, np.nan)
         return table[tasks[column].astype(np.int64)]
 
     return ranks

@@ -26,7 +26,7 @@ class TreeNode:
     """One line of the tree; sizes in bytes, growth per minute, None for what is not known.
 
     `kind` is one of the protocol's node kinds, or for rows "task", "thread", "child process". A "group" stands for
-    alike children; its `children_count` is how many.
+    alike children; its `children_count` is how many that have not ended, or how many have if all did.
     """
 
     key: Hashable
@@ -85,7 +85,7 @@ class SupervisionTree:
         if key in self._folds:
             return True
         position = self._position(key)
-        return position is not None and bool(self._forest.children[position])
+        return position is not None and len(self._forest.children_of(position)) > 0
 
     def children(self, key: Hashable) -> list[Hashable]:
         """The keys under `key`, in the order asked for: supervisors and folds among rows by the same measure."""
@@ -134,7 +134,13 @@ class SupervisionTree:
         if self._sort == "growth":
             growth = self._growth.of(key)[1]
             return -np.inf if growth is None else growth
-        return float(len(members) if self._sort == "count" else self._sizes[members].sum())
+        return float(len(self._folds[key].living) if self._sort == "count" else self._sizes[members].sum())
+
+    def is_alive(self, key: Hashable) -> bool:
+        """Whether the row or node has not ended, or for alike children whether any has not."""
+        fold = self._folds.get(key)
+        position = self._position(key)
+        return len(fold.living) > 0 if fold is not None else position is not None and bool(self._forest.alive[position])
 
     def parent(self, key: Hashable) -> Hashable | None:
         """The key above `key`; None for the process."""
@@ -149,7 +155,7 @@ class SupervisionTree:
 
     def path_to(self, row_id: int) -> Hashable | None:
         """The key of a row's place, if it is in the tree; `parent` leads up from there."""
-        return row_id if self._forest.position(row_id) is not None else None
+        return row_id if self._position(row_id) is not None else None
 
     def node(self, key: Hashable) -> TreeNode | None:
         """All about one line."""
@@ -211,16 +217,16 @@ class SupervisionTree:
             label=self._fold_label(fold.group),
             edge=name_of(schema.EDGES, edge),
             detail=self._forest.tasks.texts[fold.group[1]],
-            children_count=len(members),
-            descendants=int(self._forest.descendants[members].sum()) + len(members),
-            tasks=int((self._forest.tasks["kind"][members - 1] == schema.KIND_TASK).sum())
+            children_count=len(fold.living) or len(members),
+            descendants=int(self._forest.descendants[members].sum()) + len(fold.living),
+            tasks=int((self._forest.tasks["kind"][fold.living - 1] == schema.KIND_TASK).sum())
             + int(self._forest.descendant_tasks[members].sum()),
             bytes=size,
             count_growth=count_growth,
             bytes_growth=bytes_growth,
             oldest_age=age,
             oldest_is_minimum=is_minimum,
-            ended=not self._forest.tasks.alive[members - 1].any(),
+            ended=not len(fold.living),
             growing=key in self._growing,
             marked_bytes=self._marked(key, size),
             queue=None,
@@ -239,7 +245,7 @@ class SupervisionTree:
 
     def _oldest(self, positions: Positions) -> tuple[float | None, bool]:
         rows = positions[positions <= len(self._forest.tasks)] - 1
-        rows = rows[rows >= 0]
+        rows = rows[(rows >= 0) & self._forest.alive[rows + 1]]
         if not len(rows):
             return None, False
         created = self._forest.tasks["created"][rows].astype(np.float64)
@@ -297,14 +303,26 @@ def _row_label(row: Row) -> str:
 def program_name(command: tuple[str, ...]) -> str:
     """Return what a person calls the program: the module after -m, or the script's name, or the executable's."""
     words = list(command)
-    for i, word in enumerate(words[1:], 1):
-        if word == "-m" and i + 1 < len(words):
-            return words[i + 1]
-        if word == "-c":
-            return "python -c"
-        if not word.startswith("-"):
-            return word.rsplit("/", 1)[-1]
-    return words[0].rsplit("/", 1)[-1] if words else "process"
+    at = 1
+    while at < len(words) and words[at].startswith("-") and words[at] != "-":
+        word = words[at]
+        at += 1
+        if word == "--check-hash-based-pycs":
+            at += 1
+        if word.startswith("--"):
+            continue
+        for i, letter in enumerate(word[1:], 2):
+            if letter == "c":
+                return "python -c"
+            if letter in "mWX":  # what follows belongs to it, in this word or the next
+                value, at = (word[i:], at) if word[i:] else ("".join(words[at : at + 1]), at + 1)
+                if letter == "m" and value:
+                    return value
+                break
+    if at < len(words):
+        return words[at].rsplit("/", 1)[-1]
+    title = words[0] if words else "process"
+    return title if " " in title else title.rsplit("/", 1)[-1]  # a title that the program has given itself
 
 
 def tree(snapshot: Snapshot, window: float, sort: Sort = "bytes", least: int = FOLD) -> SupervisionTree:

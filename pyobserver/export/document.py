@@ -167,7 +167,8 @@ def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], 
     node = forest.node(key)
     assert node is not None
     folded = node.kind == "group"
-    children = [] if folded or depth > DEEPEST else forest.children(key)
+    below = [] if folded or depth > DEEPEST else forest.children(key)
+    children = [_node(forest, child, numbers, depth + 1) for child in below if forest.is_alive(child)]
     return {
         "id": node.id if node.id is not None else numbers.setdefault(key, -(1 << 50) - len(numbers)),
         "kind": "process" if node.kind == "child process" else node.kind,
@@ -180,7 +181,7 @@ def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], 
         "retained_bytes": node.bytes,
         "count_growth": node.count_growth,
         "bytes_growth": node.bytes_growth,
-        "children": [_node(forest, child, numbers, depth + 1) for child in children],
+        "children": children,
     }
 
 

@@ -173,7 +173,7 @@ def _branch(forest: SupervisionTree, key: Hashable, lead: str, below: str, width
     yield lead + fit(_label(node), width - len(lead) - len(figures), cut="start").rstrip() + figures.rstrip()
     if node.kind == "group":
         return
-    children: Sequence[Hashable] = forest.children(key)
+    children: Sequence[Hashable] = [child for child in forest.children(key) if forest.is_alive(child)]
     shown = children[:_BRANCHES] if depth < _LEVELS else []
     for i, child in enumerate(shown):
         last = i == len(children) - 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..protocol import schema
 from .groups import GroupKey, Ints, distinct, group_key, group_numbers, sorted_by
@@ -44,13 +45,15 @@ class Totals:
 class Forest:
     """Position 0 is the process; then come the rows of `tasks` in their order, then the nodes in theirs.
 
-    `own` is a row's retained bytes (0 where unknown); sums leave out child processes, whose memory is their own.
+    What has ended keeps its place until it has faded, but is in no count and no sum. Sums of bytes leave out child
+    processes, whose memory is their own.
     """
 
     tasks: Tasks
     nodes: tuple[Node, ...]
     ids: Ints
     parents: Ints  # positions
+    alive: NDArray[np.bool_]
     children: Ints  # counts
     descendants: Ints
     descendant_tasks: Ints
@@ -71,10 +74,11 @@ class Forest:
     @cached_property
     def _by_parent(self) -> tuple[Ints, Ints]:
         order = sorted_by(self.parents[1:]) + 1
-        return order, np.concatenate([[0], np.cumsum(self.children)])
+        counts = np.bincount(self.parents[1:], minlength=len(self.ids))
+        return order, np.concatenate([[0], np.cumsum(counts)])
 
     def children_of(self, position: int) -> Ints:
-        """Positions of the children of the node at `position`."""
+        """Positions of the children of the node at `position`, those that have ended among them."""
         order, starts = self._by_parent
         return order[starts[position] : starts[position + 1]]
 
@@ -100,21 +104,22 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
     wanted = np.concatenate([[PROCESS], tasks["parent"].astype(np.int64), [n.parent for n in listed]]).astype(np.int64)
     parents, depths = _rooted(_parents(ids, wanted))
     n = len(tasks)
-    own = np.zeros(len(ids), np.int64)
+    alive = np.concatenate([[True], tasks.alive, [not each.ended for each in listed]]).astype(bool)
+    sizes = np.zeros(len(ids), np.int64)
     is_task = np.zeros(len(ids), np.int64)
     measured = np.zeros(len(ids), np.int64)
     retained = tasks["retained"].astype(np.int64)
-    counts = (retained >= 0) & (tasks["kind"] != schema.KIND_CHILD)
-    own[1 : n + 1] = np.where(counts, retained, 0)
+    counts = (retained >= 0) & (tasks["kind"] != schema.KIND_CHILD) & tasks.alive
+    sizes[1 : n + 1] = np.where(counts, retained, 0)
     measured[1 : n + 1] = counts
-    is_task[1 : n + 1] = tasks["kind"] == schema.KIND_TASK
-    below = np.ones(len(ids), np.int64)
+    is_task[1 : n + 1] = (tasks["kind"] == schema.KIND_TASK) & tasks.alive
+    below = alive.astype(np.int64)
     tasks_below = is_task.copy()
     for at in _levels(depths):
-        for sums in (own, measured, below, tasks_below):
+        for sums in (sizes, measured, below, tasks_below):
             np.add.at(sums, parents[at], sums[at])
-    children = np.bincount(parents[1:], minlength=len(ids)).astype(np.int64)
-    return Forest(tasks, listed, ids, parents, children, below - 1, tasks_below - is_task, own, measured)
+    children = np.bincount(parents[1:][alive[1:]], minlength=len(ids)).astype(np.int64)
+    return Forest(tasks, listed, ids, parents, alive, children, below - alive, tasks_below - is_task, sizes, measured)
 
 
 def _parents(ids: Ints, wanted: Ints) -> Ints:
@@ -161,15 +166,16 @@ FOLD = 8  # more alike children than this are shown as one line
 
 @dataclass(frozen=True)
 class Fold:
-    """Alike children of one node: rows of the same group."""
+    """Alike children of one node: rows of the same group, those that have ended among them."""
 
     parent: int  # position
     group: GroupKey
     members: Ints  # positions
+    living: Ints  # positions
 
 
 def folds(forest: Forest, least: int = FOLD) -> list[Fold]:
-    """All sets of more than `least` alike children, anywhere in the tree. Ended rows do not count, but fold along."""
+    """All sets of more than `least` alike children, anywhere in the tree; those that fade fold along."""
     n = len(forest.tasks)
     if not n:
         return []
@@ -181,14 +187,12 @@ def folds(forest: Forest, least: int = FOLD) -> list[Fold]:
         return []
     order = sorted_by(at)
     ends = np.cumsum(sizes)
-    return [
-        Fold(
-            int(above[places[i] // len(groups)]),
-            group_key(int(groups[places[i] % len(groups)])),
-            order[ends[i] - sizes[i] : ends[i]] + 1,
-        )
-        for i in np.flatnonzero(sizes > least).tolist()
-    ]
+    found = []
+    for i in np.flatnonzero(sizes > least).tolist():
+        above_it, group = int(above[places[i] // len(groups)]), group_key(int(groups[places[i] % len(groups)]))
+        members = order[ends[i] - sizes[i] : ends[i]] + 1
+        found.append(Fold(above_it, group, members, members[forest.alive[members]]))
+    return found
 
 
 def fold_key(parent_id: int, group: GroupKey) -> tuple[str, int, GroupKey]:
@@ -217,11 +221,11 @@ def mark(forest: Forest, now: float, most: int | None = None) -> ForestMark:
         zip(ids.tolist(), zip(children.tolist(), sums.tolist(), strict=True), strict=True)
     )
     found = folds(forest)
-    lengths = np.array([len(fold.members) for fold in found], np.int64)
+    lengths = np.array([len(fold.living) for fold in found], np.int64)
     for i in _largest(np.arange(len(found)), lengths, most).tolist():
         fold = found[i]
         key = fold_key(int(forest.ids[fold.parent]), fold.group)
-        kept[key] = (len(fold.members), int(forest.bytes[fold.members].sum()))
+        kept[key] = (len(fold.living), int(forest.bytes[fold.members].sum()))
     return ForestMark(now, kept)
 
 

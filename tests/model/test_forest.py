@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pyobserver.model.forest import DEEPEST, FOLD, PROCESS, Forest, fold_key, folds, mark, plant
@@ -51,7 +53,7 @@ def check_sums(forest: Forest) -> None:
     n = len(forest.ids)
     children, descendants, tasks = Counter[int](), Counter[int](), Counter[int]()
     sums, measured = Counter[int](), Counter[int]()
-    for i in range(1, n):
+    for i in np.flatnonzero(forest.alive[1:]) + 1:
         row = forest.tasks.row(i - 1) if i <= len(forest.tasks) else None
         counts = row is not None and row.retained is not None and row.kind != "child process"
         children[int(forest.parents[i])] += 1
@@ -71,7 +73,7 @@ def check_sums(forest: Forest) -> None:
         totals = forest.totals(i)
         assert (totals.children, totals.descendants, totals.tasks) == (children[i], descendants[i], tasks[i])
         assert totals.bytes == (sums[i] if measured[i] else None)
-        assert sorted(forest.parents[forest.children_of(i)].tolist()) == [i] * children[i]
+        assert forest.children_of(i).tolist() == [j for j in range(1, n) if forest.parents[j] == i]
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -196,9 +198,20 @@ def test_a_mark_can_be_bounded() -> None:
     assert bounded.sums.items() <= whole.sums.items()
 
 
-def test_rows_that_ended_stay_in_their_place() -> None:
-    """What fades is still shown where it was."""
+def test_what_has_ended_keeps_its_place_and_counts_no_more() -> None:
+    """What fades is still shown where it was, but is in no sum: a service that replaces its tasks does not grow."""
     store = TaskStore()
-    store.put(made.columns([{"id": 1, "parent": 9, "retained": 5}]), ["a"], NOW)
-    store.end([1], NOW)
-    assert parent_ids(plant(store.view(NOW), {9: node(9)})) == {1: 9, 9: 0}
+    rows = [{"id": i, "parent": 90, "retained": 5} for i in range(1, 31)]
+    store.put(made.columns([*rows, {"id": 50, "parent": 1, "retained": 3}]), [""] * 31, NOW)
+    store.end(range(1, 21), NOW)
+    forest = plant(store.view(NOW), {90: node(90), 91: replace(node(91), ended=True)})
+    assert parent_ids(forest) == {**dict.fromkeys(range(1, 31), 90), 50: 1, 90: 0, 91: 0}
+    at = forest.position(90)
+    assert at is not None and len(forest.children_of(at)) == 30
+    totals = forest.totals(at)
+    assert (totals.children, totals.descendants, totals.tasks, totals.bytes) == (10, 11, 11, 53)
+    assert forest.totals(0).children == 1
+    (fold,) = folds(forest)
+    assert len(fold.members) == 30 and len(fold.living) == 10
+    assert mark(forest, NOW).sums[fold_key(90, fold.group)] == (10, 53)
+    check_sums(forest)

@@ -1,0 +1,134 @@
+"""Memory by allocator: what is shown is what was read, and what was not read is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyobserver.analysis.allocators import TREND_POINTS, allocator_rows, chart_lines, memory_outlook, trend
+from pyobserver.model.history import NO_CURVE, Series
+from pyobserver.model.readings import Allocator, MemoryLimit
+from pyobserver.model.store import Store
+from pyobserver.source.fake import FakeSource
+from pyobserver.source.story import MB, Story
+from tests.model import made
+from tests.model.made import NOW, Clock
+
+WINDOW = 600.0
+
+
+def feed(clock: Clock, store: Store, sizes: list[int], held: int = 50 * MB) -> None:
+    """A reading per second with these bytes of Python objects in use, and as much RSS and 60 MB more."""
+    for size in sizes:
+        python, heap = Allocator("python", "Python objects", size, held), Allocator("c_heap", "C heap", None, 10 * MB)
+        reading = made.memory(clock.now, rss=size + 60 * MB)
+        store.add_memory(replace(reading, allocators=(python, heap)))
+        store.add_process(made.process(clock.now, rss=size + 60 * MB))
+        clock.now += 1
+
+
+def test_of_the_story() -> None:
+    """One line per allocator and the total last; Python's line grows, and its trend rises."""
+    source = FakeSource(Story(per_minute=30))
+    source.play(120)
+    rows = {row.name: row for row in allocator_rows(source.store.snapshot(), WINDOW)}
+    assert list(rows)[-1] == "total" and len(rows) == 8
+    python = rows["python"]
+    assert python.in_use is not None and python.held is not None
+    assert python.utilisation == pytest.approx(python.in_use / python.held)
+    assert python.growth == pytest.approx(30 * 7_020_000, rel=0.05) and python.growing
+    assert len(python.trend) == TREND_POINTS and list(python.trend) == sorted(python.trend)
+    assert rows["total"].share == 1.0 and rows["total"].growing
+    assert sum(row.share or 0.0 for name, row in rows.items() if name != "total") == pytest.approx(1.0, abs=0.01)
+    assert rows["c_heap"].in_use is None and rows["c_heap"].utilisation is None
+    assert rows["c_heap"].reason and not rows["c_heap"].growing
+
+
+def test_nothing_grows_in_the_fixed_twin() -> None:
+    """No line is marked."""
+    source = FakeSource(Story(fixed=True))
+    source.play(120)
+    assert not [row.name for row in allocator_rows(source.store.snapshot(), WINDOW) if row.growing]
+    assert not memory_outlook(source.store.snapshot(), WINDOW).growing
+
+
+def test_what_is_not_known() -> None:
+    """Before the first reading there are no lines; what cannot be told is None, with the reason."""
+    clock = Clock()
+    store = Store(clock)
+    assert allocator_rows(store.snapshot(), WINDOW) == []
+    assert [len(line.curve) for line in chart_lines(store.snapshot(), WINDOW)] == [0] * 5
+    store.add_memory(made.memory(python=(None, None)))
+    python, heap = allocator_rows(store.snapshot(), WINDOW)
+    assert (python.in_use, python.held, python.utilisation, python.peak, python.share) == (None,) * 5
+    assert (python.growth, python.growing, python.trend) == (None, False, ())
+    assert heap.reason == "not told" and heap.growth is None and heap.held == 30
+    store.add_process(made.process(rss=None))
+    assert [row.name for row in allocator_rows(store.snapshot(), WINDOW)] == ["python", "c_heap"]
+
+
+def test_an_empty_allocator_is_not_an_unknown_one() -> None:
+    """Nothing held is zero bytes and no utilisation."""
+    store = Store(Clock())
+    store.add_memory(made.memory(python=(0, 0)))
+    python = allocator_rows(store.snapshot(), WINDOW)[0]
+    assert (python.in_use, python.held, python.utilisation, python.share) == (0, 0, None, 0.0)
+
+
+def test_the_peak_stays() -> None:
+    """The largest that was held, also after it was given back."""
+    clock = Clock()
+    store = Store(clock)
+    feed(clock, store, [MB] * 3, held=90 * MB)
+    feed(clock, store, [MB] * 3, held=20 * MB)
+    assert allocator_rows(store.snapshot(), WINDOW)[0].peak == 90 * MB
+
+
+def test_since_the_baseline() -> None:
+    """The change of what is held; what was not known then is not known since."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_memory(made.memory(python=(None, None)))
+    store.set_baseline()
+    feed(clock, store, [10 * MB])
+    rows = {row.name: row for row in allocator_rows(store.snapshot(), WINDOW)}
+    assert rows["python"].marked is None and rows["c_heap"].marked == 10 * MB - 30 and rows["total"].marked is None
+    store.set_baseline()
+    feed(clock, store, [13 * MB], held=54 * MB)
+    rows = {row.name: row for row in allocator_rows(store.snapshot(), WINDOW)}
+    assert rows["python"].marked == 4 * MB and rows["total"].marked == 3 * MB and rows["c_heap"].marked == 0
+
+
+def test_when_the_limit_is_reached() -> None:
+    """At this rate, from what counts against the limit; never for what does not grow."""
+    clock = Clock()
+    store = Store(clock)
+    feed(clock, store, [second * MB for second in range(60)])
+    assert memory_outlook(store.snapshot(), WINDOW).seconds_to_limit is None
+    rss = 59 * MB + 60 * MB
+    store.set_limit(MemoryLimit(rss + 100 * MB, "RLIMIT_AS", None))
+    outlook = memory_outlook(store.snapshot(), WINDOW)
+    assert outlook.growing and outlook.growth == pytest.approx(60 * MB)
+    assert outlook.seconds_to_limit == pytest.approx(100)
+    store.set_limit(MemoryLimit(rss + 100 * MB, "cgroup", rss + 70 * MB))
+    assert memory_outlook(store.snapshot(), WINDOW).seconds_to_limit == pytest.approx(30)
+    for unreachable in (MemoryLimit(None, "host", None), MemoryLimit(rss - MB, "cgroup", None)):
+        store.set_limit(unreachable)
+        assert memory_outlook(store.snapshot(), WINDOW).seconds_to_limit is None
+    feed(clock, store, [59 * MB] * 600)
+    store.set_limit(MemoryLimit(rss + 100 * MB, "RLIMIT_AS", None))
+    outlook = memory_outlook(store.snapshot(), 300.0)
+    assert not outlook.growing and outlook.seconds_to_limit is None and outlook.growth == pytest.approx(0, abs=1)
+
+
+def test_trends() -> None:
+    """Means of equal parts, oldest first; fewer points than parts are shown as they are."""
+    assert trend(NO_CURVE) == ()
+    series = Series()
+    for second in range(3):
+        series.add(NOW + second, float(second))
+    assert trend(series.curve(NOW - 1)) == (0.0, 1.0, 2.0)
+    for second in range(3, 16):
+        series.add(NOW + second, float(second))
+    assert trend(series.curve(NOW - 1)) == tuple(2 * i + 0.5 for i in range(8))

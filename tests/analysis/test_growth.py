@@ -1,0 +1,109 @@
+"""Growth: a line through what was read, per minute; too little to tell is told as that."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from pyobserver.analysis.growth import (
+    NOTICED_BYTES,
+    SHORTEST_WINDOW,
+    TreeGrowth,
+    is_growing,
+    per_minute,
+    seconds_to_limit,
+    slope_per_minute,
+)
+from pyobserver.model.forest import ForestMark
+from pyobserver.model.history import NO_CURVE, Series
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize("slope", [0.0, 3.0, -250.5, 21_000_000.0])
+def test_a_straight_line_is_found_exactly(slope: float) -> None:
+    """Whatever the spacing of the readings and however large Unix time is."""
+    times = NOW + np.array([0.0, 1.0, 2.5, 20.0, 21.0, 60.0])
+    found = slope_per_minute(times, 5e9 + (times - NOW) * slope / 60)
+    assert found == pytest.approx(slope, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_averaged(seed: int) -> None:
+    """A minute of readings with noise of a tenth of the growth still tells it to a few percent."""
+    r = random.Random(seed)
+    series = Series()
+    for second in range(120):
+        series.add(NOW + second, 1e9 + second * 1e6 / 60 + r.gauss(0, 1e5))
+    assert per_minute(series.curve(NOW)) == pytest.approx(1e6, rel=0.2)
+
+
+def test_too_little_to_tell() -> None:
+    """No reading, one, two, or a few within seconds: not known, never zero."""
+    assert per_minute(NO_CURVE) is None
+    for count in range(1, int(SHORTEST_WINDOW)):
+        series = Series()
+        for second in range(count):
+            series.add(NOW + second, float(second))
+        assert per_minute(series.curve(NOW - 60)) is None
+    assert slope_per_minute(np.array([NOW, NOW + 100]), np.array([0.0, 5.0])) is None
+    assert slope_per_minute(np.array([NOW, NOW + 50, NOW + 100]), np.array([0.0, 5.0, 10.0])) == pytest.approx(6.0)
+
+
+def test_what_is_worth_a_mark() -> None:
+    """More than noise for its size and more than the least; what is not known does not grow."""
+    assert is_growing(1e9, 6e6) and not is_growing(1e9, 4e6)
+    assert is_growing(0, 1.0) and not is_growing(0, 0.0) and not is_growing(1e9, -1e9)
+    assert is_growing(1000, NOTICED_BYTES + 1, NOTICED_BYTES) and not is_growing(1000, 500, NOTICED_BYTES)
+    assert not is_growing(None, 1e9) and not is_growing(1e9, None)
+
+
+def test_time_to_the_limit() -> None:
+    """Seconds at this rate; none when it never comes, is past, or is too far to be said."""
+    assert seconds_to_limit(100, 60, 160) == 60.0
+    for value, slope, limit in ((None, 1, 2), (1, None, 2), (1, 1, None), (1, 0, 2), (1, -1, 2), (2, 1, 2), (3, 1, 2)):
+        assert seconds_to_limit(value, slope, limit) is None
+    assert seconds_to_limit(0, 1e-9, 1e12) is None
+    assert not math.isinf(seconds_to_limit(0, 1e-3, 1.0) or 0)
+
+
+def marks(*sums: dict[object, tuple[int, int]], step: float = 5.0) -> list[ForestMark]:
+    return [ForestMark(NOW + i * step, each) for i, each in enumerate(sums)]  # type: ignore[arg-type]
+
+
+def test_growth_under_a_node() -> None:
+    """Children and bytes each have their line; what is new or gone has none."""
+    kept = marks(*({1: (10 + i, 1000 * i), 2: (1, 5), **({3: (1, 1)} if i > 3 else {})} for i in range(6)))
+    growth = TreeGrowth(kept, NOW)
+    assert growth.of(1) == (pytest.approx(12.0), pytest.approx(12_000.0))
+    assert growth.of(2) == (0.0, 0.0)
+    assert growth.of(3) == (None, None) and growth.of("nothing") == (None, None)
+
+
+def test_only_the_window_counts() -> None:
+    """Marks before it are not looked at; too few within it tell nothing."""
+    kept = marks(*({1: (0, 10**9 if i < 5 else 0)} for i in range(10)))
+    assert TreeGrowth(kept, NOW + 25).of(1) == (0.0, 0.0)
+    assert TreeGrowth(kept, NOW + 41).of(1) == (None, None)
+    assert TreeGrowth(kept, NOW + 1000).growing() == set() == TreeGrowth([], NOW).growing()
+
+
+def test_what_grows_noticeably() -> None:
+    """By bytes, or by children of a node however small they are; what stands, breathes or shrinks does not."""
+    kept = marks(
+        *(
+            {
+                "bytes": (5, 10**6 + 10**5 * i),
+                "children": (10 + i, 0),
+                "stands": (5, 10**9),
+                "breathes": (5, 10**9 + 1000 * (i % 2)),
+                "shrinks": (50 - i, 10**9 - 10**7 * i),
+                "trickles": (5, 100 * i),
+            }
+            for i in range(8)
+        )
+    )
+    assert TreeGrowth(kept, NOW).growing() == {"bytes", "children"}
