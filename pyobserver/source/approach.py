@@ -42,7 +42,13 @@ class Approach:
     """
 
     def __init__(
-        self, pid: int, method: str, actions: bool, stopping: threading.Event, on_stage: Callable[[str], None]
+        self,
+        pid: int,
+        method: str,
+        actions: bool,
+        stopping: threading.Event,
+        on_stage: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.pid = pid
         self.steps: tuple[str, ...] = ()  # what the last injection did
@@ -50,19 +56,20 @@ class Approach:
         self._actions = actions
         self._stopping = stopping
         self._stage = on_stage
+        self._clock = clock
         self._left: str | None = None
         self._pause = 0.0
         self._not_before = 0.0
 
     def connect(self) -> Contact:
         """Return a greeted agent. Raises AttachError when none can be brought in, ClientError when none answers."""
-        began = time.monotonic()
+        began = self._clock()
         self._stage("looking for an agent in the target")
         path = find_agent(self.pid)
         if path is not None:
             client = self._joined(path)
             if client is not None:
-                return Contact(client, "existing", time.monotonic() - began, 0.0)
+                return Contact(client, "existing", self._clock() - began, 0.0)
         elif self._left is not None:
             raise AgentLeft(f"the agent has left: {self._left}; attach again to bring it back")
         found = self._bring()
@@ -98,7 +105,7 @@ class Approach:
         return None
 
     def _bring(self) -> Injection:
-        wait = self._not_before - time.monotonic()
+        wait = self._not_before - self._clock()
         if wait > 0.0:
             raise ClientError(f"the agent has ended; it is brought in again in {wait:.0f} s")
         try:
@@ -113,13 +120,13 @@ class Approach:
 
     def _wait_longer(self) -> None:
         self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2.0 * self._pause))
-        self._not_before = time.monotonic() + self._pause
+        self._not_before = self._clock() + self._pause
 
     def _appeared(self) -> AgentClient:
         """Wait for the agent that was brought in; the one that it replaces may still be there for a moment."""
-        end = time.monotonic() + _APPEARS_SECONDS
+        end = self._clock() + _APPEARS_SECONDS
         problem = "its socket has not appeared"
-        while not self._stopping.is_set() and time.monotonic() < end:
+        while not self._stopping.is_set() and self._clock() < end:
             path = find_agent(self.pid)
             if path is not None:
                 try:

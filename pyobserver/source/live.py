@@ -158,6 +158,9 @@ class LiveSource:
         code, signal = self._watcher.ending(gone)
         self._store.set_status(Phase.EXITED, str(gone), code, signal)
         self._stopping.set()
+        listener = self._listener
+        if listener is not None:  # a child may have inherited the agent's end of the connection
+            listener.close()
 
     def _fail(self, why: str) -> None:
         """Say that there will be no agent; what can be read from outside goes on."""

@@ -29,6 +29,7 @@ class _Chore:
     read: Callable[[], None]
     period: Callable[[], float]
     due: float = 0.0
+    problem: str = ""  # the last one that was told
 
 
 class Watcher:
@@ -62,7 +63,7 @@ class Watcher:
         while not stopping.is_set():
             for chore in self._chores:
                 if chore.due <= time.monotonic() and not stopping.is_set():
-                    chore.read()
+                    self._do(chore)
                     chore.due = time.monotonic() + chore.period()
             stopping.wait(max(0.01, min(chore.due for chore in self._chores) - time.monotonic()))
 
@@ -103,6 +104,17 @@ class Watcher:
                 return DetailAnswer(row.id, chain=tuple(frames), note="; ".join(filter(None, (note, _THREAD_NOTE))))
         return DetailAnswer(row.id, problem="the thread has ended")
 
+    def _do(self, chore: _Chore) -> None:
+        """Read something. What cannot be read is told once; the rest goes on."""
+        try:
+            chore.read()
+        except TargetGone:
+            raise
+        except OutsideError as error:
+            if str(error) != chore.problem:
+                chore.problem = str(error)
+                self._store.add_problem(chore.problem)
+
     # -- chores -----------------------------------------------------------------------------------------------------
 
     def _read_process(self) -> None:
@@ -115,12 +127,7 @@ class Watcher:
         self._store.add_memory(self._memory.read())
 
     def _read_limit(self) -> None:
-        try:
-            self._store.set_limit(memory_limit(self.pid))
-        except TargetGone:
-            raise
-        except OutsideError as error:
-            self._store.add_problem(str(error))
+        self._store.set_limit(memory_limit(self.pid))
 
     def _read_children(self) -> None:
         self._store.set_children(children(self.pid))

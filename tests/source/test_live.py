@@ -1,0 +1,138 @@
+"""A real process as a source: joined, left, silent, gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pyobserver.model.details import DetailAnswer
+from pyobserver.model.store import Phase, Snapshot
+from pyobserver.source import live
+from pyobserver.source.find import find_agent
+from pyobserver.source.live import LiveSource, SourceError, remove_agent
+
+from ..support.interpreters import Interpreter, interpreters
+from ..support.targets import RunningTarget, launch
+from .scripted import wait_for
+
+TASKS = 30
+
+
+@pytest.fixture(params=interpreters()[-1:], ids=str)
+def target(request: pytest.FixtureRequest) -> Iterator[RunningTarget]:
+    """A program with tasks that wait, on one interpreter."""
+    newest: Interpreter = request.param
+    with launch(newest, "parked", "--tasks", TASKS) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def observed(target: RunningTarget, **options: object) -> Iterator[LiveSource]:
+    source = LiveSource(target.pid, interval=0.1, exit_status=target.process.poll, **options)  # type: ignore[arg-type]
+    source.start()
+    try:
+        yield source
+    finally:
+        source.stop()
+
+
+def _status(source: LiveSource, phase: Phase, text: str = "") -> Snapshot:
+    def found() -> Snapshot | None:
+        snapshot = source.store.snapshot()
+        return snapshot if snapshot.status.phase is phase and text in snapshot.status.text else None
+
+    snapshot: Snapshot = wait_for(found, f"{phase.value}: {text}", within=60.0)
+    return snapshot
+
+
+def test_two_observers_see_the_same_tasks_and_the_agent_is_one(target: RunningTarget) -> None:
+    with observed(target) as first, observed(target) as second:
+        for source in (first, second):
+            source.wait_until_known(60.0)
+            tasks = source.store.snapshot().tasks
+            rows = [tasks.row(position) for position in range(len(tasks))]
+            assert sum(row.kind == "asyncio task" and row.name.startswith("parked") for row in rows) == TASKS
+            assert source.store.snapshot().status.phase is Phase.LIVE
+    assert target.process.poll() is None
+    assert remove_agent(target.pid)
+    assert not remove_agent(target.pid)
+
+
+def test_a_detail_about_a_task_and_about_what_is_not_there(target: RunningTarget) -> None:
+    answers: list[DetailAnswer] = []
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+        tasks = source.store.snapshot().tasks
+        wanted = next(row for row in map(tasks.row, range(len(tasks))) if row.name.startswith("parked"))
+        source.request_detail(wanted.id, answers.append)
+        wait_for(lambda: answers, "the answer")
+        assert answers[0].id == wanted.id and answers[0].chain
+        source.request_detail(1 << 40, answers.append)
+        wait_for(lambda: len(answers) == 2, "the answer about nothing")
+    source.request_detail(wanted.id, answers.append)
+    wait_for(lambda: len(answers) == 3, "the answer of nobody")
+    assert answers[2].problem
+    remove_agent(target.pid)
+
+
+def test_an_agent_that_another_observer_removes_is_not_brought_back(
+    target: RunningTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_RETRY_SECONDS", 0.05)
+    looks: list[str] = []
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+        assert remove_agent(target.pid)
+        _status(source, Phase.OUTSIDE, "has left: asked to")
+        source.on_stage = looks.append
+        wait_for(lambda: len(looks) >= 3, "looks for another agent")
+        assert set(looks) == {"looking for an agent in the target"}
+        assert find_agent(target.pid) is None
+        with observed(target) as other:  # brings one in: it is joined
+            _status(other, Phase.LIVE)
+            _status(source, Phase.LIVE)
+    remove_agent(target.pid)
+
+
+def test_detaching_removes_the_agent(target: RunningTarget) -> None:
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+        source.detach()
+        wait_for(lambda: find_agent(target.pid) is None, "the end of the agent")
+    assert target.process.poll() is None
+
+
+def test_a_process_that_is_stopped_makes_its_agent_silent(target: RunningTarget) -> None:
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+        os.kill(target.pid, signal.SIGSTOP)
+        try:
+            _status(source, Phase.LIVE, "the agent is silent")
+        finally:
+            os.kill(target.pid, signal.SIGCONT)
+        wait_for(lambda: not source.store.snapshot().status.text, "its voice")
+    remove_agent(target.pid)
+
+
+def test_a_process_that_ends(target: RunningTarget) -> None:
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+        target.process.kill()
+        snapshot = _status(source, Phase.EXITED)
+        assert snapshot.status.signal == signal.SIGKILL
+        assert len(snapshot.tasks) >= TASKS  # what was seen stays
+        with pytest.raises(SourceError, match="has ended"):
+            source.wait_until_known(1.0)
+
+
+def test_no_thread_of_ours_stays(target: RunningTarget) -> None:
+    with observed(target) as source:
+        source.wait_until_known(60.0)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("pyobserver-")]
+    remove_agent(target.pid)
