@@ -110,24 +110,30 @@ class Ownership:
     def _group(self, kind, owner, row):
         """Return the node of a task group or a gather, made when it is met first."""
         node = self._groups.get(id(owner.obj))
-        if node is not None and node.ref() is owner.obj:
-            return node
-        try:
-            reference = ref(owner.obj)
-        except TypeError:
-            return None
-        above = self._tasks.row_of(owner.via) if owner.via is not None else None
-        label = "task group" if kind == schema.NODE_TASK_GROUP else "gather"
-        detail = ""
-        if above is not None:
-            name, detail = self._tasks.describer.spot(known().coroutine(owner.via))
-            label += " in " + name if name else ""
-        parent = above.id if above is not None and above is not row else row.loop
-        node = self._table.add_node(kind, label, parent, schema.EDGE_OWNS, detail)
-        if node is not None:
+        if node is None or node.ref() is not owner.obj:
+            try:
+                reference = ref(owner.obj)
+            except TypeError:
+                return None
+            label = "task group" if kind == schema.NODE_TASK_GROUP else "gather"
+            node = self._table.add_node(kind, label, row.loop, schema.EDGE_OWNS)
+            if node is None:
+                return None
             node.ref = reference
             self._groups[id(owner.obj)] = node
+        if not node.detail:  # who waits for it may be met later than those that it waits for
+            self._place_group(node, owner, row)
         return node
+
+    def _place_group(self, node, owner, row):
+        """Hang a group under the task that waits for it, and say where that is."""
+        above = self._tasks.row_of(owner.via) if owner.via is not None else None
+        if above is None or above is row:
+            return
+        name, node.detail = self._tasks.describer.spot(known().coroutine(owner.via))
+        node.label = node.label.partition(" in ")[0] + (" in " + name if name else "")
+        node.parent = above.id
+        self._table.touch(node)
 
     def _hang(self, row, parent, edge):
         if row.parent != parent or row.edge != edge:
