@@ -114,8 +114,8 @@ class Places:
     def _grow_entries(self, node, part):
         """Add nodes for some entries of a large container; without time for one, what the scan estimated is added."""
         picked = self._kinds.containers.pick(node.object, SAMPLE)
-        objects, width = picked.objects, picked.width
-        owned = self._scan.sampler.owned(objects)
+        objects, width = picked.objects, len(picked.held)
+        owned = self._scan.sampler.owned(picked)
         children = []
         looked = 0
         for at in range(0, len(objects), width):

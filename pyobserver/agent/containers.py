@@ -4,7 +4,7 @@ Known are list, tuple, dict, set, frozenset, deque, their subclasses, and numpy 
 the functions of the type in C that they come from, never through methods of the subclass.
 """
 
-from _collections import deque
+from _collections import OrderedDict, deque
 from _random import Random
 from itertools import islice
 
@@ -14,19 +14,23 @@ EMPTIEST = 500  # bytes of table per entry; above, a dict or set is nearly empty
 _MISSING = object()
 
 
+ONE, KEY_AND_VALUE, KEY_IN_ORDER_AND_VALUE = (1,), (1, 1), (2, 1)
+
+
 class Picked:
-    """Some entries of a container: flat `objects`, `width` of them per entry, out of `total` entries.
+    """Some entries of a container, out of `total`: flat `objects`, as many per entry as `held` says how often the
+    container refers to each.
 
     `near` of the entries come from the front, the others from the back; `unseen` entries were out of reach.
     """
 
-    __slots__ = ("near", "objects", "total", "unseen", "width")
+    __slots__ = ("held", "near", "objects", "total", "unseen")
 
-    def __init__(self, objects, width, total):
+    def __init__(self, objects, held, total):
         self.objects = objects
-        self.width = width
+        self.held = held
         self.total = total
-        self.near = len(objects) // width
+        self.near = len(objects) // len(held)
         self.unseen = 0
 
 
@@ -37,19 +41,19 @@ def _some(total, number, chance):
 
 def _pick_list(o, number, chance):
     total = list.__len__(o)
-    return Picked([list.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+    return Picked([list.__getitem__(o, at) for at in _some(total, number, chance)], ONE, total)
 
 
 def _pick_tuple(o, number, chance):
     total = tuple.__len__(o)
-    return Picked([tuple.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+    return Picked([tuple.__getitem__(o, at) for at in _some(total, number, chance)], ONE, total)
 
 
 def _pick_deque(o, number, chance):
     """It has to go along its blocks of 64 from the nearer end, so very long ones give few elements."""
     total = deque.__len__(o)
     number = max(1, min(number, BLOCKS * 256 // total))
-    return Picked([deque.__getitem__(o, at) for at in _some(total, number, chance)], 1, total)
+    return Picked([deque.__getitem__(o, at) for at in _some(total, number, chance)], ONE, total)
 
 
 def _step_through(iterator, number, reach, chance):
@@ -79,9 +83,16 @@ def _pick_dict(o, number, chance):
     objects = []
     for entry in entries:
         objects += entry
-    picked = Picked(objects, 2, total)
+    picked = Picked(objects, KEY_AND_VALUE, total)
     picked.near = front
     picked.unseen = total - near - far
+    return picked
+
+
+def _pick_ordered(o, number, chance):
+    """An OrderedDict refers to each key from its table and from its order."""
+    picked = _pick_dict(o, number, chance)
+    picked.held = KEY_IN_ORDER_AND_VALUE
     return picked
 
 
@@ -93,12 +104,13 @@ def _picks_from(kind):
 
     def pick(o, number, chance):
         total = kind.__len__(o)
-        return Picked(_step_through(kind.__iter__(o), number, min(2 * STRIDE, total), chance), 1, total)
+        return Picked(_step_through(kind.__iter__(o), number, min(2 * STRIDE, total), chance), ONE, total)
 
     return pick
 
 
 _KINDS = {
+    id(OrderedDict): (dict.__len__, _pick_ordered),
     id(list): (list.__len__, _pick_list),
     id(tuple): (tuple.__len__, _pick_tuple),
     id(dict): (dict.__len__, _pick_dict),
@@ -120,6 +132,7 @@ class Containers:
         self.heap_types = set()  # learned in this slice
         self._pickers = {key: pick for key, (_, pick) in _KINDS.items()}
         self._bases = {id(tp): tp for tp in (list, tuple, dict, set, frozenset, deque)}
+        self._bases[id(OrderedDict)] = dict
         self._random = Random()
         self.begin_scan()
 
@@ -139,11 +152,12 @@ class Containers:
         """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""
         if id(tp) in self.lengths:
             return
-        for base in bases:
-            if base in _KINDS:
-                self.lengths[id(tp)], self._pickers[id(tp)] = _KINDS[base]
+        for base, (length, pick) in _KINDS.items():
+            if base in bases:
+                self.lengths[id(tp)], self._pickers[id(tp)] = length, pick
                 self._bases[id(tp)] = self._bases[base]
                 self.heap_types.add(id(tp))
+                return
 
     def learn_arrays(self, array):
         """Note how to pick from numpy's arrays of objects; all others have no elements that are objects."""
@@ -156,7 +170,7 @@ class Containers:
 
         def pick(o, number, chance):
             total = size(o)
-            return Picked([item(o, at) for at in _some(total, number, chance)], 1, total)
+            return Picked([item(o, at) for at in _some(total, number, chance)], ONE, total)
 
         self.lengths[id(array)] = length
         self._pickers[id(array)] = pick

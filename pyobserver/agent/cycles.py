@@ -46,6 +46,7 @@ class Trial:
         self._members = {}
         self._counts = {}  # references from members, and from the walk; the walk's own counts stay as they are
         self._closed = set()  # members that were not expanded
+        self._linked = set()  # members to which entries of large containers refer
         self._parts = {}  # of these, large containers that were weighed: id -> Part
         self.complete = True
 
@@ -150,6 +151,7 @@ class Trial:
                 self.complete = False
             else:
                 self._counts[i] += number
+                self._linked.add(i)
 
     def _divide(self):
         """Return the ids of members that are not held from outside; empty, and not complete, when time ran out.
@@ -162,6 +164,8 @@ class Trial:
         front = list(compress(ids, map(ne, held, map(counts.__getitem__, ids))))
         owned = set(ids)
         owned.difference_update(front)
+        if not owned.issuperset(self._linked):  # or is the number of references that entries have estimated wrongly?
+            self.complete = False
         left = CHECK
         while front and owned:
             hit = set()

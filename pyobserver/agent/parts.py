@@ -5,7 +5,7 @@ SURE = 16  # entries that must agree before all are taken to
 
 
 class Part:
-    """One population: the entries of a container, or objects that are owned but were not expanded.
+    """One population: the entries of a container, or owned objects: many large containers, or what was not reached.
 
     `seen` entries were weighed. Of `loose` ones it cannot be said to whom they belong, `cut` ones were not weighed to
     their end; for both nothing, or too little, is counted.
@@ -13,12 +13,13 @@ class Part:
 
     __slots__ = (
         *("_links", "container", "cut", "entries", "far", "loose", "near", "objects", "own", "seconds", "seen"),
-        *("squares", "sum", "total", "unseen"),
+        *("squares", "sum", "total", "unreached", "unseen"),
     )
 
-    def __init__(self, container=None, entries=None):
+    def __init__(self, container=None, entries=None, unreached=False):
         self.container = container
         self.entries = entries
+        self.unreached = unreached
         self.total = 0 if entries is None else len(entries)
         self.seen = self.sum = self.squares = self.objects = self.loose = self.cut = self.unseen = 0
         self.seconds = 0.0
@@ -43,6 +44,14 @@ class Part:
             for i in links.keys() | known.keys():
                 if links.get(i) != known.get(i):
                     known[i] = -1
+
+    def tally(self):
+        """Return what `restore` takes back: what was noted of an entry that is not added."""
+        return self.objects, self.loose, self.cut
+
+    def restore(self, tally):
+        """Forget what was noted since `tally`."""
+        self.objects, self.loose, self.cut = tally
 
     def bytes(self):
         """Return the estimate for the container and all its entries."""
@@ -92,6 +101,6 @@ def parts_of(walk, finished, most=12):
     large, walk.large = walk.large, []
     parts = [Part(entries=large)] if len(large) > most else [Part(container) for container in large]
     if not finished and walk.stack:
-        parts.append(Part(entries=walk.stack[:]))
+        parts.append(Part(entries=walk.stack[:], unreached=True))
         del walk.stack[:]
     return parts

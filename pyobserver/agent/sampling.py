@@ -35,6 +35,7 @@ class Sampler:
         number = number or NUMBERS[depth]
         if part.container is not None:
             part.own = self._kinds.size_of(part.container)
+            part.total = self._kinds.containers.lengths[id(type(part.container))](part.container)
         begun = self._clock()
         if begun >= stop:
             return
@@ -44,20 +45,30 @@ class Sampler:
             self._weigh_entries(part, stop, number, depth)
         part.seconds += self._clock() - begun
 
-    def owned(self, objects):
-        """Return for each of some objects whether nothing refers to it beside one container and this list."""
-        always, barrier = self._always, self._kinds.barrier
+    def extra(self, picked):
+        """Return how many references there are to each of the objects beside those of their container."""
+        held, width = picked.held, len(picked.held)
         found = []
-        for o in objects:
-            found.append(getrefcount(o) - IN_LOOP == 1 and id(o) not in always and id(type(o)) not in barrier)
+        for o in picked.objects:
+            found.append(getrefcount(o) - IN_LOOP - held[len(found) % width])
+        return found
+
+    def owned(self, picked):
+        """Return for each of the objects whether nothing but their container refers to it."""
+        always, barrier = self._always, self._kinds.barrier
+        found = self.extra(picked)
+        for i, o in enumerate(picked.objects):
+            found[i] = found[i] == 0 and id(o) not in always and id(type(o)) not in barrier
         return found
 
     def _weigh_owned(self, part, stop, number, depth):
         chance = self._kinds.containers.chance
         for at in {chance(part.total) for _ in range(number)}:
             links = {}
+            before = part.tally()
             size = self._weigh_one(part, part.entries[at], 0, stop, depth, links)
             if self._clock() >= stop and part.seen:
+                part.restore(before)  # it may not have been weighed to its end
                 break
             part.add(size, True, links)
 
@@ -65,21 +76,20 @@ class Sampler:
         picked = self._kinds.containers.pick(part.container, number)
         part.total = picked.total
         part.unseen = picked.unseen
-        objects, width = picked.objects, picked.width
+        objects, width = picked.objects, len(picked.held)
         barrier, targets = self._kinds.barrier, self.targets
-        extra = []
-        for o in objects:
-            extra.append(getrefcount(o) - IN_LOOP - 1)
-        o = None
+        extra = self.extra(picked)
         for at in range(0, len(objects), width):
             size = 0
             links = {}
+            before = part.tally()
             for i in range(at, at + width):
                 if id(objects[i]) in targets:
                     links[id(objects[i])] = links.get(id(objects[i]), 0) + 1
                 elif id(type(objects[i])) not in barrier:
                     size += self._weigh_one(part, objects[i], extra[i], stop, depth, links)
             if self._clock() >= stop and part.seen:
+                part.restore(before)
                 break
             part.add(size, at < picked.near * width, links)
 

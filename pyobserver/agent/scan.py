@@ -128,7 +128,7 @@ class Scan:
     def _leave(self, parts):
         """Let these be estimates."""
         self.parts += parts
-        if any(part.container is None for part in parts):
+        if any(part.unreached for part in parts):
             self.reached = False
 
     def _refine(self, stop):
