@@ -13,7 +13,7 @@ from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
 from ..analysis.verdict import verdict
 from ..model.store import Snapshot
 from ..model.tasks import Row
-from .cells import Column, fit, table
+from .cells import Column, cells, fit, table
 from .document import FOLD_ABOVE
 
 NARROW = 80  # characters of a line that everything is readable in
@@ -69,7 +69,7 @@ def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
         *(Column("In use", 8, "right"), Column("Held", 8, "right"), Column("Util", 5, "right")),
         *(Column("Peak", 8, "right"), Column("Growth/min", 10, "right"), Column("Share", 5, "right")),
     ]
-    cells = [
+    lines = [
         (
             _mark(row.growing) + row.label,
             *(bytes_text(row.in_use), bytes_text(row.held), percent(row.utilisation)),
@@ -77,7 +77,7 @@ def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
         )
         for row in rows
     ]
-    return table(columns, cells, width) if rows else []
+    return table(columns, lines, width) if rows else []
 
 
 def _mark(growing: bool) -> str:
@@ -131,18 +131,18 @@ def _rows(snapshot: Snapshot, top: int, sort: str, width: int) -> list[str]:
         *(Column("  Task", 24, cut="start"), Column("Memory", 9, "right"), Column("Growth/min", 10, "right")),
         *(Column("Age", _AGE, "right"), Column("Waits", max(_FLOW - 3, width - 63))),
     ]
-    cells = []
+    lines = []
     for position in positions:
         row = tasks.row(position)
         state = () if row.state == "waiting" else (row.state,)
-        cells.append(
+        lines.append(
             (
                 "  " + (row.name or row.function),
                 *(_retained(row), growth_bytes(row.growth), _at_least(row.age_is_minimum) + duration(row.age_seconds)),
                 "  ".join(filter(None, (*state, _place(row.where), row.waiting_on))),
             )
         )
-    return table(columns, cells, width) if positions else []
+    return table(columns, lines, width) if positions else []
 
 
 def _retained(row: Row) -> str:
@@ -170,7 +170,9 @@ def _branch(forest: SupervisionTree, key: Hashable, lead: str, below: str, width
     if node is None:
         return
     figures = "  " + " · ".join(_figures(node)) + (" ▲" if node.growing else "")
-    yield lead + fit(_label(node), width - len(lead) - len(figures), cut="start").rstrip() + figures.rstrip()
+    room = width - len(lead) - len(figures)
+    label = _label(node) if cells(_label(node)) <= room else node.label  # rather the name than the kind
+    yield lead + fit(label, room, cut="start").rstrip() + figures.rstrip()
     if node.kind == "group":
         return
     children: Sequence[Hashable] = [child for child in forest.children(key) if forest.is_alive(child)]
