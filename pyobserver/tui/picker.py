@@ -30,7 +30,7 @@ COLUMNS = (
     Column("age", "Age", 10, "right", sortable=False, priority=6, help="How long ago it was started."),
     Column("user", "User", 9, sortable=False, priority=5, help="Whose it is."),
     Column("command", "Command", 24, flex=3, sortable=False, help="What was started."),
-    Column("why", "Attach", 10, flex=1, sortable=False, help="Whether one can attach to it, and why not."),
+    Column("why", "Attach", 7, flex=1, sortable=False, help="Whether one can attach to it, and why not."),
 )
 CHOOSE = Key("choose", "enter", "Enter", "attach", "attach to the process", 9)
 AGAIN = Key("read_again", "f5", "F5", "now", "list them again now, not only every two seconds", 3)
@@ -76,7 +76,7 @@ class ProcessLines:
             bytes_text(process.rss),
             duration(process.age_seconds),
             process.user,
-            " ".join(process.command),
+            _called(process.command),
             ("yes", "good") if ok else f"no: {why}" if why else "no",
         ]
 
@@ -87,6 +87,11 @@ class ProcessLines:
             " ".join(cell if isinstance(cell, str) else cell[0] for cell in self.cells(i)) for i in range(len(self))
         ]
         return ProcessLines([self._listed[i] for i, line in enumerate(shown) if wanted in line.casefold()])
+
+
+def _called(command: Sequence[str]) -> str:
+    """The command without the folder of the interpreter, which would take the place of what tells it apart."""
+    return " ".join([command[0].rsplit("/", 1)[-1], *command[1:]]) if command else ""
 
 
 class Reason(Line):
