@@ -15,8 +15,8 @@ from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
 from .approach import AgentLeft, Approach
-from .client import AgentClient
-from .errors import AgentEnded, ClientError
+from .client import BYE_SECONDS, AgentClient
+from .errors import AgentEnded, ClientError, Disconnected
 from .find import find_agent
 from .listener import Listener
 from .watcher import Watcher
@@ -168,6 +168,7 @@ class LiveSource:
         self._store.set_status(Phase.OUTSIDE, why)
 
     def _serve(self) -> None:
+        passing = {"interpreter_lock", "traced"}  # another observer may be attaching at this very moment, but not twice
         while not self._stopping.wait(self._wait):
             self._wait = _RETRY_SECONDS
             try:
@@ -178,8 +179,9 @@ class LiveSource:
                 if error.kind in _HOPELESS:
                     self._fail(str(error))
                     return
-                if error.kind != "interpreter_lock":
+                if error.kind not in passing:
                     self._failure = str(error)
+                passing = {"interpreter_lock"}
                 self._store.set_status(Phase.OUTSIDE, str(error))
             except AgentLeft as left:
                 self._fail(str(left))
@@ -224,15 +226,26 @@ class LiveSource:
 
     def _stage(self, text: str) -> None:
         self.on_stage(text)
-        if self._store.snapshot().status.phase is not Phase.LIVE:
+        if self._failure is None and self._store.snapshot().status.phase is not Phase.LIVE:
             self._store.set_status(Phase.CONNECTING, text)
 
 
 def remove_agent(pid: int) -> bool:
-    """Remove the agent from a process; False when there is none. Raises ClientError when it does not answer."""
+    """Remove the agent from a process, and return when it is gone; False when there is none.
+
+    Raises ClientError when it does not answer, or does not go.
+    """
     path = find_agent(pid)
     if path is None:
         return False
-    with AgentClient(path, pid) as client:
-        client.detach()
+    try:
+        with AgentClient(path, pid) as client:
+            client.detach()
+    except Disconnected:
+        pass  # it was leaving already
+    end = time.monotonic() + BYE_SECONDS
+    while find_agent(pid) is not None:
+        if time.monotonic() > end:
+            raise ClientError(f"there is still an agent in process {pid} after {BYE_SECONDS:g} s")
+        time.sleep(0.01)
     return True
