@@ -19,7 +19,7 @@ from ..analysis.verdict import Verdict, verdict
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Snapshot
 from ..source.base import Source
-from .bar import HEIGHTS, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
+from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .pace import Pace
@@ -47,7 +47,7 @@ class ObserverApp(App[None]):
     """
 
     TITLE = "pyobserver"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = STYLES_FILE
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS

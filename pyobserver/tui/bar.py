@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual import events
 from textual.content import Content
@@ -18,6 +19,7 @@ from ..model.store import Phase, Snapshot
 from .widgets.text import broken, printable, shorten, width_of
 from .words import StatusWords, cost_words, exit_words
 
+STYLES_FILE = Path(__file__).with_name("app.tcss")  # whole, as a subclass elsewhere would look beside itself
 STATUS_LEAD = 3  # cells before the words of the status: its sign
 CLOSE_SHARE = 0.85  # of the limit: from here on it is marked
 STYLES = {

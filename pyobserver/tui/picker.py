@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from ..analysis.format import bytes_text, duration
 from ..model.readings import PythonProcess
-from .bar import HEIGHTS, WIDTHS, Line, TooSmall, styled
+from .bar import HEIGHTS, STYLES_FILE, WIDTHS, Line, TooSmall, styled
 from .filter_line import FilterLine
 from .keys import FILTER, QUIT, Key, KeysLine
 from .widgets import Cell, Column, VirtualTable
@@ -125,7 +125,7 @@ class PickerApp(App[int]):
     """
 
     TITLE = "pyobserver"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = STYLES_FILE
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS

@@ -176,7 +176,7 @@ class VirtualTable(VirtualList):
             self.post_message(self.SortRequested(self, column.key))
 
     def _arranged(self) -> Layout:
-        width = self.size.width
+        width = self.room
         if self._layout_for is None or self._layout_for[0] != width:
             self._layout_for = (width, arrange(self._columns, width))
         return self._layout_for[1]

@@ -106,8 +106,8 @@ class VirtualList(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def line_width(self) -> int:
-        """How many cells wide the lines are; when that is more than the widget has, one scrolls sideways."""
-        return self.size.width
+        """How many cells wide the lines are; when that is more than there is room for, one scrolls sideways."""
+        return self.room
 
     def paint(self, line: int, is_cursor: bool) -> tuple[list[Segment], Style]:
         """The segments of a line, and the style of what is right of them."""
@@ -148,7 +148,17 @@ class VirtualList(ScrollView, can_focus=True):
     @property
     def page(self) -> int:
         """How many lines are visible, without the header; at least 1."""
-        return max(1, self.size.height - self.header_lines)
+        return max(1, self.size.height - self.header_lines - self.show_horizontal_scrollbar)
+
+    @property
+    def room(self) -> int:
+        """How many cells a line has beside the scroll bar, which is there when there are more lines than fit.
+
+        That is foreseen rather than asked for: as long as lines were as wide as the widget, the bar at the right would
+        cover their end, and call for another one at the bottom.
+        """
+        overflows = self.line_count() + self.header_lines > self.size.height
+        return max(0, self.size.width - (self.styles.scrollbar_size_vertical if overflows else 0))
 
     def lines_changed(self) -> None:
         """Looks up the cursor's key among the lines as they are now, keeps the view steady, and paints.

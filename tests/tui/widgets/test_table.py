@@ -310,3 +310,26 @@ async def test_the_cursor_can_be_seen_and_follows_the_theme() -> None:
         pilot.app.theme = "textual-light"
         await pilot.pause()
         assert colours(1) not in (before, colours(3))
+
+
+async def test_the_bar_for_scrolling_covers_nothing() -> None:
+    """With more rows than lines the columns make room for it, and none appears at the bottom; nor does one stay."""
+    widget = table()
+    async with stage(widget, size=(60, 12)) as (pilot, _):
+        widget.show(Listed(range(3)))
+        await pilot.pause()
+        assert widget.room == 60
+        widget.show(Listed(range(100)))
+        await pilot.pause()
+        await pilot.pause()
+        assert widget.show_vertical_scrollbar
+        assert not widget.show_horizontal_scrollbar
+        assert widget.room == 59
+        assert [line[-2:] for line in lines(widget)] == ["  "] * 12
+        assert widget.page == 11
+        await pilot.press("end")
+        assert "task-99" in lines(widget)[-1]
+        widget.show(Listed(range(3)))
+        await pilot.pause()
+        await pilot.pause()
+        assert widget.room == 60
