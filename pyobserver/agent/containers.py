@@ -146,7 +146,7 @@ class Containers:
 
     def begin_scan(self):
         """Let the next picks be those of every scan."""
-        self._random.seed(1)
+        self._is_begun = False
 
     def learn(self, tp, bases):
         """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""
@@ -182,6 +182,9 @@ class Containers:
 
     def chance(self, below):
         """Return a number from 0 on, below `below`."""
+        if not self._is_begun:
+            self._is_begun = True
+            self._random.seed(1)
         return self._random.getrandbits(32) * below >> 32
 
     def base_of(self, tp):

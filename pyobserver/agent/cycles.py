@@ -11,9 +11,9 @@ closed: what it refers to then seems to be held from outside, so the answer is a
 """
 
 from _collections import _count_elements
-from _operator import ne, sub
+from _operator import add, ne, sub
 from itertools import compress, repeat
-from sys import getrefcount
+from sys import getrefcount, getsizeof
 
 from pyobserver.agent.kinds import EVERYBODYS
 from pyobserver.agent.parts import Part
@@ -42,9 +42,9 @@ class Trial:
         self._sampler = sampler
         self._owned_parts = parts
         self._bound = bound
-        self._never = walker.kinds.barrier.union(EVERYBODYS)
         self._members = {}
-        self._counts = {}  # references from members, and from the walk; the walk's own counts stay as they are
+        self._edges = {}  # id of an expanded member -> ids of what it refers to
+        self._counts = {}  # references from members; the walk's own counts stay as they are
         self._closed = set()  # members that were not expanded
         self._linked = set()  # members to which entries of large containers refer
         self._parts = {}  # of these, large containers that were weighed: id -> Part
@@ -77,13 +77,15 @@ class Trial:
 
     def _candidates(self, found):
         """Return the ids of those in `found` which may take part, those most likely to be owned if all are too many."""
-        members, counts, never = self._members, self._walk.counts, self._never
-        fresh, refused = self._border.admit(found)
+        members, counts, barrier = self._members, self._walk.counts, self._kinds.barrier
+        fresh = []
+        for i in set(found).difference(members):
+            t = id(type(found[i]))
+            if t not in EVERYBODYS and t not in barrier and counts.get(i, 0) >= 0:
+                fresh.append(i)
+        candidates, refused = self._border.admit(fresh, found)
         if refused:
             self.complete = False
-        candidates = [
-            i for i in fresh if i not in members and counts.get(i, 0) >= 0 and id(type(found[i])) not in never
-        ]
         room = self._bound - len(members)
         if len(candidates) > room:
             self.complete = False
@@ -93,38 +95,42 @@ class Trial:
 
     def _expand(self, candidates, source):
         """Make the candidates members, and return what they refer to, a dict by id."""
-        members, counts, known, lengths = self._members, self._counts, self._walk.counts, self._kinds.containers.lengths
-        found = {}
+        members, kinds = self._members, self._kinds
+        known, leaf, lengths, edges_of = kinds.sizes.known, kinds.sizes.leaf, kinds.containers.lengths, kinds.edges.of
+        for i in candidates:
+            members[i] = source.pop(i)
+        found = []
+        ids = []  # of what is found, filled below
         left = CHECK
         is_late = False
         for i in candidates:
-            members[i] = source.pop(i)
-        for i in candidates:
             o = members[i]
-            counts[i] = counts.get(i, 0) + known.get(i, 0)
             t = id(type(o))
-            if t not in self._kinds.sizes.known:
-                self._kinds.learn(o)
-                if t in self._kinds.barrier:  # a subclass of those: not owned, and not followed
-                    counts[i] = OWNED
+            if t in leaf:
+                continue
+            if t not in known:
+                kinds.learn(o)
+                if t in kinds.barrier:  # a subclass of those: not owned, and not followed
+                    self._counts[i] = OWNED
                     self._closed.add(i)
                     continue
-            length = lengths.get(t)
-            if is_late or (length is not None and length(o) > LARGE):
-                self._close(o, length is not None and not is_late)
+            if is_late or (t in lengths and lengths[t](o) > LARGE):
+                self._close(o, t in lengths and not is_late)
                 continue
-            refs = self._kinds.edges.of(o)
+            refs = edges_of(o)
             if len(refs) > FAN:
                 self._close(o, False)
                 continue
-            ids = list(map(id, refs))
-            _count_elements(counts, ids)
-            found.update(zip(ids, refs))  # noqa: B905 (3.10 and later)
+            begin = len(found)
+            found += refs
+            self._edges[i] = (ids, begin, len(found))
             left -= 1 + (len(refs) >> 3)
             if left < 0:
                 left = CHECK
                 is_late = self._clock() >= self._until
-        return {} if is_late else found
+        ids += map(id, found)
+        _count_elements(self._counts, ids)
+        return {} if is_late else dict(zip(ids, found))  # noqa: B905 (3.10 and later)
 
     def _close(self, o, can_be_weighed):
         """Note a member that is not expanded; a container has some entries weighed."""
@@ -150,7 +156,7 @@ class Trial:
             if number < 0:
                 self.complete = False
             else:
-                self._counts[i] += number
+                self._counts[i] = self._counts.get(i, 0) + number
                 self._linked.add(i)
 
     def _divide(self):
@@ -161,7 +167,8 @@ class Trial:
         members, counts = self._members, self._counts
         ids = list(members)
         held = map(sub, map(getrefcount, members.values()), repeat(IN_VALUES))
-        front = list(compress(ids, map(ne, held, map(counts.__getitem__, ids))))
+        counted = map(add, map(counts.get, ids, repeat(0)), map(self._walk.counts.get, ids, repeat(0)))
+        front = list(compress(ids, map(ne, held, counted)))
         owned = set(ids)
         owned.difference_update(front)
         if not owned.issuperset(self._linked):  # or is the number of references that entries have estimated wrongly?
@@ -170,7 +177,7 @@ class Trial:
         while front and owned:
             hit = set()
             for i in front:
-                hit.update(self._edges_of_member(i))
+                hit.update(self._edges_of(i))
                 left -= 1
                 if left < 0:
                     left = CHECK
@@ -182,29 +189,40 @@ class Trial:
             front = list(hit)
         return owned
 
-    def _edges_of_member(self, i):
-        if i not in self._closed:
-            return map(id, self._kinds.edges.of(self._members[i]))
+    def _edges_of(self, i):
+        if i in self._edges:
+            ids, begin, end = self._edges[i]
+            return ids[begin:end]
         return self._parts[i].links() if i in self._parts else ()
 
     def _take(self, owned):
-        """Count what is owned for the walk, and its references."""
-        walk, kinds = self._walk, self._kinds
-        counts, pending, lengths = walk.counts, walk.pending, kinds.containers.lengths
-        for i in owned:
-            counts[i] = OWNED
+        """Count what is owned for the walk."""
+        walk, kinds, closed = self._walk, self._kinds, self._closed
+        counts, lengths, plain = walk.counts, kinds.containers.lengths, kinds.sizes.plain
         for i in owned:
             o = self._members[i]
-            if i in self._closed and id(type(o)) in lengths and lengths[id(type(o))](o) > LARGE:
+            t = id(type(o))
+            counts[i] = OWNED
+            if i in closed and t in lengths and lengths[t](o) > LARGE:
                 walk.large.append(o)
                 continue
-            walk.bytes += kinds.size_of(o)
+            walk.bytes += getsizeof(o) if t in plain else kinds.size_of(o)
             walk.objects += 1
-            if i in self._closed:
-                walk.skipped = True
-                continue
-            for r in kinds.edges.of(o):
-                j = id(r)
-                c = counts[j] = counts.get(j, 0) + 1
-                if c > 0:
-                    pending[j] = r
+            walk.skipped = walk.skipped or i in closed
+        for i in owned:
+            for j in self._edges_of(i) if i in self._edges else ():
+                if j in walk.roots:
+                    counts[j] += 1
+        if walk.large:
+            self._count_edges(owned)
+
+    def _count_edges(self, owned):
+        """Count the references of what is owned, for a walk that goes on."""
+        counts, pending = self._walk.counts, self._walk.pending
+        for i in owned:
+            if i in self._edges:
+                for r in self._kinds.edges.of(self._members[i]):
+                    if id(r) not in self._walk.roots:  # these were counted
+                        c = counts[id(r)] = counts.get(id(r), 0) + 1
+                        if c > 0:
+                            pending[id(r)] = r

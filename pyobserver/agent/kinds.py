@@ -9,7 +9,7 @@ from pyobserver.agent.edges import Edges
 from pyobserver.agent.sizes import Sizes, bases_of
 
 # Never followed in search of cycles: everybody's, and from there the way leads everywhere.
-EVERYBODYS = tuple([id(tp) for tp in (type, Module, type(None), bool, type(...), type(len))])
+EVERYBODYS = frozenset([id(tp) for tp in (type, Module, type(None), bool, type(...), type(len))])
 TIMERS = (("asyncio.events", "TimerHandle"), ("uvloop", "TimerHandle"), ("uvloop.loop", "TimerHandle"))
 
 

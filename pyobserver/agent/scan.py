@@ -45,7 +45,7 @@ class Scan:
             self.complete = trial.complete
             if walk.large:
                 self._settle(True)
-        elif self._border.admit(walk.pending)[0]:
+        elif self._border.admit(list(walk.pending), walk.pending)[0]:
             self.complete = False
         self._refine(self._within(0.85))
 

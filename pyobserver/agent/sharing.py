@@ -75,27 +75,30 @@ class Shared:
             else:
                 doubts[i] = (root, seconds, self._identity(o))
 
-    def admit(self, found, root, seconds):
-        """Return (ids of those in `found` that a walk from `root` may look through, whether one is in doubt)."""
-        fresh = found.keys() - self.always
-        known, doubts = self._outside, self._doubts
+    def admit(self, ids, found, root, seconds):
+        """Return (those of the `ids` that a walk from `root` may look through, whether one is in doubt); their objects
+        are in `found`, by id."""
+        known, doubts, always = self._outside, self._doubts, self.always
+        admitted = []
         refused = False
-        for i in [i for i in fresh if i in known]:
-            if self._is_same(found[i], known[i]):
-                fresh.discard(i)
-            else:
-                del known[i]
-        for i in [i for i in fresh if i in doubts]:
-            first, had, identity = doubts[i]
-            if first == root and seconds < MORE * had:
-                refused = True
-                fresh.discard(i)
+        for i in ids:
+            if i in always:
                 continue
-            del doubts[i]
-            if first != root and self._is_same(found[i], identity):  # reached from two roots: neither owns it
-                fresh.discard(i)
-                known[i] = identity
-        return fresh, refused
+            if i in known:
+                if self._is_same(found[i], known[i]):
+                    continue
+                del known[i]
+            elif i in doubts:
+                first, had, identity = doubts[i]
+                if first == root and seconds < MORE * had:
+                    refused = True
+                    continue
+                del doubts[i]
+                if first != root and self._is_same(found[i], identity):  # reached from two roots: neither owns it
+                    known[i] = identity
+                    continue
+            admitted.append(i)
+        return admitted, refused
 
     def _identity(self, o):
         """Return by what `o` will be recognised: a weak reference if it can have one, else some of what it holds."""
@@ -123,9 +126,9 @@ class Border:
         self._root = root
         self.seconds = 0.0
 
-    def admit(self, found):
+    def admit(self, ids, found):
         """As `Shared.admit`."""
-        return self._shared.admit(found, self._root, self.seconds)
+        return self._shared.admit(ids, found, self._root, self.seconds)
 
     def learn(self, outside, complete):
         """As `Shared.learn`."""
@@ -139,9 +142,9 @@ class BorderOfGroup:
         self.seconds = 0.0
         self._always = shared.always
 
-    def admit(self, found):
-        """Return (ids of those in `found` that may be looked through, False)."""
-        return found.keys() - self._always, False
+    def admit(self, ids, found):
+        """Return (those of the `ids` that may be looked through, False)."""
+        return [i for i in ids if i not in self._always], False
 
     def learn(self, outside, complete):
         """Nothing is learned: it would be wrong for another group."""
@@ -156,11 +159,10 @@ class BorderOfSample:
         self._known = known
         self._met = set()
 
-    def admit(self, found):
-        """Return (ids of those in `found` that may be looked through, False)."""
-        fresh, _ = self._border.admit(found)
+    def admit(self, ids, found):
+        """Return (those of the `ids` that may be looked through, False)."""
         known, met = self._known, self._met
-        return {i for i in fresh if i not in known and i not in met}, False
+        return self._border.admit([i for i in ids if i not in known and i not in met], found)[0], False
 
     def learn(self, outside, complete):
         """Remember it for the other elements."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -15,8 +16,12 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent.parent / "pyobserver"
 
 
+@functools.cache
 def run(interpreter: Interpreter, script: str, *arguments: object, within: float = 120.0) -> Any:
-    """What the script has printed. Raises `AssertionError` with its complaint when it fails."""
+    """What the script has printed; it runs once for all tests that ask for the same.
+
+    Raises `AssertionError` with its complaint when it fails.
+    """
     scratch = None
     folder, imported = HERE, PACKAGE.parent
     if interpreter.root != Path("/"):

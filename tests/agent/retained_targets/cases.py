@@ -427,7 +427,7 @@ async def context_variable_sleeping():
 
 @case
 async def records():
-    many = [{"id": i + 10**6, "name": "n%d" % i, "tags": ["a%d" % i]} for i in range(3000)]  # noqa: UP031
+    many = [{"id": i + 10**6, "name": "n%d" % i, "tags": ["a%d" % i]} for i in range(1000)]  # noqa: UP031
     await hang()
     return many
 
@@ -508,14 +508,14 @@ class Message:
 
 @case
 async def large_list_that_knows_its_owner():
-    session = Session(5000)
+    session = Session(1500)
     await hang()
     return session
 
 
 @case
 async def large_list_in_a_cycle():
-    session = Session(5000)
+    session = Session(1500)
     session.myself = [session]
     await hang()
 

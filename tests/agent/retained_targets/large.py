@@ -85,7 +85,7 @@ def ordered_dict():
 
 @shape
 def set_of_tuples():
-    return {(i + 10**6, "name-%d" % i) for i in range(8000)}  # noqa: UP031
+    return {(i / 7, "name-%d" % i) for i in range(10**6, 10**6 + 8000)}  # noqa: UP031
 
 
 @shape
