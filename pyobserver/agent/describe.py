@@ -8,29 +8,44 @@ from pyobserver.agent import lines
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import (
     Function,
+    Module,
     attribute,
     class_dict,
     class_name,
     code_of,
     function_name,
+    inherits,
+    module_dict,
     short_name,
     text,
 )
 
 MAX_CHAIN = 60
 _MAX_CODES = 4000
+_WRAPPERS = frozenset(["coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"])
 
 
 class Place:
     """One code object: its name, whether it is asyncio's own, and the texts of the lines where tasks stand in it."""
 
-    __slots__ = ("code", "file", "is_asyncio", "texts")
+    __slots__ = ("_module", "code", "file", "is_asyncio", "texts")
 
     def __init__(self, code, asyncio_folder):
         self.code = ref(code)
         self.file = text(code.co_filename)
         self.is_asyncio = bool(asyncio_folder) and self.file.startswith(asyncio_folder)
         self.texts = {}
+        self._module = None
+
+    def module(self):
+        """The name of the module that was loaded from the same file, "" if there is none."""
+        if self._module is None:
+            self._module = ""
+            for name, module in list(sys.modules.items()):
+                if inherits(type(module), Module) and self.file == text(module_dict(module).get("__file__"), ""):
+                    self._module = text(name, "")
+                    break
+        return self._module
 
 
 class Describer:
@@ -54,14 +69,8 @@ class Describer:
 
     def function(self, coroutine):
         """Return `module.qualname` of what a task runs."""
-        kind = type(coroutine)
-        if kind is lines.Coroutine:
-            code, name = lines.code_of_coroutine(coroutine), text(lines.qualname_of_coroutine(coroutine))
-        elif kind is lines.Generator:
-            code, name = lines.code_of_generator(coroutine), text(lines.qualname_of_generator(coroutine))
-        else:
-            return class_name(kind)
-        return _module_of(coroutine, code) + name
+        chain = self.chain(coroutine)[0]
+        return self._function_of(chain[0]) if chain else class_name(type(coroutine))
 
     def name(self, task):
         """Return the name of a task, without making asyncio make one."""
@@ -75,35 +84,26 @@ class Describer:
 
     def is_running(self, coroutine):
         """Whether it is being executed right now."""
-        if type(coroutine) is lines.Coroutine:
-            return lines.is_coroutine_running(coroutine)
-        return type(coroutine) is lines.Generator and lines.is_generator_running(coroutine)
+        kind = lines.kind_of(coroutine)
+        return kind is not None and kind.is_running(coroutine)
 
     def chain(self, coroutine):
-        """Return the coroutines that await each other, outermost first, and what the innermost one awaits.
+        """Return what awaits each other, outermost first, and what the innermost one awaits.
 
-        The caller lets go of them within its slice.
+        These are coroutines, generators and async generators. The caller lets go of them within its slice.
         """
         found = []
-        while coroutine is not None and len(found) < MAX_CHAIN:
-            kind = type(coroutine)
-            if kind is lines.Coroutine:
+        wrappers = 0
+        while coroutine is not None and len(found) + wrappers < MAX_CHAIN:
+            kind = lines.kind_of(coroutine)
+            if kind is not None:
                 found.append(coroutine)
-                coroutine = lines.awaited_by_coroutine(coroutine)
-            elif kind is lines.Generator:
-                found.append(coroutine)
-                coroutine = lines.awaited_by_generator(coroutine)
+                coroutine = kind.awaited(coroutine)
+            elif short_name(type(coroutine)) in _WRAPPERS:
+                wrappers += 1
+                coroutine = _wrapped(coroutine)
             else:
-                name = short_name(kind)
-                if name not in ("coroutine_wrapper", "async_generator_asend", "async_generator_athrow"):
-                    break
-                inner = None
-                for each in get_referents(coroutine):
-                    if type(each) is lines.Coroutine or short_name(type(each)) == "async_generator":
-                        inner = each
-                if inner is not None and type(inner) is not lines.Coroutine:
-                    inner = class_dict(type(inner))["ag_await"].__get__(inner)
-                coroutine = inner
+                break
         return found, coroutine
 
     def describe(self, row, coroutine, waiter):
@@ -147,18 +147,30 @@ class Describer:
             code = self._code(link)
             position = self._lines.position(link, code)
             file = text(code.co_filename)
-            found.append([_module_of(link, code) + self._qualname(link), file, self._lines.line(code, position)])
+            found.append([self._function_of(link), file, self._lines.line(code, position)])
         return found
 
     @staticmethod
     def _code(link):
-        return lines.code_of_coroutine(link) if type(link) is lines.Coroutine else lines.code_of_generator(link)
+        return lines.kind_of(link).code(link)
 
     @staticmethod
     def _qualname(link):
-        if type(link) is lines.Coroutine:
-            return text(lines.qualname_of_coroutine(link))
-        return text(lines.qualname_of_generator(link))
+        return text(lines.kind_of(link).qualname(link))
+
+    def _function_of(self, link):
+        """Return `module.qualname` of a link."""
+        code = self._code(link)
+        for part in get_referents(link):
+            if type(part) is Function and code_of(part) is code:
+                return function_name(part)[: -len(text(_qualname(part)))] + self._qualname(link)
+        name = ""
+        frame = lines.kind_of(link).frame(link) if sys.version_info < (3, 11) else None
+        if frame is not None:
+            name = text(dict.get(frame.f_globals, "__name__"), "")
+        else:  # it has ended: nothing leads to its function any more
+            name = self._place(code).module()
+        return (name + "." if name else "") + self._qualname(link)
 
     def _place(self, code):
         if code is None:
@@ -197,19 +209,12 @@ class Describer:
         return ""
 
 
-def _module_of(coroutine, code):
-    """The module of a coroutine's function with a dot, "" if nothing leads to the function any more."""
-    for part in get_referents(coroutine):
-        if type(part) is Function and code_of(part) is code:
-            return function_name(part)[: -len(text(_qualname(part)))]
-    frame = None
-    if sys.version_info < (3, 11):
-        kind = type(coroutine)
-        frame = class_dict(kind)["cr_frame" if kind is lines.Coroutine else "gi_frame"].__get__(coroutine)
-    if frame is not None:
-        name = dict.get(frame.f_globals, "__name__")
-        return text(name) + "." if type(name) is str else ""
-    return ""
+def _wrapped(wrapper):
+    """What the object that awaits something refers to first, which is that; None if it is nothing to follow."""
+    for each in get_referents(wrapper):
+        if lines.kind_of(each) is not None or short_name(type(each)) in _WRAPPERS:
+            return each
+    return None
 
 
 _qualname = class_dict(Function)["__qualname__"].__get__

@@ -40,27 +40,42 @@ async def _second(pause):
     return value
 
 
+async def _async_generator():
+    yield
+
+
 def _type_of_coroutine():
     one = _coroutine()
     one.close()
     return type(one)
 
 
+class Kind:
+    """How one type of code that can be suspended is read: by its own descriptors."""
+
+    __slots__ = ("awaited", "code", "frame", "is_running", "qualname")
+
+    def __init__(self, kind, prefix, awaited):
+        members = type.__dict__["__dict__"].__get__(kind)
+        self.awaited = members[awaited].__get__
+        self.code = members[prefix + "_code"].__get__
+        self.frame = members[prefix + "_frame"].__get__
+        self.is_running = members[prefix + "_running"].__get__
+        self.qualname = members["__qualname__"].__get__
+
+
 Coroutine = _type_of_coroutine()
-Generator = type(_generator())
-_coroutine_members = type.__dict__["__dict__"].__get__(Coroutine)
-_generator_members = type.__dict__["__dict__"].__get__(Generator)
-awaited_by_coroutine = _coroutine_members["cr_await"].__get__
-code_of_coroutine = _coroutine_members["cr_code"].__get__
-is_coroutine_running = _coroutine_members["cr_running"].__get__
-qualname_of_coroutine = _coroutine_members["__qualname__"].__get__
-awaited_by_generator = _generator_members["gi_yieldfrom"].__get__
-code_of_generator = _generator_members["gi_code"].__get__
-is_generator_running = _generator_members["gi_running"].__get__
-qualname_of_generator = _generator_members["__qualname__"].__get__
-_frame_of_coroutine = _coroutine_members["cr_frame"].__get__
-_frame_of_generator = _generator_members["gi_frame"].__get__
+_KINDS = {
+    id(Coroutine): Kind(Coroutine, "cr", "cr_await"),
+    id(type(_generator())): Kind(type(_generator()), "gi", "gi_yieldfrom"),
+    id(type(_async_generator())): Kind(type(_async_generator()), "ag", "ag_await"),
+}
 _CODE_BYTES = type.__dict__["__basicsize__"].__get__(type(_coroutine.__code__))
+
+
+def kind_of(thing):
+    """Return how a coroutine, a generator or an async generator is read; None for everything else."""
+    return _KINDS.get(id(type(thing)))
 
 
 class Lines:
@@ -85,9 +100,12 @@ class Lines:
             self._memory = -1
 
     def position(self, suspended, code):
-        """Return what tells this place from others in the same code, None if that is not known."""
+        """Return what tells this place from others in the same code, None if that is not known.
+
+        Coroutines, generators and async generators begin with the same fields (`_PyGenObject_HEAD`).
+        """
         if self._has_frames:
-            frame = _frame_of_coroutine(suspended) if type(suspended) is Coroutine else _frame_of_generator(suspended)
+            frame = kind_of(suspended).frame(suspended)
             return None if frame is None else frame.f_lasti
         if self._offset is None:
             return None

@@ -1,0 +1,81 @@
+"""Rows are true: what the agent says of each task and thread is what the program knows of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..support.interpreters import Interpreter
+from ..support.targets import RunningTarget, launch
+from .mirror import Mirror, observed, on_interpreters, silence
+
+
+def differences(mirror: Mirror, truth: dict[str, dict[str, Any]]) -> list[str]:
+    """What the rows say otherwise than the program."""
+    found = []
+    for name, true in truth.items():
+        row = mirror.named(name)
+        if row is None:
+            found.append(f"{name} is not there")
+            continue
+        for key in ("function", "state", "waiting", "where"):
+            if true.get(key) is not None and row[key] != true[key]:
+                found.append(f"{name}: {key} is {row[key]!r}, and should be {true[key]!r}")
+    return found
+
+
+def truth_of(target: RunningTarget, interpreter: Interpreter) -> dict[str, dict[str, Any]]:
+    """What the program knows; from 3.14 on, nothing leads to tasks that ended before the agent came."""
+    truth: dict[str, dict[str, Any]] = target.ask("truth")["tasks"]
+    if interpreter.minor >= (3, 14):
+        return {name: true for name, true in truth.items() if true["state"] == "waiting"}
+    return truth
+
+
+@on_interpreters
+def test_every_kind_of_waiting_is_told_with_its_line(interpreter: Interpreter) -> None:
+    with launch(interpreter, "places") as target:
+        with observed(target.pid) as mirror:
+            truth = truth_of(target, interpreter)
+            mirror.wait(lambda: all(mirror.named(name) for name in truth), "all tasks")
+            mirror.turn(3)
+            assert differences(mirror, truth) == []
+            assert {row["name"] for row in mirror.tasks} == {*truth, "main"}
+            assert mirror.problems == []
+        silence(target.stop())
+
+
+@on_interpreters
+def test_a_task_that_goes_on_is_told_by_its_new_line(interpreter: Interpreter) -> None:
+    with launch(interpreter, "places") as target:
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.named("event"), "the task")
+            before = mirror.named("event")
+            truth = target.ask("move event")["tasks"]["event"]
+            mirror.wait(lambda: not differences(mirror, {"event": truth}), "its second line")
+            assert mirror.named("event") != before
+        silence(target.stop())
+
+
+@on_interpreters
+def test_words_that_a_task_is_cancelled_with_are_not_its_name(interpreter: Interpreter) -> None:
+    with launch(interpreter, "places") as target:
+        truth = target.ask("cancel stubborn words")["tasks"]
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.named("stubborn"), "the task")
+            mirror.turn(2)
+            assert differences(mirror, {"stubborn": truth["stubborn"]}) == []
+        silence(target.stop())
+
+
+@on_interpreters
+def test_a_task_that_has_ended_stays_as_long_as_it_is_held(interpreter: Interpreter) -> None:
+    with launch(interpreter, "places") as target:
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.named("limited"), "the task")
+            target.ask("cancel limited over")
+            mirror.wait(lambda: mirror.named("limited")["state"] == "done, held", "its end")  # type: ignore[index]
+            row = mirror.named("limited")
+            assert row is not None and row["function"] == "__main__.Places.limited"
+            target.ask("forget limited")
+            mirror.wait(lambda: not mirror.named("limited"), "its going")
+        silence(target.stop())
