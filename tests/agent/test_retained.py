@@ -32,6 +32,12 @@ def test_graphs_with_large_containers_agree_or_are_lower_bounds(interpreter: Int
     assert told["bounds"] < told["graphs"] / 3
 
 
+def test_ids_that_are_used_again_do_little_harm(interpreter: Interpreter) -> None:
+    """What was learned to be shared is recognised by more than its id, as others have it soon."""
+    told = run(interpreter, "graphs.py", 5, 120, "churn")
+    assert told["wrong"] <= 3, told["first"]
+
+
 @pytest.mark.every
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("mode", ["", "generators", "large"])
@@ -83,6 +89,19 @@ def test_what_lies_on_the_stack_of_a_frame(interpreter: Interpreter) -> None:
     allowed = 3000 if interpreter.minor >= (3, 11) else 7000
     off = {name: sizes for name, sizes in told.items() if abs(sizes[0] - sizes[2]) > allowed or sizes[0] != sizes[1]}
     assert not off
+
+
+def test_several_tasks_together_own_what_they_share(interpreter: Interpreter) -> None:
+    """Tasks are rows of their own, also of classes that nobody told of; together they own what each alone does not."""
+    told = run(interpreter, "groups.py")
+    assert told["one"] < 10_000
+    assert 1_000_000 < told["pair"][0] < 1_010_000
+    assert told["child"] > 1_000_000
+    assert told["parent"] < 10_000
+    assert 1_000_000 < told["family"][0] < 1_010_000
+    assert told["many"][0] > 20_000_000
+    assert told["many in a slice"][0] <= 1.2 * told["many"][0]
+    assert told["nothing"] == [0, 0]
 
 
 def test_a_child_of_the_demonstration(interpreter: Interpreter) -> None:

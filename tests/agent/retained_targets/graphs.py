@@ -1,6 +1,8 @@
 """Random graphs of objects, each hung on a task: what the scanner says, and what an independent computation says.
 
-    graphs.py SEED NUMBER [generators] [large]
+    graphs.py SEED NUMBER [generators] [large] [churn]
+
+With `churn` the scanner is not given the time to forget what it learned about the last graphs.
 
 The truth is computed in another way: everything reachable from the task is collected, everything that has a reference
 from outside of that is taken away, and all that leads to. Printed is JSON.
@@ -126,7 +128,8 @@ class Truth:
 
 
 class Graphs:
-    def __init__(self, seed, generators, large):
+    def __init__(self, seed, generators=False, large=False, churn=False):
+        self.churn = churn
         self.random = random.Random(seed)
         self.generators = generators
         self.large = large
@@ -192,7 +195,7 @@ async def compare(scanner, clock, graphs, truth):
     """One graph: (objects, bytes) of the scan, of a second one that knows what is shared, and of the truth."""
     task = asyncio.get_running_loop().create_task(holding(graphs.made()))
     await asyncio.sleep(0)
-    clock.ahead += OLD
+    clock.ahead += 0 if graphs.churn else OLD
     scanner.begin_slice()
     measures = [scanner.scan(task, clock() + FAR) for _ in range(2)]
     together = scanner.scan_together([task], clock() + FAR)
@@ -212,7 +215,7 @@ async def main(seed, number, *modes):
     scanner = Scanner(clock)
     scanner.add_barrier(asyncio.Task)
     scanner.learn_libraries()
-    graphs = Graphs(seed, "generators" in modes, "large" in modes)
+    graphs = Graphs(seed, "generators" in modes, "large" in modes, "churn" in modes)
     wrong = []
     sizes = bounds = 0
     for done in range(number):
