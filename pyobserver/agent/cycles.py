@@ -6,8 +6,9 @@ that were not counted is held from outside, and so is everything that it leads t
 Never expanded are types, modules, builtins, rows of their own, and what is known as shared. Large containers take part
 without being expanded: some of their elements are weighed. Where each of those refers equally often to a member, as in
 a list of messages which all know their session, the references of all elements are counted with it: the sum agrees with
-the number that exists, or the member is held from outside. What has very many references and is no container is left
-closed: what it refers to then seems to be held from outside, so the answer is a lower bound, and told to be one.
+the number that exists, or the member seems to be held from outside. As that may be for an element that was not weighed,
+the answer is a lower bound then, and told to be one. So it is with objects that have very many references and are no
+containers: these are left closed.
 """
 
 from _collections import _count_elements
@@ -46,7 +47,6 @@ class Trial:
         self._edges = {}  # id of an expanded member -> ids of what it refers to
         self._counts = {}  # references from members; the walk's own counts stay as they are
         self._closed = set()  # members that were not expanded
-        self._linked = set()  # members to which entries of large containers refer
         self._parts = {}  # of these, large containers that were weighed: id -> Part
         self.complete = True
 
@@ -69,6 +69,8 @@ class Trial:
         for part in self._parts.values():
             self._count_links(part)
         owned = self._divide()
+        if not owned.issuperset(self._parts):  # held from outside, or by entries that were not among those weighed
+            self.complete = False
         self._border.learn({i: o for i, o in self._members.items() if i not in owned}, self.complete)
         self._take(owned)
         for i in first:
@@ -157,7 +159,6 @@ class Trial:
                 self.complete = False
             else:
                 self._counts[i] = self._counts.get(i, 0) + number
-                self._linked.add(i)
 
     def _divide(self):
         """Return the ids of members that are not held from outside; empty, and not complete, when time ran out.
@@ -171,8 +172,6 @@ class Trial:
         front = list(compress(ids, map(ne, held, counted)))
         owned = set(ids)
         owned.difference_update(front)
-        if not owned.issuperset(self._linked):  # or is the number of references that entries have estimated wrongly?
-            self.complete = False
         left = CHECK
         while front and owned:
             hit = set()
