@@ -58,16 +58,17 @@ def allocator_rows(snapshot: Snapshot, window: float) -> list[AllocatorRow]:
     if snapshot.memory is not None:
         rss = snapshot.memory.rss
         for allocator in snapshot.memory.allocators:
-            rows.append(_row(snapshot, allocator, snapshot.taken_at - window, rss))
+            rows.append(_row(snapshot, allocator, window, rss))
     total = _total(snapshot, window)
     return [*rows, total] if total else rows
 
 
-def _row(snapshot: Snapshot, allocator: Allocator, since: float, rss: int) -> AllocatorRow:
+def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> AllocatorRow:
     held, in_use = allocator.held, allocator.in_use
     quantity = "in_use" if in_use is not None else "held"
-    curve = snapshot.history.curve(f"allocator/{allocator.name}/{quantity}", since)
-    growth = per_minute(curve)
+    series = f"allocator/{allocator.name}/{quantity}"
+    divided = series if allocator.name == "python" else f"division/{allocator.name}"
+    growth = per_minute(snapshot.history.curve(divided, snapshot.growing_since(window)))
     value = in_use if in_use is not None else held
     peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
     before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
@@ -83,7 +84,7 @@ def _row(snapshot: Snapshot, allocator: Allocator, since: float, rss: int) -> Al
         growth=growth,
         share=held / rss if held is not None and rss else None,
         marked=now - before if now is not None and before is not None else None,
-        trend=trend(curve),
+        trend=trend(snapshot.history.curve(series, snapshot.taken_at - window)),
         growing=is_growing(value, growth, NOTICED_BYTES),
         reason=reasons.get(allocator.name, ""),
     )
@@ -139,7 +140,7 @@ def memory_outlook(snapshot: Snapshot, window: float) -> Outlook:
     A control group's limit is reached by all that counts against it, so the way left is taken from there.
     """
     rss = snapshot.process.rss if snapshot.process else None
-    growth = per_minute(snapshot.history.curve("rss", snapshot.taken_at - window))
+    growth = per_minute(snapshot.history.curve("rss", snapshot.growing_since(window)))
     growing = is_growing(rss, growth, NOTICED_BYTES)
     limit = snapshot.limit
     if limit is None:

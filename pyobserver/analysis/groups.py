@@ -113,7 +113,7 @@ def _usual(where: NDArray[np.int64], which: NDArray[np.int64], groups: int) -> N
 
 
 def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, window: float) -> GroupRow:
-    since = snapshot.taken_at - window
+    since = snapshot.growing_since(window)
     count_growth = per_minute(snapshot.history.curve(group_name(key, "count"), since))
     bytes_growth = per_minute(snapshot.history.curve(group_name(key, "bytes"), since))
     size = group.bytes if group.measured else None

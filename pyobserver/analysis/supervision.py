@@ -59,7 +59,7 @@ class SupervisionTree:
         self._snapshot = snapshot
         self._forest = snapshot.forest
         self._sort = sort
-        self._growth = TreeGrowth(snapshot.marks, snapshot.taken_at - window)
+        self._growth = TreeGrowth(snapshot.marks, snapshot.growing_since(window))
         self._folds: dict[Hashable, Fold] = {}
         self._fold_keys: list[Hashable] = []
         self._fold_at = np.full(

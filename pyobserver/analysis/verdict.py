@@ -105,11 +105,11 @@ def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float
     rows = [r for r in allocator_rows(snapshot, window) if r.name != "total" and r.growth]
     largest = max(rows, key=lambda r: r.growth or 0.0, default=None)
     if largest is None or (largest.growth or 0.0) < MAIN_SHARE * growth:
-        return Verdict(level, f"Memory grows by {bytes_text(growth)} a minute, in no single allocator.")
+        return Verdict(level, f"Growing: memory, +{bytes_text(growth)} a minute, in no single allocator.")
     advice = {
-        "python": "Python objects are live, not freed but kept: look at the tasks (3).",
-        "c_heap": "The C heap grows: extension modules, or large strings and tables.",
-        "large_blocks": "Large blocks grow: arrays, or big bytes objects.",
+        "python": "They are live, not freed but kept: look at the tasks (3).",
+        "c_heap": "That is extension modules, or large strings and tables.",
+        "large_blocks": "That is arrays, or big bytes objects.",
     }.get(largest.name, "")
-    text = f"{largest.label} grow by {bytes_text(largest.growth or 0.0)} a minute. {advice}".strip()
+    text = f"Growing: {largest.label}, +{bytes_text(largest.growth or 0.0)} a minute. {advice}".strip()
     return Verdict(level, text, allocator=largest.name)

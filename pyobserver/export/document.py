@@ -213,7 +213,7 @@ def findings(snapshot: Snapshot, window: float) -> list[dict[str, Any]]:
 
 
 def _first(snapshot: Snapshot, window: float) -> float:
-    curve = snapshot.history.curve("rss", snapshot.taken_at - window)
+    curve = snapshot.history.curve("rss", snapshot.growing_since(window))
     return float(curve.times[0]) if len(curve) else snapshot.taken_at
 
 

@@ -64,6 +64,7 @@ class Snapshot:
     status: Status
     history: History
     updated_at: float = 0.0  # when the agent was last heard
+    settled_at: float | None = None  # when the agent's first picture was complete
     identity: Identity | None = None
     facts: AgentFacts | None = None
     process: ProcessReading | None = None
@@ -80,6 +81,16 @@ class Snapshot:
     problems: tuple[str, ...] = ()
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
+
+    def growing_since(self, window: float) -> float:
+        """Return from when on growth is told, `window` seconds back at most.
+
+        What grows before the first picture is complete is what we know, and what the agent takes for itself.
+        """
+        begun = self.taken_at - window
+        if self.facts is None:
+            return begun
+        return max(begun, self.taken_at if self.settled_at is None else self.settled_at)
 
     @property
     def forest(self) -> Forest:

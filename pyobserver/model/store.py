@@ -56,6 +56,7 @@ class Store:
         self._tasks = TaskStore()
         self._nodes: dict[int, Node] = {}
         self._gone_nodes: dict[int, float] = {}
+        self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
@@ -90,6 +91,7 @@ class Store:
             self._now = replace(
                 self._now,
                 facts=facts,
+                settled_at=None,
                 tick=None,
                 agent_cpu_share=None,
                 baseline=replace(baseline, sums=None) if baseline else None,
@@ -130,7 +132,19 @@ class Store:
                 self.history.add("allocator/rest", reading.taken_at, rest)
             for category in reading.categories:
                 self.history.add(f"category/{category.name}", reading.taken_at, category.bytes)
+            self._record_division(reading)
         self.changed()
+
+    def _record_division(self, reading: MemoryReading) -> None:
+        """Between two divisions of the memory the parts are carried on: their growth is told from the divisions."""
+        if reading.partition_age is None:
+            return
+        divided_at = reading.taken_at - reading.partition_age
+        if divided_at < self._divided_at + 1.0:
+            return
+        self._divided_at = divided_at
+        for allocator in reading.allocators:
+            self.history.add(f"division/{allocator.name}", reading.taken_at, allocator.held)
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""
@@ -267,9 +281,12 @@ class Store:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
             self._forget_faded(now)
-            self.history.add("tasks", now, tick.total)
-            self._record_groups(now)
-            settled = tick.complete and tick.holders_complete and tick.measured >= 0.9 * tick.total
+            if self._now.settled_at is None and tick.complete and tick.measured >= 0.9 * tick.total:
+                self._now = replace(self._now, settled_at=now)
+            if self._now.settled_at is not None:
+                self.history.add("tasks", now, tick.total)
+                self._record_groups(now)
+            settled = self._now.settled_at is not None and tick.holders_complete
             if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
                 self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
         self.changed()

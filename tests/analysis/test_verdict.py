@@ -122,9 +122,9 @@ def test_what_is_less_than_half_is_not_the_cause() -> None:
     """Then the allocator that grows is named, or that none does."""
     found = verdict(grown(MB, 0.3 * MB, python_per_second=0.9 * MB), WINDOW)
     assert (found.level, found.group, found.allocator) == ("growing", None, "python")
-    assert found.text.startswith("Python objects grow by 54.0 MB a minute.")
+    assert found.text.startswith("Growing: Python objects, +54.0 MB a minute.")
     found = verdict(grown(MB, 0.1 * MB, python_per_second=0.1 * MB), WINDOW)
-    assert found.text == "Memory grows by 60.0 MB a minute, in no single allocator." and not found.allocator
+    assert found.text == "Growing: memory, +60.0 MB a minute, in no single allocator." and not found.allocator
 
 
 def test_growing_tasks_in_steady_memory() -> None:
