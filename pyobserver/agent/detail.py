@@ -4,6 +4,8 @@ from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.schedule import SLICE_SECONDS, WHOLE
 from pyobserver.protocol import schema
 
+_BREAKDOWN_SECONDS = 0.002  # once for one who has asked: names and types take longer than the sum
+
 
 class Details:
     """Answers the observers' questions about single rows, each in a slice of its own."""
@@ -70,7 +72,8 @@ class Details:
                 answer["awaited_by"] = [[above.id, "%s  %s" % (above.name, function)]]
         holder = self._ownership.holder_of(row)
         if holder is not None:
-            answer["holders"] = [[holder.label, holder.detail, holder.length]]
+            held = sum([1 for each in self._tasks.rows() if each.held == holder.id])
+            answer["holders"] = [[holder.label, holder.detail, held]]
         elif not self._ownership.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
@@ -82,7 +85,7 @@ class Details:
         if self._tasks.describer.is_running(known().coroutine(task)):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
-        found = self._agent.scanner.breakdown(task, now.deadline)
+        found = self._agent.scanner.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
         answer["by_type"] = [list(entry) for entry in found.by_type]
         answer["biggest"] = [list(entry) for entry in found.biggest]
         answer["retained"] = int(found.measure.bytes)

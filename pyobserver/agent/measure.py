@@ -11,6 +11,8 @@ _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has m
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
 _OLD_AT_ONCE = 300
+_MOST_TRIES = 3  # of a task that has not moved, when only a lower bound comes out
+_LONGER_SECONDS = 0.0016  # what the later ones of them may take
 _DUTY_FIRST, _DUTY = 0.1, 0.008
 _FRESH_SHARE = 0.8
 
@@ -50,6 +52,7 @@ class Measuring:
         self._new.append(row)
 
     def _note_moved(self, row, task):
+        row.tries = 0
         self._moved[row.id] = row
 
     def _note_ended(self, row):
@@ -64,7 +67,7 @@ class Measuring:
         for row in self._next(self._agent.wall()):
             while now.left() < 0.3 * SLICE_SECONDS:
                 now = yield
-            if not self._scan(row, now):
+            if row.tries or not self._scan(row, now):
                 now = yield WHOLE  # a large one gets a slice of its own
                 self._scan(row, now, True)
             if now.over():
@@ -120,7 +123,8 @@ class Measuring:
             return True
         is_fresh = now.left() > _FRESH_SHARE * SLICE_SECONDS
         begun = now.clock()
-        found = self._agent.scanner.scan(task, now.deadline)
+        deadline = now.begun + _LONGER_SECONDS if is_fresh and row.tries else now.deadline
+        found = self._agent.scanner.scan(task, deadline)
         task = None
         taken = now.clock() - begun
         if now.torn():
@@ -147,3 +151,6 @@ class Measuring:
         if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
             row.retained, row.accuracy, row.error = retained, found.accuracy, error
         self._table.touch(row)
+        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES:
+            row.tries += 1
+            self._moved[row.id] = row  # what was in the way may have become known meanwhile

@@ -201,7 +201,6 @@ class Ownership:
             if node is None:
                 return
             self._containers[holding.key] = node
-        node.length = holding.length
         row.held = node.id
         row.flags &= ~schema.FLAG_UNOWNED
         if not row.owned:

@@ -56,7 +56,7 @@ class Row:
         "moves",
         "name",
         "owned",
-        "queued",
+        "tries",
         "ref",
     ) + schema.ROW_NAMES
 
@@ -68,7 +68,7 @@ class Row:
         self.checks = self.moves = 0
         self.held = 0  # the node of the container that the walk found it in
         self.owned = False  # by a task, a group or a gather, which goes before any container
-        self.queued = False
+        self.tries = 0  # scans since it has moved that gave only a lower bound
         self.id = number
         self.kind = kind
         self.state = self.flags = 0
@@ -92,7 +92,7 @@ class Node:
     `ref` is a weak reference to what it stands for, None where there is none.
     """
 
-    __slots__ = ("detail", "edge", "empty_since", "id", "kind", "label", "length", "logged", "parent", "queue", "ref")
+    __slots__ = ("detail", "edge", "empty_since", "id", "kind", "label", "logged", "parent", "queue", "ref")
 
     def __init__(self, number, kind, label, parent, edge, detail=""):
         self.id = number
@@ -102,7 +102,7 @@ class Node:
         self.edge = edge
         self.detail = detail
         self.queue = None
-        self.ref = self.length = None
+        self.ref = None
         self.empty_since = 0.0
         self.logged = -1
 
