@@ -7,7 +7,6 @@ is measured alone and observed, in turns, so that the machine's noise is in both
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 
 from pyobserver.model.store import Phase
@@ -41,7 +40,7 @@ def lateness(target: RunningTarget) -> tuple[float, float]:
 
 def ticker() -> bool:
     """The ticker's lateness alone and observed."""
-    interpreter = interpreters()[-1] if len(sys.argv) < 2 else interpreters()[0]
+    interpreter = interpreters()[-1]
     alone, observed, first = [], [], []
     with launch(interpreter, "ticker", "--tasks", TASKS_BUSY) as target:
         for _ in range(ROUNDS):
@@ -57,7 +56,8 @@ def ticker() -> bool:
     for name, figures in (("alone", alone), ("agent coming in", first), ("observed", observed)):
         p99, largest = (statistics.median(column) for column in zip(*figures, strict=True))
         print(
-            f"    {name:16} p99 {p99:6.2f}   max {largest:6.2f}   p99 of the rounds: {[round(f[0], 2) for f in figures]}"
+            f"    {name:16} p99 {p99:6.2f}   max {largest:6.2f}"
+            f"   p99 of the rounds: {[round(f[0], 2) for f in figures]}"
         )
     if facts is not None:
         print(f"    longest hold {1000 * facts.cost.longest_hold_seconds:.2f} ms, torn slices {facts.cost.torn}")
