@@ -112,12 +112,17 @@ class ObserverApp(App[None]):
         """The screen with the tabs, whatever is open above it."""
         return self.screen_stack[0]
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether there is a screen: a last beat, or a last letter, may come while it is being taken down."""
+        return bool(self.screen_stack) and bool(self._main.query(TabBar))
+
     # -- refreshing --------------------------------------------------------------------------------------------------
 
     def _beat(self) -> None:
         """Show what is new, if it is time; the status is true also when nothing comes any more."""
-        if not self._main.query(TabBar):
-            return  # a last beat, while the screen is being taken down
+        if not self._is_open:
+            return
         if self._paused_at is None and self._pace.is_due(self.tab.period):
             self.refresh_now()
         else:
@@ -280,7 +285,8 @@ class ObserverApp(App[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The rows follow while one types."""
-        self.tab.filter_by(event.value)
+        if self._is_open:
+            self.tab.filter_by(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Back to the rows."""
@@ -288,6 +294,7 @@ class ObserverApp(App[None]):
         widget = self.tab.main_widget()
         if widget is not None:
             widget.focus()
+        self._show_status()
 
     def action_sort(self) -> None:
         """Choose the column to sort by."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.cells import cell_len
+from textual.events import Paste
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from pyobserver.source.fake import FakeSource, Situation
 from pyobserver.source.story import Story
@@ -66,8 +68,11 @@ class Dashboard:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        """Press one key for each character."""
-        await self.press(*("space" if c == " " else c for c in text))
+        """Put text into the line that has the keys, all at once, as a terminal pastes it."""
+        assert isinstance(self.app.focused, Input)
+        self.app.focused.post_message(Paste(text))
+        await self.pilot.pause()
+        await self.pilot.pause()
 
     async def play(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, and see what is new."""

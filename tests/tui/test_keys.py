@@ -56,14 +56,14 @@ async def test_what_is_not_offered_says_so(tab: str) -> None:
                 assert any(f"{key.label} has nothing to do" in n.message for n in opened.app._notifications)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_any_keys_in_any_order(seed: int) -> None:
     """Whatever is pressed, on whatever is open, with names that mean harm: the dashboard goes on, and comes back."""
     order = random.Random(seed)
     source = played(Story(tasks=30, hostile=True))
     async with dashboard(source, size=order.choice([(80, 24), (118, 36), (60, 16)])) as opened:
         pressed: list[str] = []
-        for _ in range(120):
+        for _ in range(60):
             pressed.append(name_of(order.choice(EVERYTHING + MOVES)))
             await opened.pilot.press(pressed[-1])
             if order.random() < 0.1:
@@ -127,7 +127,7 @@ async def test_each_tab_has_its_own_filter() -> None:
 async def test_digits_are_typed_into_the_filter() -> None:
     """While one types, keys are letters."""
     async with dashboard(None, "3", "slash") as opened:
-        await opened.type("qs12 ?")
+        await opened.press("q", "s", "1", "2", "space", "question_mark")
         assert opened.app.tab.title == "Processes/Tasks"
         assert opened.app.tab.filter_text == "qs12 ?"
 

@@ -152,7 +152,7 @@ async def test_after_the_end_everything_stays_readable(tab: str) -> None:
         after = opened.lines()[2:-2]
         if tab in ("3", "4"):
             assert after == before
-        parts = {"1": ["selectors.py"], "2": ["+20", "Growing: 415"], "3": ["2.91 GB", "+2"], "4": ["× 415"]}
+        parts = {"1": ["selectors.py"], "2": ["MB", "Growing: 415"], "3": ["2.91 GB", "+2"], "4": ["× 415"]}
         for part in parts[tab]:
             assert part in "\n".join(after)
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -20,7 +21,7 @@ from ..view import Tab, View
 from ..widgets.text import broken, fit, printable, shorten
 from ..words import exit_words, place
 
-LABEL_WIDTH = 18
+LABEL_WIDTH = 17
 MOST_LINES = 6  # of a value that says what is wrong, and of the command
 METHODS = {
     "pep768": "safe external debugger interface (PEP 768)",
@@ -41,12 +42,12 @@ class Fact:
 
     @property
     def most_lines(self) -> int:
-        """What is said about a problem is said to its end; other values are cut where the block ends."""
-        return MOST_LINES if self.style in ("grow", "limit") or self.label == "command" else 1
+        """A problem, the command and what limits the memory are said to their end; other values are cut."""
+        return MOST_LINES if self.style in ("grow", "limit") or self.label in ("command", "memory") else 1
 
 
-class Block(Static):
-    """A title with facts under it."""
+class Block(Widget):
+    """A title with facts under it, as high as they need at the width that there is."""
 
     DEFAULT_CSS = "Block { height: auto; margin: 0 1 1 1; }"
 
@@ -54,36 +55,35 @@ class Block(Static):
         super().__init__(id=id)
         self._title = title
         self._facts: tuple[Fact, ...] = ()
-        self._drawn: tuple[object, int] = ((), 0)
 
     def show(self, facts: Sequence[Fact], text: str = "") -> None:
         """Show the facts that have `text` in them; drawn again only when one has changed."""
-        self._facts = tuple(fact for fact in facts if text in f"{fact.label} {fact.value}".casefold())
-        self.display = bool(self._facts)
-        self._draw()
+        found = tuple(fact for fact in facts if text in f"{fact.label} {fact.value}".casefold())
+        self.display = bool(found)
+        if found != self._facts:
+            self._facts = found
+            self.refresh(layout=True)
 
     def text(self) -> str:
         """All of it as plain text."""
         return "\n".join([self._title, *(f"{fact.label}\t{fact.value}" for fact in self._facts)])
 
-    def on_resize(self) -> None:
-        """The values are cut where the block ends."""
-        self._draw()
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """How many lines it needs."""
+        return len(self._lines(width))
 
-    def _draw(self) -> None:
-        width = self.size.width
-        if (self._facts, width) == self._drawn or not width:
-            return
-        self._drawn = (self._facts, width)
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.size.width))
+
+    def _lines(self, width: int) -> list[Content]:
         lines = [styled(self._title, "bold")]
         for fact in self._facts:
             label = fit(fact.label, LABEL_WIDTH) if fact.label else "  "
-            room = max(8, width - len(label) - 1)
-            most = fact.most_lines
+            room, most = max(8, width - len(label) - 1), fact.most_lines
             for i, text in enumerate([shorten(fact.value, room)] if most == 1 else broken(fact.value, room, most)):
                 lead = label if i == 0 else " " * len(label)
                 lines.append(Content("").join([styled(lead, "dim"), styled(text, fact.style)]))
-        self.update(Content("\n").join(lines))
+        return lines
 
 
 class SystemTab(Tab):
@@ -289,7 +289,7 @@ def collector_facts(snapshot: Snapshot) -> list[Fact]:
     if collector is None:
         return [Fact("", "not known", "dim")]
     facts = [
-        Fact(f"generation {i}", f"{count(runs)} collections, {count(now)} objects counted now")
+        Fact(f"generation {i}", f"{count(runs)} collections, {count(now)} counted now")
         for i, (runs, now) in enumerate(zip(collector.collections, collector.counts, strict=False))
     ]
     bad = collector.uncollectable > 0
