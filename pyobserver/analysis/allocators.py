@@ -8,7 +8,7 @@ from itertools import pairwise
 from ..model.history import Curve
 from ..model.readings import Allocator
 from ..model.store import Snapshot
-from .growth import NOTICED_BYTES, is_growing, per_minute, seconds_to_limit
+from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
 
 TREND_POINTS = 8
 
@@ -68,7 +68,7 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
     quantity = "in_use" if in_use is not None else "held"
     series = f"allocator/{allocator.name}/{quantity}"
     divided = series if allocator.name == "python" else f"division/{allocator.name}"
-    growth = per_minute(snapshot.history.curve(divided, snapshot.growing_since(window)))
+    curve = snapshot.history.curve(divided, snapshot.growing_since(window))
     value = in_use if in_use is not None else held
     peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
     before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
@@ -81,11 +81,11 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
         held=held,
         utilisation=in_use / held if in_use is not None and held else None,
         peak=None if peak is None else int(peak),
-        growth=growth,
+        growth=per_minute(curve),
         share=held / rss if held is not None and rss else None,
         marked=now - before if now is not None and before is not None else None,
         trend=trend(snapshot.history.curve(series, snapshot.taken_at - window)),
-        growing=is_growing(value, growth, NOTICED_BYTES),
+        growing=grows(curve, value, NOTICED_BYTES),
         reason=reasons.get(allocator.name, ""),
     )
 
@@ -140,8 +140,8 @@ def memory_outlook(snapshot: Snapshot, window: float) -> Outlook:
     A control group's limit is reached by all that counts against it, so the way left is taken from there.
     """
     rss = snapshot.process.rss if snapshot.process else None
-    growth = per_minute(snapshot.history.curve("rss", snapshot.growing_since(window)))
-    growing = is_growing(rss, growth, NOTICED_BYTES)
+    curve = snapshot.history.curve("rss", snapshot.growing_since(window))
+    growth, growing = per_minute(curve), grows(curve, rss, NOTICED_BYTES)
     limit = snapshot.limit
     if limit is None:
         return Outlook(rss, None, "", growth, None, growing)

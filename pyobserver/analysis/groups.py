@@ -22,7 +22,7 @@ from ..model.groups import (
 from ..model.store import Snapshot
 from ..model.tasks import Tasks, name_of
 from ..protocol import schema
-from .growth import NOTICED_BYTES, NOTICED_COUNT, is_growing, per_minute
+from .growth import NOTICED_BYTES, NOTICED_COUNT, grows, per_minute
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def _usual(where: NDArray[np.int64], which: NDArray[np.int64], groups: int) -> N
 
 def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, window: float) -> GroupRow:
     since = snapshot.growing_since(window)
-    count_growth = per_minute(snapshot.history.curve(group_name(key, "count"), since))
-    bytes_growth = per_minute(snapshot.history.curve(group_name(key, "bytes"), since))
+    counts = snapshot.history.curve(group_name(key, "count"), since)
+    sizes = snapshot.history.curve(group_name(key, "bytes"), since)
     size = group.bytes if group.measured else None
     before = snapshot.baseline.groups.get(key, (0, 0.0)) if snapshot.baseline else None
     return GroupRow(
@@ -125,9 +125,9 @@ def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, win
         function=snapshot.tasks.texts[key[1]],
         held=key[2],
         count=group.count,
-        count_growth=count_growth,
+        count_growth=per_minute(counts),
         bytes=size,
-        bytes_growth=bytes_growth,
+        bytes_growth=per_minute(sizes),
         mean=size / group.count if size is not None else None,
         measured_share=group.measured / group.count,
         oldest_age=max(0.0, snapshot.taken_at - facts.created) if facts.created else None,
@@ -135,8 +135,7 @@ def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, win
         ended=snapshot.tasks.ended_by_function.get((key[0], key[1]), 0),
         waiting=facts.waiting,
         where=facts.where,
-        growing=is_growing(size, bytes_growth, NOTICED_BYTES)
-        or is_growing(4.0 * group.count, count_growth, NOTICED_COUNT),
+        growing=grows(sizes, size, NOTICED_BYTES) or grows(counts, 4.0 * group.count, NOTICED_COUNT),
         marked_count=group.count - before[0] if before is not None else None,
         marked_bytes=size - before[1] if before is not None and size is not None else None,
     )

@@ -42,6 +42,27 @@ def is_growing(value: float | None, slope: float | None, least: float = 0.0) -> 
     return slope > max(least, STEADY_SHARE * abs(value))
 
 
+def goes_on(times: NDArray[np.float64], lows: NDArray[np.float64]) -> bool:
+    """Whether growth has not come to its end: the floor still rises from each third of the time to the next.
+
+    A program that warms up, or that comes back to the same floor after every peak, has a slope too. The last step must
+    be a fifth of all at least; of a steady rise it is half.
+    """
+    if len(times) < 3:
+        return False
+    edges = times[0] + (times[-1] - times[0]) * np.array([1, 2]) / 3
+    thirds = np.split(lows, np.searchsorted(times, edges, side="right"))
+    if any(not len(third) for third in thirds):
+        return False
+    first, middle, last = (float(third.min()) for third in thirds)
+    return last > middle >= first and last - middle >= 0.2 * (last - first)
+
+
+def grows(curve: Curve, value: float | None, least: float = 0.0) -> bool:
+    """Whether a series is worth a mark beside `value`: its slope is, and it goes on."""
+    return is_growing(value, per_minute(curve), least) and goes_on(curve.times, curve.low)
+
+
 def seconds_to_limit(value: float | None, slope: float | None, limit: float | None) -> float | None:
     """Return when `value` reaches `limit` at this slope; None when it does not, or not within ten years."""
     if value is None or slope is None or limit is None or slope <= 0 or limit <= value:
@@ -58,11 +79,14 @@ class TreeGrowth:
 
     def of(self, key: Hashable) -> tuple[float | None, float | None]:
         """Return (children, bytes) per minute of a node id or fold key; None for what is new."""
-        points = [(mark.time, *mark.sums[key]) for mark in self._marks if key in mark.sums]
-        if len(points) < 3:
+        table = self._table(key)
+        if len(table) < 3:
             return None, None
-        table = np.array(points, np.float64)
         return slope_per_minute(table[:, 0], table[:, 1]), slope_per_minute(table[:, 0], table[:, 2])
+
+    def _table(self, key: Hashable) -> NDArray[np.float64]:
+        points = [(mark.time, *mark.sums[key]) for mark in self._marks if key in mark.sums]
+        return np.array(points, np.float64).reshape(-1, 3)
 
     def growing(self) -> set[Hashable]:
         """Return the keys whose bytes or children grow noticeably."""
@@ -74,6 +98,11 @@ class TreeGrowth:
             if before == (children, size):
                 continue  # most of the tree, most of the time: not worth fitting a line
             by_children, by_bytes = self.of(key)
-            if is_growing(size, by_bytes, NOTICED_BYTES) or is_growing(4.0 * children, by_children, NOTICED_COUNT):
+            in_bytes = is_growing(size, by_bytes, NOTICED_BYTES)
+            in_children = is_growing(4.0 * children, by_children, NOTICED_COUNT)
+            if not in_bytes and not in_children:
+                continue
+            table = self._table(key)
+            if (in_bytes and goes_on(table[:, 0], table[:, 2])) or (in_children and goes_on(table[:, 0], table[:, 1])):
                 found.add(key)
         return found

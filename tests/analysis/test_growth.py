@@ -12,6 +12,7 @@ from pyobserver.analysis.growth import (
     NOTICED_BYTES,
     SHORTEST_WINDOW,
     TreeGrowth,
+    goes_on,
     is_growing,
     per_minute,
     seconds_to_limit,
@@ -107,3 +108,14 @@ def test_what_grows_noticeably() -> None:
         )
     )
     assert TreeGrowth(kept, NOW).growing() == {"bytes", "children"}
+
+
+def test_growth_goes_on_only_while_the_floor_rises() -> None:
+    """A warm-up, a saw that comes back to its floor, and a plateau have a slope, but do not go on."""
+    times = np.arange(60.0)
+    assert goes_on(times, times)
+    assert goes_on(times, times + 30 * (times % 7 == 0)), "peaks on a rising floor"
+    assert not goes_on(times, np.minimum(times, 20.0)), "a warm-up that has ended"
+    assert not goes_on(times, 10 + times % 20), "a saw"
+    assert not goes_on(times, -times) and not goes_on(times[:2], times[:2])
+    assert not goes_on(np.array([0.0, 1.0, 60.0]), np.array([1.0, 2.0, 3.0])), "nothing in the second third"
