@@ -14,10 +14,10 @@ demo: $(VENV)/.ready ## the leaking service with the dashboard on it; FIXED=1 fo
 	@$(BIN)/pyobserver demo $(if $(filter-out 0,$(FIXED)),--fixed)
 
 test: $(VENV)/.ready-test ## the tests, on every interpreter found
-	@$(BIN)/python -m pytest -m "not every"
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not every"
 
 test-all: $(VENV)/.ready-test ## all tests: also one per interpreter and state of the target
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.ready-test ## style and types
 	@$(BIN)/ruff check .
