@@ -21,6 +21,8 @@ from ..widgets.chart_view import WAITING, ChartSeries, ChartView
 from ..widgets.text import broken, width_of
 from .allocators import TOTAL, AllocatorTable
 
+LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
+
 ABOUT = {
     "python": "what Python's own allocator holds for objects; Enter leads to the tasks",
     "c_heap": "malloc: Python objects above 512 bytes, tables of dictionaries, extension modules",
@@ -190,20 +192,25 @@ def _kept(row: AllocatorRow | None) -> str:
 
 
 def chart_view(snapshot: Snapshot, view: View) -> ChartView:
-    """Return what the chart shows: the part of the history that ends with this snapshot, and the limit."""
+    """Return what the chart shows: the part of the history that ends with this snapshot, and the limit.
+
+    As long as less is known than the window is wide, the chart begins with what is known: of ten minutes with one line
+    of a few cells nobody sees whether memory grows.
+    """
     end = snapshot.taken_at
     series = []
     for color, line in enumerate(chart_lines(snapshot, view.window)):
         seen = line.curve.times <= end
         if seen.any():
             series.append(ChartSeries(line.name, line.label, color, line.curve.times[seen], line.curve.mean[seen]))
+    first = min((float(each.xs[0]) for each in series), default=end)
     outlook = memory_outlook(snapshot, view.window)
     limit = None
     if outlook.limit is not None:
         limit = (float(outlook.limit), outlook.limit_source.split(" ")[0])
     return ChartView(
         series=tuple(series),
-        window=(end - view.window, end),
+        window=(min(max(end - view.window, first), end - LEAST_SHOWN), end),
         limit=limit,
         empty=WAITING
         if snapshot.status.phase is not Phase.EXITED

@@ -62,6 +62,17 @@ def test_the_chart_ends_with_the_snapshot() -> None:
     assert all(series.xs[-1] <= snapshot.taken_at for series in view.series)
 
 
+def test_the_chart_begins_with_what_is_known() -> None:
+    """In the first minutes the lines fill it, though never less than a minute; then it is as wide as the window."""
+    source = played(past=0, seconds=20)
+    widths = []
+    for seconds in (0, 100, 600):
+        source.play(seconds)
+        first, last = chart_view(source.store.snapshot(), View(window=300.0)).window
+        widths.append(round(last - first, -1))
+    assert widths == [60, 120, 300]
+
+
 def test_no_limit_is_no_line() -> None:
     """And no seconds until it is reached."""
     source = played()
