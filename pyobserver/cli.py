@@ -6,34 +6,26 @@ Exit status: 0 done, 2 it could not be done (one line on standard error says wha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from . import __version__
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from .attach import Examination
+    from .export.listing import Listed
     from .model.readings import PythonProcess
     from .source.live import LiveSource
+    from .source.program import Program
 
 DONE, FAILED, INTERRUPTED = 0, 2, 130
-_TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
-_SORT_COLUMNS = (*_TEXT_COLUMNS, "age", "memory", "growth", "cpu", "activity", "queue")
-
-_DESCRIPTION = """Erlang's observer for live Python processes, in the terminal.
-
-Without a command: lists the Python processes of this machine; Enter attaches to one."""
-
-_EPILOG = """examples:
-  pyobserver attach 4711          the dashboard on a running process, nothing to prepare there
-  pyobserver snapshot 4711        one reading as text; --json for scripts, --duration 60 to see growth
-  pyobserver demo                 a service that leaks, with the dashboard on it; --fixed for its repaired twin
-
-The target goes on untouched when the dashboard ends. Attaching needs the right to trace the process: the same user,
-or root; `pyobserver ps` says for each process whether it would work, and if not, why."""
+_BEAT = 0.1  # seconds between two looks whether a target has ended
 
 
 class UsageError(Exception):
@@ -42,25 +34,49 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. No traceback reaches the user."""
-    options = _parser().parse_args(arguments)
     try:
-        command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
+        _drop_output()
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return DONE
     except Exception as error:
         if os.environ.get("PYOBSERVER_DEBUG"):
             raise
+        _drop_output()
         return _fail(_one_line(error))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from .arguments import parse
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows another
+            stream.reconfigure(errors="replace")
+    options = parse(arguments)
+    return COMMANDS[options.command](options)
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere: at the end of the interpreter it would fail once more."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        handle = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(handle, sys.stdout.fileno())
+        os.close(handle)
 
 
 def _one_line(error: Exception) -> str:
     from .protocol.clean import clean
 
-    text = " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        said = ": ".join(str(part) for part in (error.filename, error.strerror) if part is not None)
+    text = " ".join(said.split()) or type(error).__name__
     expected = isinstance(error, (UsageError, OSError)) or type(error).__module__.startswith("pyobserver.")
     if not expected:
         text = f"internal error: {type(error).__name__}: {text}; PYOBSERVER_DEBUG=1 shows where"
@@ -68,8 +84,14 @@ def _one_line(error: Exception) -> str:
 
 
 def _fail(line: str) -> int:
-    print(f"pyobserver: {line}", file=sys.stderr)
+    _say(line)
     return FAILED
+
+
+def _say(line: str) -> None:
+    """Say something on standard error; who has closed that does not want to know."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"pyobserver: {line}", file=sys.stderr, flush=True)
 
 
 # -- the commands ---------------------------------------------------------------------------------------------------
@@ -81,7 +103,10 @@ def pick(options: argparse.Namespace) -> int:
         return ps(options)
     from .tui.picker import pick_process
 
-    pid = pick_process(_listed)
+    def listed() -> list[tuple[PythonProcess, bool, str]]:
+        return [(row.process, row.method is not None, row.why) for row in _listed(options)]
+
+    pid = pick_process(listed)
     if pid is None:
         return DONE
     options.pid = pid
@@ -91,73 +116,68 @@ def pick(options: argparse.Namespace) -> int:
 def attach(options: argparse.Namespace) -> int:
     """The dashboard on a running process."""
     _needs_terminal(f"pyobserver snapshot {options.pid}")
+    _admit(options)
     _confirm(options)
-    source = _live(options)
-    return _dashboard(source, options)
+    return _dashboard(_live(options, options.pid), options)
 
 
 def run(options: argparse.Namespace) -> int:
     """Start a program with the agent in it, and the dashboard on it."""
     from .source.program import start_program
 
-    if not options.module and not options.program:
+    module, words = None, list(options.program)
+    if options.module is not None:
+        module, *words = [*options.module, *words] or [""]
+    elif words[:1] == ["--"]:
+        del words[0]
+    if not module and not words:
         raise UsageError("nothing to run: name a script, or a module with -m")
-    _needs_terminal("pyobserver snapshot PID")
-    program = start_program(options.module, options.program, python=options.python)
-    source = _live(options, pid=program.process.pid, exit_status=program.process.poll)
+    _needs_terminal("start it plainly, and use pyobserver snapshot PID")
+    program = start_program(module, words, python=options.python)
+    from .tui import app as _  # takes a moment, in which a program that fails at once has ended
+
+    if ending := program.ending():
+        what = f"has {ending} before it could be observed" if program.begun else "could not be started"
+        raise UsageError(f"{module or words[0]} {what}{_last_words(program)}")
+    source = _live(options, program.process.pid, exit_status=program.process.poll)
     status = _dashboard(source, options)
-    if program.process.poll() is None:
-        print(f"the program goes on, pid {program.process.pid}; its output is in {program.log}")
+    if ending := program.ending():
+        print(f"the program has {ending}{_last_words(program)}")
     else:
-        print(f"the program has ended with status {program.process.returncode}; its output is in {program.log}")
+        print(f"the program goes on, pid {program.process.pid}; its output is in {program.log}")
     return status
 
 
 def ps(options: argparse.Namespace) -> int:
     """The Python processes of this machine, as text or JSON."""
-    rows = [(process, *_attachable(process)) for process in _pythons()]
-    if getattr(options, "json", False):
-        print(json.dumps([_ps_document(*row) for row in rows], indent=1))
-        return DONE
-    from .analysis.format import bytes_text, duration
+    from .export.listing import listing_document, listing_text
 
-    print(f"{'PID':>8}  {'PYTHON':<9}{'MEMORY':>9}  {'AGE':<11}{'USER':<12}{'ATTACH':<9}COMMAND")
-    for process, ok, why in rows:
-        command = " ".join(process.command)
-        version = process.python or "?"
-        print(
-            f"{process.pid:>8}  {version:<9}{bytes_text(process.rss):>9}  {duration(process.age_seconds):<11}"
-            f"{process.user[:11]:<12}{'yes' if ok else 'no':<9}{command}"
-        )
-        if not ok:
-            print(f"{'':>8}  {why}")
-    if not rows:
-        print("no Python processes are visible to this user")
+    rows = _listed(options)
+    if getattr(options, "json", False):
+        print(json.dumps(listing_document(rows), indent=1, allow_nan=False))
+    else:
+        print(listing_text(rows, _columns(), options.verbose), end="")
     return DONE
 
 
 def snapshot(options: argparse.Namespace) -> int:
     """One reading as text or JSON."""
-    source = _live(options)
-    if options.verbose:
-        source.on_stage = lambda text: print(f"pyobserver: {text}", file=sys.stderr, flush=True)
-    source.start()
-    try:
-        source.wait_until_known()
-        if options.duration:
-            time.sleep(options.duration)
-        _print_snapshot(source, options)
-    finally:
-        source.stop()
-    return DONE
+    _admit(options)
+    return _read_once(_live(options, options.pid), options)
 
 
 def detach(options: argparse.Namespace) -> int:
     """Remove the agent from the target."""
+    from .attach import examine
     from .source.live import remove_agent
 
-    removed = remove_agent(options.pid)
-    print(f"removed the agent from {options.pid}" if removed else f"there is no agent in {options.pid}")
+    found = examine(options.pid)
+    if found.kind in ("gone", "denied"):  # else it would seem that there is no agent
+        raise UsageError(f"no agent can be removed from process {options.pid}: {found.reason}; {found.help}")
+    if remove_agent(options.pid):
+        print(f"removed the agent from process {options.pid}")
+    else:
+        print(f"there is no agent in process {options.pid}")
     return DONE
 
 
@@ -165,47 +185,145 @@ def demo(options: argparse.Namespace) -> int:
     """The story: a leaking service, or its fixed twin, with the dashboard on it."""
     from .demo import start, stop
 
-    service = start(options.fixed)
-    try:
-        source = _live(options, pid=service.pid, exit_status=service.poll)
-        if _has_terminal():
-            return _dashboard(source, options)
-        print(f"there is no terminal for the dashboard: this is the snapshot after {options.seconds:g} s", flush=True)
-        source.start()
+    with _signals(_interrupt):
+        service = start(options.fixed)
         try:
-            source.wait_until_known()
-            time.sleep(options.seconds)
-            _print_snapshot(source, options)
+            source = _live(options, service.pid, exit_status=service.poll)
+            if _has_terminal():
+                return _dashboard(source, options)
+            _say(
+                f"no terminal for the dashboard: in {options.duration:g} s there is the snapshot instead, "
+                f"which for a running process is pyobserver snapshot PID"
+            )
+            return _read_once(source, options)
         finally:
-            source.stop()
-        return DONE
-    finally:
-        stop(service)
+            stop(service)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "pick": pick,
+    "attach": attach,
+    "run": run,
+    "ps": ps,
+    "snapshot": snapshot,
+    "detach": detach,
+    "demo": demo,
+}
 
 
 # -- what they share ------------------------------------------------------------------------------------------------
 
 
-def _live(options: argparse.Namespace, pid: int | None = None, exit_status: Any = None) -> LiveSource:
+def _examined(pid: int, options: argparse.Namespace) -> Examination:
+    """Whether `pid` can be attached to, in the words of this command line. Nothing is done to it."""
+    from dataclasses import replace
+
+    from .attach import examine
+    from .source.find import find_agent
+
+    found = examine(pid, options.method, options.force)
+    if find_agent(pid) is not None:
+        return replace(found, ok=True, method="existing", kind="", reason="", help="")
+    if found.kind == "opted_out":
+        return replace(found, help="start it without that, or attach with --force")
+    return found
+
+
+def _admit(options: argparse.Namespace) -> None:
+    """Refuse a process that cannot be attached to before anything is opened for it."""
+    pid, found = options.pid, _examined(options.pid, options)
+    if options.verbose:
+        _say(f"process {pid} runs {found.implementation or 'no Python'} {found.python or ''}".rstrip())
+        _say(f"its executable is {found.executable or 'not to be seen'}")
+        _say(f"the way in is {found.method}" if found.ok else f"there is no way in: {found.kind}")
+    if not found.ok:
+        what = "" if found.kind == "gone" else f"process {pid} cannot be attached to: "
+        raise UsageError("; ".join(filter(None, (what + found.reason, found.help))))
+
+
+def _listed(options: argparse.Namespace) -> list[Listed]:
+    from .export.listing import Listed
+    from .outside import pythons
+
+    rows = []
+    for process in pythons():
+        found = _examined(process.pid, options)
+        if found.kind != "gone":
+            rows.append(Listed(process, found.executable, found.method, found.kind, found.reason, found.help))
+    return rows
+
+
+def _live(options: argparse.Namespace, pid: int, exit_status: Callable[[], int | None] | None = None) -> LiveSource:
     from .source.live import LiveSource
 
     return LiveSource(
-        options.pid if pid is None else pid,
+        pid,
         interval=options.interval,
         method=options.method,
+        force=options.force,
         allow_actions=options.allow_actions,
         exit_status=exit_status,
     )
 
 
 def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
+    """Show the dashboard until it is left, and return the exit status."""
     from .tui.app import ObserverApp
 
-    ObserverApp(source).run()
+    class Dashboard(ObserverApp):
+        """The dashboard in a terminal, where Ctrl-C ends a program."""
+
+        def action_help_quit(self) -> None:
+            """Ctrl-C, where there is nothing to copy."""
+            self.exit(return_code=INTERRUPTED)
+
+    app = Dashboard(source)
+    said: list[str] = []
+    source.on_stage = said.append
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if not app.is_running:
+            _interrupt(number, frame)
+        app.exit(return_code=128 + number)
+
+    with _signals(leave):
+        app.run()
     if options.verbose:
-        for step in source.steps:
-            print(f"pyobserver: {step}", file=sys.stderr)
+        for line in (*said, *source.steps):
+            _say(line)
+    return app.return_code or DONE
+
+
+def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
+    """Print a snapshot when the first picture is whole, or after the time to watch."""
+    from .model.store import Phase
+
+    source.on_stage = stage = _say if options.verbose else _passing
+    source.start()
+    try:
+        source.wait_until_known()
+        if options.verbose:
+            for step in source.steps:
+                _say(step)
+        if options.duration:
+            stage(f"watching for {options.duration:g} s")
+        end = time.monotonic() + options.duration
+        while (rest := end - time.monotonic()) > 0 and source.store.snapshot().status.phase is not Phase.EXITED:
+            time.sleep(min(rest, _BEAT))
+        source.on_stage = lambda text: None
+        _passing("")
+        _print_snapshot(source, options)
+    finally:
+        _passing("")
+        source.stop()
     return DONE
+
+
+def _passing(text: str) -> None:
+    """Show on a terminal what is being done, in a line that the next one replaces."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _print_snapshot(source: LiveSource, options: argparse.Namespace) -> None:
@@ -221,39 +339,24 @@ def _print_snapshot(source: LiveSource, options: argparse.Namespace) -> None:
         print(text(taken, 10 if top is None else top, sort), end="")
 
 
-def _pythons() -> list[PythonProcess]:
-    from .outside import pythons
-
-    return pythons()
-
-
-def _attachable(process: PythonProcess) -> tuple[bool, str]:
-    from .attach import examine
-
-    found = examine(process.pid)
-    return found.ok, "; ".join(filter(None, (found.reason, found.help)))
-
-
-def _listed() -> list[tuple[PythonProcess, bool, str]]:
-    return [(process, *_attachable(process)) for process in _pythons()]
-
-
-def _ps_document(process: PythonProcess, ok: bool, why: str) -> dict[str, Any]:
-    return {
-        "pid": process.pid,
-        "python": process.python,
-        "implementation": process.implementation,
-        "rss": process.rss,
-        "age_seconds": process.age_seconds,
-        "user": process.user,
-        "command": list(process.command),
-        "attachable": ok,
-        "reason": why or None,
-    }
+def _last_words(program: Program) -> str:
+    """The last line of a program that has failed, and where all of its output is; an empty file is not kept."""
+    last = program.last_line()
+    if not last:
+        program.log.unlink(missing_ok=True)
+        return ""
+    return f"{f': {last}' if program.process.returncode else ''}; its output is in {program.log}"
 
 
 def _has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def _columns() -> int | None:
+    """The columns that there are; None in a file, where nothing is to be cut."""
+    if os.environ.get("COLUMNS") or (sys.stdout is not None and sys.stdout.isatty()):
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def _needs_terminal(instead: str) -> None:
@@ -269,125 +372,37 @@ def _confirm(options: argparse.Namespace) -> None:
         return
     if options.yes or owner == os.geteuid():
         return
-    answer = input(f"process {options.pid} belongs to user {owner}, you are {os.geteuid()}; attach to it? [y/N] ")
+    question = f"process {options.pid} belongs to {_user(owner)}, you are {_user(os.geteuid())}; attach to it? [y/N] "
+    try:
+        answer = input(question)
+    except EOFError:
+        answer = ""
+        print()
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not attached; --yes answers this question beforehand")
 
 
-# -- the parser -----------------------------------------------------------------------------------------------------
+def _user(uid: int) -> str:
+    import pwd
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, and where help is."""
-        self.exit(FAILED, f"pyobserver: {message}; see {self.prog} --help\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="pyobserver",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"pyobserver {__version__}")
-    common = _common_options()
-    _add_common(parser)
-    parser.set_defaults(command=pick, pid=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-
-    def add(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=function.__doc__, parents=[common])
-        command.set_defaults(command=function)
-        return command
-
-    _pid(add("attach", attach, "the dashboard on a running process"))
-    started = add("run", run, "start a program with the agent in it, and the dashboard on it")
-    started.add_argument("-m", dest="module", metavar="MODULE", help="run a module as a script")
-    started.add_argument("--python", default=sys.executable, help="the interpreter (default: this one)")
-    started.add_argument("program", nargs=argparse.REMAINDER, metavar="SCRIPT | ARG ...")
-    add("ps", ps, "the Python processes, and whether attaching would work").add_argument(
-        "--json", action="store_true", help="for scripts"
-    )
-    _snapshot_options(_pid(add("snapshot", snapshot, "one reading as text or JSON")))
-    _pid(add("detach", detach, "remove the agent from the target; nothing of ours remains"))
-    shown = add("demo", demo, "a leaking service with the dashboard on it")
-    shown.add_argument("--fixed", action="store_true", help="the same service with the bug repaired")
-    shown.add_argument(
-        "--seconds", type=_seconds, default=20.0, help="without a terminal: how long to watch before the snapshot"
-    )
-    return parser
-
-
-def _pid(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    command.add_argument("pid", type=_positive, metavar="PID", help="the process, as this machine numbers it")
-    return command
-
-
-def _snapshot_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="the document described in the README, for scripts")
-    command.add_argument("--top", type=_count, metavar="N", help="rows of tasks (default: 50 as JSON, 10 as text)")
-    command.add_argument(
-        "--sort",
-        default="memory",
-        metavar="COLUMN",
-        choices=_SORT_COLUMNS,
-        help="order of the rows: " + " ".join(_SORT_COLUMNS),
-    )
-    command.add_argument(
-        "--duration", type=_seconds, metavar="S", help="watch that long first, so that growth is known"
-    )
-
-
-def _common_options() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    _add_common(common, default=argparse.SUPPRESS)
-    return common
-
-
-def _add_common(parser: argparse.ArgumentParser, default: Any = None) -> None:
-    def value(usual: Any) -> Any:
-        return usual if default is None else default
-
-    parser.add_argument(
-        "--interval", type=_interval, default=value(1.0), metavar="S", help="seconds between updates (default 1)"
-    )
-    parser.add_argument(
-        "--allow-actions", action="store_true", default=value(False), help="offer actions that change the target"
-    )
-    parser.add_argument(
-        "--method", choices=("auto", "pep768", "ptrace"), default=value("auto"), help="how to get into the target"
-    )
-    parser.add_argument("--yes", action="store_true", default=value(False), help="do not ask before attaching")
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", default=value(False), help="say what was looked at and chosen"
-    )
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) <= 0 or int(text) > 1 << 22:
-        raise argparse.ArgumentTypeError(f"{text!r} is no process id; pyobserver ps lists the Python processes")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) > 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 7 * 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to a week")
-    return seconds
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
-def _interval(text: str) -> float:
-    seconds = _seconds(text)
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no interval from 0.1 to 3600 seconds")
-    return seconds
+@contextlib.contextmanager
+def _signals(listen: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within this, those who ask us to end are answered by `listen`: what was begun is brought to an end."""
+    before = {number: signal.signal(number, listen) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, listener in before.items():
+            signal.signal(number, listener)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)

@@ -34,7 +34,7 @@ def rule(ours: str, others: str, reason: str) -> Rule:
     return Rule(frozenset(ours.split()), frozenset(others.split()), reason)
 
 
-ANYTHING_OF_OURS = "agent analysis attach cli demo export model outside protocol source tui"
+ANYTHING_OF_OURS = "agent analysis arguments attach cli demo export model outside protocol source tui"
 RULES = {
     "agent": rule("protocol", "", "it is carried into a process where nothing else of ours exists"),
     "protocol": rule("", "", "it is the contract: both sides read it, one of them inside a foreign process"),
@@ -54,6 +54,7 @@ RULES = {
     "demo": rule("", "", "it starts a program that knows nothing of us, as a user's would"),
     "demo.service": rule("", "", "it is a stranger's program: nothing of ours may run in it"),
     "cli": rule(ANYTHING_OF_OURS, "", "it puts the packages together, each loaded when its command needs it"),
+    "arguments": rule("protocol.clean", "", "what is asked for is understood before anything is loaded for it"),
     "__init__": rule(ANYTHING_OF_OURS, "", "a program that imports us to be observed must not pay for the screens"),
     "__main__": rule("cli", "", "it only calls the command line"),
 }

@@ -49,10 +49,12 @@ class Approach:
         stopping: threading.Event,
         on_stage: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
+        force: bool = False,
     ) -> None:
         self.pid = pid
         self.steps: tuple[str, ...] = ()  # what the last injection did
         self._method = method
+        self._force = force  # also into a program that was told not to be debugged
         self._actions = actions
         self._stopping = stopping
         self._stage = on_stage
@@ -109,7 +111,13 @@ class Approach:
         if wait > 0.0:
             raise ClientError(f"the agent has ended; it is brought in again in {wait:.0f} s")
         try:
-            found = inject(self.pid, bundle.script({"method": self._method}), method=self._method, on_stage=self._stage)
+            found = inject(
+                self.pid,
+                bundle.script({"method": self._method}),
+                method=self._method,
+                force=self._force,
+                on_stage=self._stage,
+            )
         except AttachError as error:
             if error.kind in _INTRUSIVE:
                 self._wait_longer()

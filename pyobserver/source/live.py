@@ -34,7 +34,8 @@ class LiveSource:
     """Observes the process `pid`.
 
     `exit_status` tells the exit status of a process of ours (as `Popen.poll` does); the kernel keeps that of others to
-    itself in most cases. `on_stage` gets what the attach is doing, on another thread.
+    itself in most cases. With `force` a program that was told not to be debugged is attached to as well. `on_stage`
+    gets what the attach is doing, on another thread.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class LiveSource:
         *,
         interval: float = 1.0,
         method: str = "auto",
+        force: bool = False,
         allow_actions: bool = False,
         exit_status: Callable[[], int | None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -55,7 +57,7 @@ class LiveSource:
         self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
         self._watcher = Watcher(pid, self._store, interval, exit_status)
-        self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage)
+        self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage, force=force)
         self._listener: Listener | None = None
         self._threads: list[threading.Thread] = []
 
@@ -132,7 +134,7 @@ class LiveSource:
             tick = snapshot.tick
             now = time.monotonic()
             if snapshot.status.phase is Phase.EXITED:
-                raise SourceError(f"process {self.pid} has ended; {snapshot.status.text}")
+                raise SourceError(f"{snapshot.status.text}; pyobserver ps lists those that run")
             if self._failure is not None:
                 raise SourceError(self._failure)
             if tick is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -12,14 +13,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..agent import bundle
+from ..protocol.clean import clean
 
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.01
+_END_BYTES = 8192  # of what was printed, to find the last line in
+_LINE_LIMIT = 300
 
 # Runs in the program's process before the program, which then gets the argv, the sys.path and the __main__ that it
 # would have had (Modules/main.c: pymain_run_python). The agent's sources are in the last line of this same file, a
-# comment, so that they are not kept in memory; the file is removed when the agent is there. Python 3.8 and later.
+# comment, so that they are not kept in memory. The file is removed when the agent is there and the program has been
+# found: what ends before has not begun. Python 3.8 and later.
 _LAUNCHER = """\
+def rename(here, words):
+    # Lists of processes show the memory from arg_start to arg_end, fields 48 and 49 of /proc/PID/stat, see proc(5).
+    with open("/proc/self/stat") as file:
+        start, end = map(int, file.read().rpartition(")")[2].split()[45:47])
+    with open("/proc/self/cmdline", "rb") as file:
+        command = file.read().split(b"\\0")
+    at = command.index(here)
+    command[at:at + 3] = words
+    text = b"\\0".join(command)
+    if len(text) <= end - start:
+        with open("/proc/self/mem", "r+b", 0) as file:
+            file.seek(start)
+            file.write(text.ljust(end - start, b"\\0"))
+
+
 def launch():
     import os, sys
     main = sys.modules["__main__"].__dict__
@@ -39,23 +59,42 @@ def launch():
         sys.path[0] = folder
     elif kind == "archive":
         sys.path.insert(0, folder)
+    words = ["-m", name] if kind == "module" else [name]
     if hasattr(sys, "orig_argv"):  # what a program starts itself anew with
         at = sys.orig_argv.index(here)
-        sys.orig_argv[at:at + 3] = ["-m", name] if kind == "module" else [name]
+        sys.orig_argv[at:at + 3] = words
+    try:
+        rename(os.fsencode(here), [os.fsencode(word) for word in words])
+    except (OSError, ValueError):
+        pass  # lists of processes show the launcher
     sys.argv[:3] = ["-m" if kind == "module" else name]
     kept = ("__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtins__", "__annotations__")
     for key in list(main):
         if key not in kept:
             del main[key]
-    os.unlink(here)
+
+    def begin():
+        try:
+            os.unlink(here)
+        except FileNotFoundError:
+            pass  # nobody waits for it any more
+
     if kind != "script":
         import runpy
+        from importlib.util import find_spec
+        try:
+            there = kind == "archive" or find_spec(name.partition(".")[0]) is not None
+        except (ImportError, ValueError):
+            there = False
+        if there:
+            begin()
         return runpy._run_module_as_main(name if kind == "module" else "__main__", kind == "module")
     main["__file__"] = os.path.abspath(name) if sys.version_info >= (3, 9) else name
     main["__cached__"] = None
     main["__loader__"] = type(main["__loader__"])("__main__", main["__file__"])
     with open(name, "rb") as file:
         code = compile(file.read(), main["__file__"], "exec", 0, True)
+    begin()
     exec(code, main)
 
 
@@ -69,10 +108,34 @@ class ProgramError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """A running program; what it prints goes to the file `log`."""
+    """A program that was started; what it prints goes to the file `log`.
+
+    It has `begun` unless it ended before its first line: there is no such module, or the text is no Python.
+    """
 
     process: subprocess.Popen[bytes]
     log: Path
+    begun: bool = True
+
+    def last_line(self) -> str:
+        """Return the last line that it has printed, which for a program that failed says why; "" when there is none."""
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(max(0, os.path.getsize(self.log) - _END_BYTES))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+            return clean(lines[-1].strip(), _LINE_LIMIT) if lines else ""
+        return ""
+
+    def ending(self) -> str:
+        """Return how it has ended, as a sentence goes on after "it has"; "" while it runs."""
+        status = self.process.poll()
+        if status is None:
+            return ""
+        if status >= 0:
+            return f"ended with status {status}"
+        try:
+            return f"been ended by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"been ended by signal {-status}"
 
 
 def start_program(module: str | None, words: Sequence[str], python: str) -> Program:
@@ -102,25 +165,39 @@ def start_program(module: str | None, words: Sequence[str], python: str) -> Prog
         os.unlink(launcher)
         os.unlink(log)
         raise ProgramError(f"{python} could not be started: {error.strerror}; --python names another") from None
-    _wait_for_agent(process, launcher)
-    return Program(process, Path(log))
+    begun = _wait_for_agent(process, launcher)
+    return Program(process, Path(log), begun)
 
 
 def _kind(script: str) -> str:
     """Whether a script is one file, or a folder or an archive with a __main__.py in it."""
     import zipfile
 
-    if os.path.isdir(script) or (os.path.isfile(script) and zipfile.is_zipfile(script)):
-        return "archive"
-    if not os.path.exists(script):
+    if os.path.isdir(script):
+        names = os.listdir(script)
+    elif os.path.isfile(script) and zipfile.is_zipfile(script):
+        with zipfile.ZipFile(script) as archive:
+            names = archive.namelist()
+    elif os.path.exists(script):
+        return "script"
+    else:
         raise ProgramError(f"there is no file {script}; for a module use -m")
-    return "script"
+    if not {"__main__.py", "__main__.pyc"} & set(names):
+        raise ProgramError(f"there is no __main__.py in {script}; name the file to run, or a module with -m")
+    return "archive"
 
 
-def _wait_for_agent(process: subprocess.Popen[bytes], launcher: str) -> None:
-    """Wait until the launcher has removed itself. An attach before that would find an interpreter that is not up."""
+def _wait_for_agent(process: subprocess.Popen[bytes], launcher: str) -> bool:
+    """Wait until the launcher has removed itself, and return whether the program has begun, or may still begin.
+
+    An attach before that would find an interpreter that is not up.
+    """
     end = time.monotonic() + _START_SECONDS
-    while os.path.exists(launcher) and process.poll() is None and time.monotonic() < end:
+    has_ended = False
+    while os.path.exists(launcher) and not has_ended and time.monotonic() < end:
+        has_ended = process.poll() is not None
         time.sleep(_LOOK_SECONDS)
+    begun = not (has_ended and os.path.exists(launcher))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(launcher)
+    return begun
