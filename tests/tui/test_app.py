@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from pyobserver.source.story import Story
 from pyobserver.tui.view import Tab
 from pyobserver.tui.widgets import VirtualTable, VirtualTree
 
-from .dashboard import dashboard, played
+from .dashboard import dashboard
 
 
 async def test_it_opens_on_the_memory() -> None:
@@ -148,10 +147,3 @@ async def test_problems_are_told() -> None:
         await opened.until_line("the stacks could not be read")
         await opened.press("1")
         assert "What could not be done" in opened.text()
-
-
-async def test_the_limit_alone_is_marked_too() -> None:
-    """Memory near its limit is marked by its style, and how long it lasts in words."""
-    source = played(Story(limit=3_500_000_000))
-    async with dashboard(source) as opened:
-        assert "full in" in opened.lines()[0]
