@@ -180,7 +180,7 @@ class _Gates:
         """The kernel asks the same questions for this file as for ptrace."""
         try:
             os.close(os.open(f"/proc/{self.pid}/mem", os.O_RDWR | os.O_CLOEXEC))
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             raise _Closed("gone", f"there is no process {self.pid} any more", _LIST_HELP) from None
         except OSError as error:
             raise _Closed("denied", self._why_denied(error), TRACE_HELP) from None

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from .errors import AttachError, gone
 from .pep768 import PATIENCE, Pep768Injection, Unsuitable
 from .procfs import Memory, start_ticks
+from .ptrace import ThreadGone
 from .ptrace_method import PtraceInjection
 
 
@@ -59,6 +60,8 @@ class Attach:
             method = self._attach()
         except AttachError as error:
             self._fail(error)
+        except ThreadGone:  # under our hands: with the whole process, mostly
+            self._fail(gone(self._request.pid))
         except MemoryError:
             self._fail(AttachError("failed", "there is too little memory to attach"))
         except Exception as error:
