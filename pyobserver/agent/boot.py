@@ -4,59 +4,87 @@ The script that is brought into the target ends with a call of `start`. Where th
 main thread (PEP 768) or a borrowed one. So there is little here, it only binds the socket and starts a thread, and the
 rest of the agent comes compressed: a long text would take milliseconds to be read.
 
-Nothing here is imported from the rest of the agent, and nothing is put into `sys.modules`.
+Nothing of it is put into `sys.modules`. The collector is written out in its place, see `bundle`.
 """
 
-import posix
-import sys
+from pyobserver.agent.collector import outside, pause, resume
+
+# What the program has put in place of `import` is not asked: the interpreter's own machinery leads to all modules.
+_machinery = __builtins__["__spec__"].loader.find_spec.__func__.__globals__  # type: ignore[index]
+sys = _machinery["sys"]
+posix = sys.modules["posix"]
+_kind = "".__class__.__class__  # `type`
+Builtin = _kind("".join)
 
 SLOT = "_pyobserver_agent"  # in the dict of `sys`: the one agent of this process
 BASES = ("/tmp", "/var/tmp", "/dev/shm", "/run/user/%d")
+_CRASHES = (4, 5, 6, 7, 8, 11)  # signals of faults: the program may have something to say then
+_SAFE_COPIES = {"time": (3, 9), "_thread": (3, 10)}  # built in, and since then made anew without touching the old
+# Modules that were not there before, by name, with their references.
+loaded = {}  # type: dict
 
 
 def start(packed, config):
-    """Start the agent unless the same one is there. Raises OSError when there is no place for its socket."""
+    """Start the agent unless the same one is there.
+
+    Raises OSError when there is no place for its socket, RuntimeError when the program has replaced what it needs.
+    """
+    refuse_replaced(config["builtins"])
     slot = sys.__dict__.get(SLOT)
     pid = posix.getpid()
     if slot is not None and slot["pid"] == pid and slot["build"] == config["build"] and not slot["leave"]:
         slot["wanted"] = True
         return
-    before = set(sys.modules)
-    thread, socket = module("_thread"), module("_socket")
+    begin = original("_thread", "start_new_thread")
     mine = {"pid": pid, "build": config["build"], "leave": False, "wanted": True, "loop": running_loop(), "modules": {}}
-    mine["added"] = set(sys.modules) - before
-    if slot is not None and slot["pid"] == pid:
-        slot["leave"] = True  # an older one: it makes room
-        place = [None, None]
-    else:
-        sys.__dict__[SLOT] = mine
-        try:
-            place = listen(socket)
-        except BaseException:
-            del sys.__dict__[SLOT]
-            raise
-    original(thread, "start_new_thread")(run, (mine, place, packed, config))
+    place = [None, None]
+    try:
+        if slot is not None and slot["pid"] == pid:
+            slot["leave"] = True  # an older one: it makes room
+        else:
+            sys.__dict__[SLOT] = mine
+            place = listen(module("_socket"))
+        without_signals(begin, run, (mine, place, packed, config))
+    except BaseException:
+        end(mine, place, "")
+        raise
+
+
+def without_signals(begin, function, arguments):
+    """Start a thread that gets no signals: they are for the program's threads, whose system calls they end."""
+    signal = module("_signal")
+    valid = signal.valid_signals()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ()) & valid
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, valid.difference(_CRASHES))
+        begin(function, arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(mine, place, packed, config):
     """The agent's thread, from its first to its last moment."""
     problem = ""
+    globals()["gc"] = module("gc")
+    names = dict(globals())
+    pause()
     try:
-        before = set(sys.modules)
         text = module("zlib").decompress(module("binascii").a2b_base64(packed)).decode()
-        mine["added"] |= set(sys.modules) - before
-        sleep = original(module("time"), "sleep")
-        names = dict(globals())
+        sleep = original("time", "sleep")
         sources = text.split("\2")
         for piece in sources[0].split("\0"):
             exec(compile(piece, "<pyobserver.agent.loader>", "exec"), names)
-            sleep(0.002)
+            outside(sleep, 0.002)
         problem = names["live"](mine, place, sources[1], config)
     except BaseException as error:
         error.__traceback__ = None
         problem = "the agent failed: %s: %s" % (type(error).__name__, error)
     finally:
+        resume()
+        names.clear()
+        text = sources = piece = None
         end(mine, place, problem)
+        globals().clear()
 
 
 def end(mine, place, problem):
@@ -68,15 +96,33 @@ def end(mine, place, problem):
                 tell(listener, problem)
             listener.close()
             posix.unlink(path)
+            posix.rmdir(path.rpartition("/")[0])  # stays where there are other agents
     except OSError:
         pass
     finally:
+        listener = place[0] = None
         if sys.__dict__.get(SLOT) is mine:
             del sys.__dict__[SLOT]
-        for name in mine["added"]:
-            sys.modules.pop(name, None)
         for each in mine["modules"].values():
-            each.__dict__.clear()
+            strip(each)
+        mine.clear()
+        globals().pop("gc", None)
+        for name, before in loaded.items():
+            if references(name) == before:  # else the program uses it by now
+                del sys.modules[name]
+        loaded.clear()
+
+
+def strip(ours):
+    """Empty a module of ours and its classes, which are cycles: they stay until the collector finds them."""
+    for value in list(ours.__dict__.values()):
+        if type(value) is type and value.__dict__.get("__module__") == ours.__name__:
+            for name in list(value.__dict__):
+                try:
+                    delattr(value, name)
+                except (AttributeError, TypeError):
+                    pass
+    ours.__dict__.clear()
 
 
 def running_loop():
@@ -89,21 +135,76 @@ def running_loop():
         return None
 
 
+# -- what is needed of the interpreter -------------------------------------------------------------------------------
+
+
+def refuse_replaced(names):
+    """Raise RuntimeError when the program has put code of its own in place of a builtin that is used here."""
+    flags = _kind.__dict__["__flags__"].__get__
+    for name in names:
+        found = __builtins__.get(name)
+        if _kind(found) is not Builtin and (_kind(found) is not _kind or flags(found) & 512):  # Py_TPFLAGS_HEAPTYPE
+            raise RuntimeError("the program has replaced the builtin %s, which the agent needs" % name)
+
+
 def module(name):
-    """Return a module that is loaded, or load an extension, past import hooks that the program may have put in."""
+    """Return a module that is loaded, or load an extension, past the import hooks that the program may have put in."""
     found = sys.modules.get(name)
     if found is None:
-        found = sys.modules["_frozen_importlib"].__import__(name)
+        with _machinery["_ModuleLockManager"](name):
+            if name not in sys.modules:
+                spec = _machinery["BuiltinImporter"].find_spec(name) or extension(name)
+                if spec is not None:
+                    _machinery["_load_unlocked"](spec)
+                else:  # it is kept elsewhere, as in an archive: who has put it there knows where
+                    _machinery["__import__"](name)
+                loaded[name] = references(name)
+        found = sys.modules[name]
     return found
 
 
-def original(module, name):
-    """Return what a module's function was before gevent has replaced it: the agent must not become a greenlet."""
-    monkey = sys.modules.get("gevent.monkey")
-    saved = getattr(monkey, "saved", None)
-    if type(saved) is dict and type(saved.get(module.__name__)) is dict and name in saved[module.__name__]:
-        return saved[module.__name__][name]
-    return getattr(module, name)
+def extension(name):
+    """Return the spec of an extension of the standard library, None where it is not found."""
+    files = sys.modules["_frozen_importlib_external"]
+    kinds = (files.ExtensionFileLoader, sys.modules["_imp"].extension_suffixes())
+    for folder in list(sys.path):
+        if type(folder) is str and folder.endswith("/lib-dynload"):
+            spec = files.FileFinder(folder, kinds).find_spec(name)
+            if spec is not None:
+                return spec
+    return None
+
+
+def references(name):
+    """Return how often a module, its functions and its classes are referred to, and which module it is."""
+    found = sys.modules.get(name)
+    if found is None:
+        return 0, 0
+    counted = [found]
+    for key, value in found.__dict__.items():
+        is_own = key != "__loader__" and __builtins__.get(getattr(value, "__name__", "")) is not value
+        if type(value) in (Builtin, type) and is_own:
+            counted.append(value)
+    return id(found), sum(map(sys.getrefcount, counted))
+
+
+def original(name, function):
+    """Return a function of a module as it was before the program has replaced it by one of its own.
+
+    gevent and eventlet do so: by theirs the agent would become a greenlet. Tests of a program stop the time.
+    """
+    found = type(sys).__dict__["__dict__"].__get__(module(name)).get(function)
+    if type(found) is Builtin:
+        return found
+    saved = getattr(sys.modules.get("gevent.monkey"), "saved", None)
+    kept = sys.modules.get("__original_module_" + name)  # eventlet.patcher
+    for each in (saved.get(name) if type(saved) is dict else None, getattr(kept, "__dict__", None)):
+        if type(each) is dict and type(each.get(function)) is Builtin:
+            return each[function]
+    if name in _SAFE_COPIES and sys.version_info >= _SAFE_COPIES[name]:
+        spec = _machinery["ModuleSpec"](name, None, origin="built-in")
+        return getattr(sys.modules["_imp"].create_builtin(spec), function)
+    raise RuntimeError("the program has replaced %s.%s, which the agent needs" % (name, function))
 
 
 # -- the socket's place ----------------------------------------------------------------------------------------------
@@ -123,6 +224,10 @@ def listen(socket):
             return [bound(socket, path), path]
         except OSError as error:
             refused.append("%s: %s" % (base, error.strerror or error))
+        try:
+            posix.rmdir(folder)
+        except OSError:
+            pass
     raise OSError("no folder takes its socket: " + "; ".join(refused))
 
 
@@ -130,6 +235,7 @@ def own_folder(folder, uid):
     """Make sure that the folder is ours alone, or raise OSError."""
     try:
         posix.mkdir(folder, 0o700)
+        posix.chmod(folder, 0o700)  # whatever the umask has taken away
     except FileExistsError:
         pass
     found = posix.lstat(folder)
@@ -165,19 +271,22 @@ def bound(socket, path):
         listener.setblocking(False)
     except BaseException:
         listener.close()
+        try:
+            posix.unlink(path)
+        except OSError:
+            pass
         raise
     return listener
 
 
 def tell(listener, reason):
     """Say goodbye to whoever connects in the next moment: an agent that could not begin says why."""
-    socket, time = module("_socket"), module("time")
+    socket, sleep = module("_socket"), original("time", "sleep")
     text = ""
     for c in ('{"t":"bye","reason":"%s"}' % reason.replace("\\", "/").replace('"', "'"))[:2000]:
         text += c if " " <= c <= "~" else "?"
     head = text.encode("ascii")
     frame = (4 + len(head)).to_bytes(4, "little") + len(head).to_bytes(4, "little") + head
-    sleep = original(time, "sleep")
     for _ in range(100):
         try:
             handle, _address = listener._accept()

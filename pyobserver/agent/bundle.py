@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
 import functools
 import hashlib
 import textwrap
@@ -18,7 +19,7 @@ from typing import Any
 from .. import __version__
 
 _ROOT = Path(__file__).resolve().parent.parent
-_OF_BOOT = "from pyobserver.agent.boot import SLOT, listen, module, original\n"  # they share a namespace
+_IN_ONE_NAMESPACE = "from pyobserver.agent."  # boot, loader and the first collector: not imported by each other
 _PIECE_LINES = 25  # compiles in well under a millisecond
 
 
@@ -29,13 +30,37 @@ def script(config: dict[str, Any]) -> str:
     made of what has a literal: str, int, float, bool, None.
     """
     settings = {"version": __version__, "build": digest(), "linger": 5.0, "method": "ptrace", **config}
-    return f"{_source('agent.boot')}\nstart({_packed()!a}, {settings!a})\n"
+    settings["builtins"] = _builtins()
+    return f"{_boot()}\nstart({_packed()!a}, {settings!a})\n"
 
 
 @functools.cache
 def digest() -> str:
     """Return what tells this agent from those of other versions."""
-    return hashlib.sha256((_source("agent.boot") + _sources()).encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256((_boot() + _sources()).encode("utf-8")).hexdigest()[:16]
+
+
+@functools.cache
+def _boot() -> str:
+    """What begins at once. The collector is in it, which the thread needs from its first moment."""
+    collector = _source("agent.collector").replace("import gc\n", "")  # which `boot` loads past import hooks
+    return _without_ours("agent.boot").rstrip() + "\n" + collector
+
+
+def _without_ours(name: str) -> str:
+    """A source without its imports from the agent."""
+    lines = _source(name).splitlines()
+    return "".join("\n" if line.startswith(_IN_ONE_NAMESPACE) else line + "\n" for line in lines)
+
+
+@functools.cache
+def _builtins() -> list[str]:
+    """The builtins that the agent uses, which the program must not have replaced; `import` is done without it."""
+    used = {"__build_class__"}
+    for name in ("agent.boot", "agent.loader", *_modules()):
+        used |= {node.id for node in ast.walk(ast.parse(_source(name))) if isinstance(node, ast.Name)}
+    values = {name: getattr(builtins, name) for name in used if hasattr(builtins, name)}
+    return sorted(name for name, value in values.items() if callable(value))
 
 
 @functools.cache
@@ -46,7 +71,7 @@ def _packed() -> str:
 @functools.cache
 def _sources() -> str:
     """The loader's pieces, joined by NUL; STX; the modules' pieces, as `loader.load` reads them."""
-    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(_source("agent.loader").replace(_OF_BOOT, ""))]
+    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(_without_ours("agent.loader"))]
     pieces = []
     for name in _modules():
         for owner, line, text in _pieces(_source(name)):

@@ -1,8 +1,12 @@
 """Everything about one task, for who has asked for it."""
 
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.schedule import SLICE_SECONDS, WHOLE
+from pyobserver.agent.schedule import WHOLE
+from pyobserver.agent.serve import OUT_FULL
 from pyobserver.protocol import schema
+from pyobserver.protocol.frames import ProtocolError
+
+_SHORTER = 20  # entries of each list in an answer that was too long for a frame
 
 _BREAKDOWN_SECONDS = 0.002  # once for one who has asked: names and types take longer than the sum
 
@@ -18,11 +22,11 @@ class Details:
     def work(self, now):
         """Answer all that is asked."""
         for observer in list(self._agent.service.observers.values()):
-            while observer.wants:
-                if now.left() < 0.8 * SLICE_SECONDS:
+            while observer.wants and observer.out_bytes < OUT_FULL:
+                if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
                 number, token = observer.wants.pop(0)
-                observer.send(self._answer(number, token, now))
+                _send(observer, self._answer(number, token, now))
                 now = yield
         yield from ()
 
@@ -91,3 +95,13 @@ class Details:
         answer["retained"] = int(found.measure.bytes)
         answer["accuracy"] = found.measure.accuracy
         answer["error"] = int(found.measure.error or 0)
+
+
+def _send(observer, answer):
+    try:
+        observer.send(answer)
+    except ProtocolError:
+        for name in ("chain", "by_type", "biggest"):
+            del answer[name][_SHORTER:]
+        answer["note"] = "; ".join(filter(None, [answer["note"], "some of it is too long to be told"]))
+        observer.send(answer)

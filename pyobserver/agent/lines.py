@@ -9,6 +9,8 @@ and 3.12, `instr_ptr` from 3.13; the code's bytes follow the fixed part of `PyCo
 import posix
 import sys
 
+from pyobserver.agent import collector
+
 _WORD = 8
 _LONGEST = 400  # bytes of a coroutine's fixed part that are looked at
 
@@ -109,7 +111,7 @@ class Lines:
             return None if frame is None else frame.f_lasti
         if self._offset is None:
             return None
-        word = posix.pread(self._memory, _WORD, id(suspended) + self._offset)
+        word = collector.outside(posix.pread, self._memory, _WORD, id(suspended) + self._offset)
         last = int.from_bytes(word, "little") - id(code) - _CODE_BYTES + self._shift
         return last if last >= 0 else None
 

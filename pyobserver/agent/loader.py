@@ -3,24 +3,24 @@
 Runs in the namespace of `boot`, whose names it uses.
 """
 
-import sys
-
-from pyobserver.agent.boot import SLOT, listen, module, original
+from pyobserver.agent.boot import SLOT, listen, module, original, sys
+from pyobserver.agent.collector import outside, resume
 
 _PIECE_SECONDS = 0.001
 _PAUSE_SECONDS = 0.003
 _LEAVE_SECONDS = 3.0
+_IN_C = {"struct": "_struct", "io": "_io"}  # what these are small wrappers of
 
 
 def live(mine, place, sources, config):
     """Be the agent until it ends; return what is to be told to whoever still connects, mostly nothing."""
-    _block_signals()
     try:
         if place[0] is None:
             _wait_for_room(mine)
             place[:] = listen(module("_socket"))
-        load(sources, mine["modules"], mine["added"])
-        agent = mine["modules"]["pyobserver.agent.main"].Agent(mine, place[0], place[1], config)
+        load(sources, mine["modules"])
+        agent = mine["modules"]["pyobserver.agent.main"].Agent(mine, place[0], config, original)
+        resume()  # from here on the agent does so itself
         agent.run()
         return agent.farewell
     except BaseException as error:
@@ -38,32 +38,24 @@ def _described(error):
     return "the agent failed: %s: %s (%s)" % (type(error).__name__, error, where)
 
 
-def _block_signals():
-    """Signals are for the program's threads: one that is delivered here would not wake them."""
-    signal = module("_signal")
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
-
-
 def _wait_for_room(mine):
-    sleep = original(module("time"), "sleep")
+    sleep = original("time", "sleep")
     for _ in range(int(_LEAVE_SECONDS / 0.01)):
         if sys.__dict__.setdefault(SLOT, mine) is mine:
             return
-        sleep(0.01)
+        outside(sleep, 0.01)
     raise RuntimeError("an agent of another version does not leave")
 
 
-def load(sources, modules, added):
+def load(sources, modules):
     """Put the agent's modules into `modules` by name; they are known to each other, and to nobody else.
 
     `sources` are pieces joined by NUL: module, class or nothing, first line and text, joined by SOH. A piece of a
     class is one of its methods.
     """
-    time = module("time")
-    clock, sleep = original(time, "perf_counter"), original(time, "sleep")
+    clock, sleep = original("time", "perf_counter"), original("time", "sleep")
     builtins = dict(sys.modules["builtins"].__dict__)
-    builtins["__import__"] = _importer(modules, added)
+    builtins["__import__"] = _importer(modules)
     kind = type(sys)
     begun = clock()
     for piece in sources.split("\0"):
@@ -80,7 +72,7 @@ def load(sources, modules, added):
         else:
             exec(code, home.__dict__)
         if clock() - begun > _PIECE_SECONDS:
-            sleep(_PAUSE_SECONDS)
+            outside(sleep, _PAUSE_SECONDS)
             begun = clock()
 
 
@@ -95,14 +87,14 @@ def _new_module(kind, modules, name, builtins):
     return module
 
 
-def _importer(modules, added):
+def _importer(modules):
     """Return an `__import__` that knows our modules, those that are loaded, and extensions; nothing else."""
 
     def bring(name, globals=None, locals=None, fromlist=(), level=0):
-        if name.partition(".")[0] != "pyobserver":
-            if name not in sys.modules:
-                added.add(name)
-            return module(name)
-        return modules[name] if fromlist else modules["pyobserver"]
+        if name.partition(".")[0] == "pyobserver":
+            return modules[name] if fromlist else modules["pyobserver"]
+        if name in _IN_C and name not in sys.modules:
+            name = _IN_C[name]
+        return module(name)
 
     return bring

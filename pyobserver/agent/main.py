@@ -1,11 +1,21 @@
 """The agent: its thread sleeps, serves its observers, and works a millisecond at a time."""
 
 import posix
-import select
 import sys
-import time
 
-from pyobserver.agent import detail, facts, measure, ownership, retained, schedule, serve, tasks, threads
+from pyobserver.agent import (
+    collector,
+    detail,
+    facts,
+    forks,
+    measure,
+    ownership,
+    retained,
+    schedule,
+    serve,
+    tasks,
+    threads,
+)
 from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
@@ -17,27 +27,27 @@ _REAL_SLEEP = 0.001
 class Agent:
     """Everything the agent is made of. It lives on one thread, from `run` to its end.
 
-    `mine` is the entry in the dict of `sys`, by which a later agent can ask this one to leave.
+    `mine` is the entry in the dict of `sys`, by which a later agent can ask this one to leave; `original` tells what
+    the functions of a module were before the program has replaced them.
     """
 
-    def __init__(self, mine, listener, path, config):
-        self.clock = _original("perf_counter")
-        self.wall = _original("time")
-        self.cpu = _original("thread_time")
-        self.sleep = _original("sleep")
+    def __init__(self, mine, listener, config, original):
+        self.clock = original("time", "perf_counter")
+        self.wall = original("time", "time")
+        self.cpu = original("time", "thread_time")
+        self.sleep = original("time", "sleep")
         self.farewell = ""
         self.config = config
         self.started_at = self.wall()
-        self.path = path
         self.table = Table()
         self.problems = []
         self.longest_hold = 0.0
         self.torn = 0
         self.rows_limit_hit = False
         self._mine = mine
-        self._poll = select.poll()
+        self._poll = original("select", "poll")()
         self.service = serve.Service(self, listener, self._poll)
-        _close_in_children(self.service, listener)
+        self._forks = forks.watch("_pyobserver_agent", self.abandon, collector.resume)
         self.scanner = retained.Scanner(self.clock)
         self.self_check = self.scanner.self_check()
         self.schedule = schedule.Schedule(self.clock, self.problem)
@@ -61,30 +71,39 @@ class Agent:
 
     def run(self):
         """Serve until somebody asks to leave, or until nobody has been there for a while."""
+        collector.pause()
+        try:
+            ready = 0.0
+            while not self._mine["leave"] and not self._is_left(self.clock()):
+                ready = self._turn(ready)
+        finally:
+            self._end()
+            collector.resume()
+
+    def _turn(self, ready):
+        """Wait for something to do, and do it; return from when on there may be another slice."""
         clock = self.clock
-        ready = 0.0
-        while not self._mine["leave"] and not self._is_left(clock()):
-            now = clock()
-            busy = bool(self.service.observers)
-            wait = _LOOK_SECONDS
-            if busy:
-                self._updates.due = now + self.service.due(now)
-                wait = max(self.schedule.wait(now), ready - now, _REAL_SLEEP)
-            events = self._poll.poll(int(min(wait, _LOOK_SECONDS) * 1000.0 + 0.999))
-            begun = self.cpu()
-            self.service.exchange(events)
-            self._held(self.cpu() - begun)
-            if not busy or clock() < ready or self.schedule.wait(clock()) > 0.0:
-                continue
+        now = clock()
+        busy = bool(self.service.observers)
+        wait = self.service.patience(now, _LOOK_SECONDS)
+        if busy:
+            self._updates.due = now + self.service.due(now)
+            wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
+        events = collector.outside(self._poll.poll, int(wait * 1000.0 + 0.999))
+        begun = self.cpu()
+        self.service.exchange(events)
+        forks.take_back(self._forks)
+        self._held(self.cpu() - begun)
+        if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
-                self.sleep(_REAL_SLEEP)
+                collector.outside(self.sleep, _REAL_SLEEP)
             begun = self.cpu()
             self.scanner.begin_slice()
             self.schedule.work()
             self._held(self.cpu() - begun)
             ready = clock() + (schedule.GAP_SECONDS if self.is_known() else schedule.FIRST_GAP_SECONDS)
             self.service.flush(clock())
-        self._end()
+        return ready
 
     def _held(self, seconds):
         if seconds > self.longest_hold:
@@ -110,10 +129,31 @@ class Agent:
             observer.update = None
             observer.send({"t": "bye", "reason": reason})
         self.service.close()
+        forks.take_back(self._forks)
+        self._forks.clear()
         self.tasks.close()
+        self._forget()
+
+    def _forget(self):
+        """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        self.tasks = self.ownership = self.measure = self.threads = self.details = None
-        self._updates = self._wanted = self._memory = None
+        for kept in [*self.table.kept(), *self.tasks.kept(), *self.measure.kept()]:
+            begun = self.clock()
+            while kept:
+                kept.popitem() if type(kept) is dict else kept.pop()
+                if self.clock() - begun > schedule.SLICE_SECONDS:
+                    collector.outside(self.sleep, schedule.GAP_SECONDS)
+                    begun = self.clock()
+        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
+        for part in (self.ownership.walk(), *parts, self.scanner):
+            if part is not None:
+                part.__dict__.clear()
+        self._updates = self._wanted = self._memory = self._poll = self.scanner = None
+
+    def abandon(self):
+        """In a child that the target has forked: there is no agent, and nobody is talked to."""
+        self.service.abandon()
+        self.tasks.close()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""
@@ -185,29 +225,3 @@ class Agent:
                 "rows_limit_hit": self.table.overflow > 0,
             },
         }
-
-
-def _original(name):
-    """A function of `time`, as it was before gevent has replaced it."""
-    monkey = sys.modules.get("gevent.monkey")
-    saved = monkey.__dict__.get("saved") if monkey is not None else None
-    if type(saved) is dict and type(saved.get("time")) is dict and name in saved["time"]:
-        return saved["time"][name]
-    return time.__dict__[name]
-
-
-def _close_in_children(service, listener):
-    """In a child that the target forks there is no agent: our sockets are closed there at once.
-
-    A hook for forks cannot be taken back; what stays behind after the agent is this one, with nothing to close.
-    """
-    here = posix.getpid()
-
-    def after():
-        if posix.getpid() != here:
-            listener.close()
-            for observer in list(service.observers.values()):
-                observer.socket.close()
-            sys.__dict__.pop("_pyobserver_agent", None)
-
-    posix.register_at_fork(after_in_child=after)

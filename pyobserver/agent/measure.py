@@ -3,7 +3,7 @@
 from _collections import deque
 
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.schedule import SLICE_SECONDS, WHOLE, Job
+from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
 _ROUND_SECONDS = 0.2
@@ -39,6 +39,10 @@ class Measuring:
         """What is done again and again: nothing, when the self-check has found that values would be wrong."""
         return [self._job] if self._agent.self_check == "ok" else []
 
+    def kept(self):
+        """Everything that takes room, to be let go of."""
+        return [self._new, self._moved, self._order]
+
     def counts(self):
         """Return (tasks, those of them that have a value)."""
         return len(self._tasks.rows()), self._measured
@@ -65,7 +69,7 @@ class Measuring:
 
     def _round(self, now):
         for row in self._next(self._agent.wall()):
-            while now.left() < 0.3 * SLICE_SECONDS:
+            while now.left() < 0.3 * now.seconds:
                 now = yield
             if row.tries or not self._scan(row, now):
                 now = yield WHOLE  # a large one gets a slice of its own
@@ -121,7 +125,7 @@ class Measuring:
                 row.accuracy = schema.STALE
                 self._table.touch(row)
             return True
-        is_fresh = now.left() > _FRESH_SHARE * SLICE_SECONDS
+        is_fresh = now.left() > _FRESH_SHARE * now.seconds
         begun = now.clock()
         deadline = now.begun + _LONGER_SECONDS if is_fresh and row.tries else now.deadline
         found = self._agent.scanner.scan(task, deadline)

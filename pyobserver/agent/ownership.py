@@ -183,6 +183,10 @@ class Ownership:
                 return self._tasks.references()
         return []
 
+    def walk(self):
+        """Return the walk that goes on, or has been through; None before the first."""
+        return self._walk
+
     def is_walking_in(self, row):
         """Whether the walk is among what a task retains: it refers to some of that, which cannot be counted then."""
         return self._walk is not None and self._walk.inside == row.address

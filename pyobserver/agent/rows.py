@@ -187,6 +187,10 @@ class Table:
             self._read = self.end
         return self.end
 
+    def kept(self):
+        """Everything that takes room, to be let go of."""
+        return [self._log, self.rows, self.nodes, self.texts.items]
+
     def trim(self, position):
         """Forget the entries before `position`: everybody has read them."""
         del self._log[: max(0, position - self._base)]

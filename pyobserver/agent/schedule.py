@@ -7,6 +7,7 @@ why reference counts read in it are true, and why nothing that is held only in i
 import sys
 
 SLICE_SECONDS = 0.001
+_SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
 GAP_SECONDS = 0.009
 FIRST_GAP_SECONDS = 0.004  # until the first picture is complete: somebody waits for it
 WHOLE = "a whole slice"
@@ -17,13 +18,14 @@ _TORN_SHARE = 0.9
 class Slice:
     """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile."""
 
-    __slots__ = ("begun", "clock", "deadline", "limit")
+    __slots__ = ("begun", "clock", "deadline", "limit", "seconds")
 
     def __init__(self, clock):
         self.clock = clock
         interval = sys.getswitchinterval()
         self.begun = clock()
-        self.deadline = self.begun + min(SLICE_SECONDS, 0.4 * interval)
+        self.seconds = max(_SHORTEST_SECONDS, min(SLICE_SECONDS, 0.4 * interval))
+        self.deadline = self.begun + self.seconds
         self.limit = _TORN_SHARE * interval
 
     def over(self):
@@ -83,6 +85,7 @@ class Job:
                 self.wants_whole = self._round.send(now) is WHOLE
         except StopIteration:
             self._end(before, now.clock())
+            self.failures = 0
             return
         except BaseException:
             self._end(before, now.clock())

@@ -3,16 +3,19 @@
 import _socket
 import sys
 
+from pyobserver.agent import collector
 from pyobserver.protocol import frames, schema
 
 _RECEIVE = 65536
 _ROWS_IN_FRAME = 300
 _TEXTS_IN_FRAME = 300
-_OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
+OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
 _FIRST_SECONDS = 0.2  # between updates, until the first picture is complete
 _STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
 _SHAKE_SECONDS = 10.0
 _LOG_ENTRIES = 1000
+_DEAF_SECONDS = 1.0  # when no connection can be taken: the process has no file descriptor left
+_HEAD_BYTES = 160 * 1024  # of texts in one frame; the rest of its head is small
 MAX_OBSERVERS = 16
 MAX_FOCUS = 256
 POLLIN, POLLOUT, POLLGONE = 1, 4, 8 | 16 | 32
@@ -49,7 +52,7 @@ class Observer:
         while self.out:
             data = self.out[0]
             try:
-                sent = self.socket.send(data, _socket.MSG_NOSIGNAL)
+                sent = collector.outside(self.socket.send, data, _socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 if now - self.since > _STUCK_SECONDS:
                     raise
@@ -75,11 +78,19 @@ class Service:
         self._listener = listener
         self._poll = poll
         self._uids = _trusted_uids()
+        self._deaf_until = None
         poll.register(listener.fileno(), POLLIN)
+
+    def patience(self, now, seconds):
+        """How long to wait for events, at most `seconds`."""
+        return seconds if self._deaf_until is None else max(0.001, min(seconds, self._deaf_until - now))
 
     def exchange(self, events):
         """Accept, receive and send, as far as it goes without waiting."""
         now = self._agent.clock()
+        if self._deaf_until is not None and now >= self._deaf_until:
+            self._deaf_until = None
+            self._poll.register(self._listener.fileno(), POLLIN)
         for handle, event in events:
             if handle == self._listener.fileno():
                 self._accept(now)
@@ -104,7 +115,8 @@ class Service:
             except OSError:
                 self.drop(handle)
             else:
-                self._poll.modify(handle, POLLIN | (POLLOUT if observer.out else 0))
+                hears = POLLIN if observer.out_bytes < OUT_FULL else 0  # who does not read is not listened to
+                self._poll.modify(handle, hears | (POLLOUT if observer.out else 0))
 
     def drop(self, handle):
         """End one connection."""
@@ -124,11 +136,21 @@ class Service:
         for handle in list(self.observers):
             self.drop(handle)
 
+    def abandon(self):
+        """Close everything without a word: these are a forked child's copies."""
+        self._listener.close()
+        for observer in self.observers.values():
+            observer.socket.close()
+
     def _accept(self, now):
         while True:
             try:
-                handle, _address = self._listener._accept()
+                handle, _address = collector.outside(self._listener._accept)
+            except BlockingIOError:
+                return
             except OSError:
+                self._poll.unregister(self._listener.fileno())
+                self._deaf_until = now + _DEAF_SECONDS
                 return
             observer = Observer(handle, now)
             if len(self.observers) >= MAX_OBSERVERS or not self._is_trusted(observer.socket):
@@ -144,7 +166,7 @@ class Service:
 
     def _receive(self, observer, now):
         try:
-            data = observer.socket.recv(_RECEIVE)
+            data = collector.outside(observer.socket.recv, _RECEIVE)
         except BlockingIOError:
             return
         if not data:
@@ -190,11 +212,11 @@ class Service:
             if observer is None or not observer.watching:
                 continue
             if observer.update is None:
-                if observer.due > now.begun or observer.out_bytes > _OUT_FULL:
+                if observer.due > now.begun or observer.out_bytes > OUT_FULL:
                     continue
                 observer.due = now.begun + (observer.interval if self._agent.is_known() else _FIRST_SECONDS)
                 observer.update = self._update(observer)
-            while observer.out_bytes < _OUT_FULL and self.observers.get(handle) is observer:
+            while observer.out_bytes < OUT_FULL and self.observers.get(handle) is observer:
                 if next(observer.update, True):
                     observer.update = None
                     break
@@ -246,21 +268,49 @@ class Service:
         gone = [n for n in ids if n not in table.rows and n not in table.nodes]
         texts = table.texts.items
         while observer.texts < len(texts):
-            items = texts[observer.texts : observer.texts + _TEXTS_IN_FRAME]
+            items = _fitting(texts, observer.texts, _TEXTS_IN_FRAME, _cost)
             observer.send({"t": "strings", "first": observer.texts, "items": items})
             observer.texts += len(items)
             yield
-        if nodes:
-            observer.send({"t": "nodes", "items": [_node(node) for node in nodes]})
+        start = 0
+        while start < len(nodes):
+            part = _fitting(nodes, start, _ROWS_IN_FRAME, _cost_of_node)
+            observer.send({"t": "nodes", "items": [_node(node) for node in part]})
+            start += len(part)
             yield
-        for start in range(0, len(rows), _ROWS_IN_FRAME):
-            part = rows[start : start + _ROWS_IN_FRAME]
+        start = 0
+        while start < len(rows):
+            part = _fitting(rows, start, _ROWS_IN_FRAME, _cost_of_row)
+            start += len(part)
             columns = [(name, code, [getattr(row, name) for row in part]) for name, code in schema.ROW_COLUMNS]
             observer.send({"t": "rows", "names": [row.name for row in part]}, columns)
             yield
         if gone:
             observer.send({"t": "gone"}, [("id", "q", gone)])
             yield
+
+
+def _fitting(items, start, count, cost):
+    """Return the next `count` items, or as many as go into one frame; one at least."""
+    room = _HEAD_BYTES
+    for end in range(start, min(start + count, len(items))):
+        room -= cost(items[end])
+        if room < 0 and end > start:
+            return items[start:end]
+    return items[start : start + count]
+
+
+def _cost(text):
+    """Bytes of a text as JSON, at most."""
+    return 6 + (2 if text.isascii() and text.isprintable() else 12) * len(text)
+
+
+def _cost_of_row(row):
+    return _cost(row.name)
+
+
+def _cost_of_node(node):
+    return 150 + _cost(node.label) + _cost(node.detail)
 
 
 def _node(node):

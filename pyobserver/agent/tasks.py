@@ -45,6 +45,10 @@ class TaskProbe:
         """What is done again and again."""
         return [self._enumerate_job, self._sweep_job]
 
+    def kept(self):
+        """Everything that takes room, to be let go of."""
+        return [self._by_address, self._by_reference]
+
     def close(self):
         """Let go of files."""
         self.describer.close()

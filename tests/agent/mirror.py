@@ -21,6 +21,7 @@ from pyobserver.attach import Injection, inject
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import Frame
 from pyobserver.source.client import AgentClient, ClientError
+from pyobserver.source.errors import AgentEnded
 from pyobserver.source.find import find_agent
 
 from ..support.interpreters import Interpreter, interpreters
@@ -45,7 +46,7 @@ def bring(pid: int, *, method: str = "auto", **config: Any) -> Injection:
     return inject(pid, bundle.script({"method": method, **config}), method=method)
 
 
-def wait_for(find: Callable[[], Found], what: str, within: float = 30.0) -> Found:
+def wait_for(find: Callable[[], Found | None], what: str, within: float = 30.0) -> Found:
     """What `find` returns as soon as that is something."""
     deadline = time.monotonic() + within
     while True:
@@ -64,6 +65,8 @@ def connect(pid: int, within: float = 15.0) -> AgentClient:
         try:
             if path is not None:
                 return AgentClient(path, pid)
+        except AgentEnded:
+            raise
         except ClientError:
             if time.monotonic() > deadline:
                 raise
@@ -121,7 +124,7 @@ class Mirror:
         for frame in self.client.receive(seconds):
             self._take(frame)
 
-    def wait(self, find: Callable[[], Found], what: str = "", within: float = 30.0) -> Found:
+    def wait(self, find: Callable[[], Found | None], what: str = "", within: float = 30.0) -> Found:
         """Listen until `find` returns something."""
         deadline = time.monotonic() + within
         while True:

@@ -149,7 +149,7 @@ class Places:
     async def by_builtin_anext(self) -> None:
         numbers = self.numbers()
         for _ in range(4):
-            await anext(numbers, None)  # type: ignore[name-defined] # noqa: F821 (3.10 and later)
+            await anext(numbers, None)  # type: ignore[name-defined]
 
     async def around(self) -> AsyncIterator[int]:
         async for number in self.numbers_of_tasks():
@@ -216,7 +216,7 @@ class Places:
 
     async def long(self) -> None:
         value = 0
-        value += sum(number for number in range(3) if number % 2 and number != 1 or number == 2)
+        value += sum(number for number in range(3) if (number % 2 and number != 1) or number == 2)
         value += 1 if value else 2
         for _ in range(300):
             value += 1

@@ -1,0 +1,221 @@
+"""A program that minds its own business and knows itself well: what an agent must leave as it was.
+
+    bystander.py [--tasks N] [--threads N]
+
+`state` tells what can be seen of an agent from inside. `fork`, `multiprocessing` and `command` start children in the
+three ways there are, each of which says what it has inherited. `cycles N` makes garbage whose finalizers note the
+thread that they ran in. `alarm N` lets a timer fire every millisecond, N times. `full` takes all file descriptors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from typing import Any
+
+from conversation import serve
+
+
+def state() -> dict[str, Any]:
+    """What can be seen of an agent from inside."""
+    files = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            files[number] = os.readlink("/proc/self/fd/" + number)
+        except OSError:  # the one of the listing itself
+            pass
+    return {
+        "pid": os.getpid(),
+        "slot": "_pyobserver_agent" in vars(sys),
+        "modules": sorted(sys.modules),
+        "files": files,
+        "threads": len(os.listdir("/proc/self/task")),
+        "collecting": gc.isenabled(),
+        "filters": [repr(each) for each in warnings.filters],
+        "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
+        "memory": rss(),
+    }
+
+
+def rss() -> int:
+    """Bytes of this process in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def child(connection: Any) -> None:
+    """What a child of `multiprocessing` does."""
+    connection.send(asyncio.run(child_state()))
+    connection.close()
+
+
+async def child_state() -> dict[str, Any]:
+    """A child can have a loop of its own."""
+    await asyncio.gather(*[asyncio.sleep(0.001) for _ in range(10)])
+    await asyncio.get_running_loop().run_in_executor(None, gc.collect)
+    return state()
+
+
+class Cycle:
+    """Garbage that only the collector finds."""
+
+    seen: set[int] = set()
+    count = 0
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        Cycle.seen.add(threading.get_ident())
+        Cycle.count += 1
+
+
+class Bystander:
+    """What is asked of it."""
+
+    def __init__(self, tasks: int, threads: int) -> None:
+        self.tasks = [asyncio.get_running_loop().create_task(self.wait(), name=f"waits-{n}") for n in range(tasks)]
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.stop.wait, name=f"thread-{n}") for n in range(threads)]
+        for thread in self.threads:
+            thread.start()
+        self.taken: list[int] = []
+
+    async def wait(self) -> None:
+        """What all tasks do."""
+        await asyncio.Event().wait()
+
+    def fork(self) -> dict[str, Any]:
+        """A child by `os.fork`: it says what it has inherited, and ends as programs do."""
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(reader)
+                gc.collect()
+                os.write(writer, json.dumps(state()).encode())
+                status = 7
+            finally:
+                os._exit(status)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            told = json.loads(file.read())
+        return {"status": os.waitpid(pid, 0)[1] >> 8, "child": told, "parent": state()}
+
+    def multiprocessing(self) -> dict[str, Any]:
+        """A child by `multiprocessing`, forked, with a loop and threads of its own."""
+        context = multiprocessing.get_context("fork")
+        mine, other = context.Pipe()
+        process = context.Process(target=child, args=(other,))
+        process.start()
+        other.close()
+        told = mine.recv()
+        process.join()
+        return {"status": process.exitcode, "child": told, "parent": state()}
+
+    def command(self) -> dict[str, Any]:
+        """A child that runs another program."""
+        code = "import os, json; print(json.dumps(sorted(os.listdir('/proc/self/fd'))))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, close_fds=False)
+        return {"status": done.returncode, "files": json.loads(done.stdout)}
+
+    async def forks(self, count: str) -> dict[str, Any]:
+        """Children one after the other, as a server makes them."""
+        statuses = []
+        for _ in range(int(count)):
+            statuses.append(self.fork()["status"])
+            await asyncio.sleep(0.001)
+        return {"statuses": statuses}
+
+    async def cycles(self, count: str) -> dict[str, Any]:
+        """Garbage, made in small portions; which threads have collected it."""
+        for n in range(int(count)):
+            Cycle()
+            if n % 50 == 0:
+                await asyncio.sleep(0.001)
+        return {"threads": sorted(Cycle.seen), "mine": threading.get_ident(), "collected": Cycle.count}
+
+    async def alarm(self, count: str) -> dict[str, Any]:
+        """A timer fires every millisecond: how often it was heard, until it was heard so often."""
+        heard = []
+        signal.signal(signal.SIGALRM, lambda *_: heard.append(threading.get_ident()))
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        while len(heard) < int(count):
+            await asyncio.sleep(0.005)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return {"heard": len(heard), "threads": sorted(set(heard)), "mine": threading.get_ident()}
+
+    async def sleeper(self, count: str) -> dict[str, Any]:
+        """Sleeps in the main thread that only a signal ends: one that goes elsewhere is one that is lost."""
+        heard = []
+
+        class Woken(Exception):
+            pass
+
+        def wake(*_: Any) -> None:
+            heard.append(threading.get_ident())
+            raise Woken
+
+        signal.signal(signal.SIGUSR1, wake)
+        for _ in range(int(count)):
+            timer = subprocess.Popen(["/bin/sh", "-c", "sleep 0.02; kill -USR1 %d" % os.getpid()])
+            try:
+                signal.pause()
+            except Woken:
+                pass
+            timer.wait()
+            await asyncio.sleep(0)
+        return {"heard": len(heard), "threads": sorted(set(heard)), "mine": threading.get_ident()}
+
+    def full(self) -> dict[str, Any]:
+        """Takes every file descriptor that it may have."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        try:
+            while True:
+                self.taken.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            return {"taken": len(self.taken)}
+
+    def free(self) -> dict[str, Any]:
+        """Gives them back."""
+        while self.taken:
+            os.close(self.taken.pop())
+        return state()
+
+    def cpu(self) -> dict[str, Any]:
+        """The CPU seconds of the whole process."""
+        return {"seconds": sum(os.times()[:2])}
+
+    def importing(self, name: str) -> dict[str, Any]:
+        """Loads a module, and uses it from now on."""
+        self.tasks.append(__import__(name))  # type: ignore[arg-type]
+        return {"id": id(sys.modules[name])}
+
+    def is_same(self, name: str) -> dict[str, Any]:
+        """Whether a module that is loaded again is the one that was loaded before."""
+        return {"same": __import__(name) in self.tasks}
+
+
+async def main(options: argparse.Namespace) -> None:
+    program = Bystander(options.tasks, options.threads)
+    names = "fork forks multiprocessing command cycles alarm sleeper full free cpu importing is_same"
+    await serve({"state": state, **{name: getattr(program, name) for name in names.split()}})
+    program.stop.set()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=0)
+    asyncio.run(main(parser.parse_args()))
