@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -88,6 +89,19 @@ def _fail(line: str) -> int:
     return FAILED
 
 
+def _say_once() -> Callable[[str], None]:
+    """Like `_say`, but what is said again is not repeated."""
+    last = ""
+
+    def say(line: str) -> None:
+        nonlocal last
+        if line != last:
+            _say(line)
+        last = line
+
+    return say
+
+
 def _say(line: str) -> None:
     """Say something on standard error; who has closed that does not want to know."""
     with contextlib.suppress(OSError, ValueError):
@@ -134,8 +148,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("nothing to run: name a script, or a module with -m")
     _needs_terminal("start it plainly, and use pyobserver snapshot PID")
     program = start_program(module, words, python=options.python)
-    from .tui import app as _  # takes a moment, in which a program that fails at once has ended
-
+    importlib.import_module(".tui.app", __package__)  # takes a moment, in which one that fails at once has ended
     if ending := program.ending():
         what = f"has {ending} before it could be observed" if program.begun else "could not be started"
         raise UsageError(f"{module or words[0]} {what}{_last_words(program)}")
@@ -289,8 +302,9 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
     with _signals(leave):
         app.run()
     if options.verbose:
+        say = _say_once()
         for line in (*said, *source.steps):
-            _say(line)
+            say(line)
     return app.return_code or DONE
 
 
@@ -298,7 +312,7 @@ def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
     """Print a snapshot when the first picture is whole, or after the time to watch."""
     from .model.store import Phase
 
-    source.on_stage = stage = _say if options.verbose else _passing
+    source.on_stage = stage = _say_once() if options.verbose else _passing
     source.start()
     try:
         source.wait_until_known()
@@ -378,6 +392,9 @@ def _confirm(options: argparse.Namespace) -> None:
     except EOFError:
         answer = ""
         print()
+    except KeyboardInterrupt:
+        print()
+        raise
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not attached; --yes answers this question beforehand")
 

@@ -155,39 +155,45 @@ class Store:
     def set_children(self, children: Sequence[ChildProcess]) -> None:
         """The child processes: they are rows too, with their RSS for memory."""
         with self._lock:
-            now = self._clock()
             self._now = replace(self._now, children=tuple(children))
-            known = {child_row_id(c.pid) for c in children}
-            self._tasks.end([n for n in self._tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
-            if children:
-                columns = child_columns(children, self._tasks.intern, now)
-                self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
-            self._view = None
+            self._put_children()
         self.changed()
+
+    def _put_children(self) -> None:
+        now, children = self._clock(), self._now.children
+        known = {child_row_id(c.pid) for c in children}
+        self._tasks.end([n for n in self._tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
+        if children:
+            columns = child_columns(children, self._tasks.intern, now)
+            self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
+        self._view = None
 
     def set_stacks(self, stacks: Sequence[ThreadStack], problem: str = "") -> None:
         """The threads as seen from outside: they complete the agent's rows, and stand in for them without one."""
         with self._lock:
-            now = self._clock()
             self._now = replace(self._now, stacks=tuple(stacks), stacks_problem=problem)
-            known = {}
-            for number in self._tasks.ids_of_kind(schema.KIND_THREAD):
-                os_id = self._tasks.value(number, "os_id")
-                if os_id and number > 0:
-                    known[int(os_id)] = number
-            foreign = [s for s in stacks if s.thread_id is not None and s.thread_id not in known]
-            wanted = {thread_row_id(s.thread_id) for s in foreign if s.thread_id is not None}
-            stale = [n for n in self._tasks.ids_of_kind(schema.KIND_THREAD) if n < 0 and n not in wanted]
-            self._tasks.end(stale, now)
-            if foreign:
-                self._tasks.put(thread_columns(foreign, self._tasks.intern), [s.name for s in foreign], now)
-            for stack in stacks:
-                if stack.thread_id is not None:
-                    number = known.get(stack.thread_id, thread_row_id(stack.thread_id))
-                    for column, value in thread_values(stack, self._tasks.intern).items():
-                        self._tasks.set_value(number, column, value)
-            self._view = None
+            self._put_threads()
         self.changed()
+
+    def _put_threads(self) -> None:
+        now, stacks = self._clock(), self._now.stacks
+        known = {}
+        for number in self._tasks.ids_of_kind(schema.KIND_THREAD):
+            os_id = self._tasks.value(number, "os_id")
+            if os_id and number > 0:
+                known[int(os_id)] = number
+        foreign = [s for s in stacks if s.thread_id is not None and s.thread_id not in known]
+        wanted = {thread_row_id(s.thread_id) for s in foreign if s.thread_id is not None}
+        stale = [n for n in self._tasks.ids_of_kind(schema.KIND_THREAD) if n < 0 and n not in wanted]
+        self._tasks.end(stale, now)
+        if foreign:
+            self._tasks.put(thread_columns(foreign, self._tasks.intern), [s.name for s in foreign], now)
+        for stack in stacks:
+            if stack.thread_id is not None:
+                number = known.get(stack.thread_id, thread_row_id(stack.thread_id))
+                for column, value in thread_values(stack, self._tasks.intern).items():
+                    self._tasks.set_value(number, column, value)
+        self._view = None
 
     # -- what the agent says ----------------------------------------------------------------------------------------
 
@@ -280,6 +286,9 @@ class Store:
                 if self._now.agent_cpu_share is not None:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
+            if tick.complete and (before is None or not before.complete):
+                self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them
+                self._put_threads()
             self._forget_faded(now)
             if self._now.settled_at is None and tick.complete and tick.measured >= 0.9 * tick.total:
                 self._now = replace(self._now, settled_at=now)

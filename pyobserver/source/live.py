@@ -122,7 +122,7 @@ class LiveSource:
             self.stop()
 
     def wait_until_known(self, patience: float = 30.0, settle: float = 10.0) -> None:
-        """Wait until the first complete picture is there: all tasks listed and measured, all holders looked for.
+        """Wait until the first complete picture is there: tasks listed and measured, holders and threads looked for.
 
         Gives up on completeness `settle` seconds after the agent has answered; what is known then is shown as it is.
         Raises SourceError when there is no agent within `patience` seconds, or when it cannot be.
@@ -140,10 +140,11 @@ class LiveSource:
             if tick is not None:
                 answered = answered or now
                 known = tick.complete and tick.holders_complete and tick.measured >= tick.total
-                if (known and snapshot.memory is not None) or now - answered > settle:
+                if (known and self._watcher.has_read.is_set()) or now - answered > settle:
                     return
             elif now - begun > patience:
-                raise SourceError(f"no answer from process {self.pid}: {snapshot.status.text}")
+                why = f"no answer from process {self.pid} within {patience:g} s: {snapshot.status.text}"
+                raise SourceError(f"{why}; try again when it is less busy")
             time.sleep(0.02)
 
     # -- the two threads --------------------------------------------------------------------------------------------

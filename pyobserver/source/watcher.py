@@ -39,6 +39,7 @@ class Watcher:
         self, pid: int, store: Store, interval: float, exit_status: Callable[[], int | None] | None = None
     ) -> None:
         self.pid = pid
+        self.has_read = threading.Event()  # everything once, or as much as can be
         self._store = store
         self._exit_status = exit_status
         self._process: ProcessProbe | None = None
@@ -56,15 +57,22 @@ class Watcher:
 
     def run(self, stopping: threading.Event) -> None:
         """Read until `stopping` is set. Raises TargetGone when the process ends, OutsideError if it cannot be read."""
-        self._process = ProcessProbe(self.pid)
-        self._store.set_identity(self._process.identity)
-        self._memory = MemoryProbe(self.pid)
-        self._stacks = StackProbe(self.pid)
+        try:
+            self._process = ProcessProbe(self.pid)
+            self._store.set_identity(self._process.identity)
+            self._memory = MemoryProbe(self.pid)
+            self._stacks = StackProbe(self.pid)
+            self._read(stopping)
+        finally:
+            self.has_read.set()
+
+    def _read(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             for chore in self._chores:
                 if chore.due <= time.monotonic() and not stopping.is_set():
                     self._do(chore)
                     chore.due = time.monotonic() + chore.period()
+            self.has_read.set()
             stopping.wait(max(0.01, min(chore.due for chore in self._chores) - time.monotonic()))
 
     def close(self) -> None:
