@@ -163,7 +163,20 @@ class ObserverApp(App[None]):
                 line.show(words, snapshot.problems[-1] if snapshot.problems else "")
         note = "" if self.view.mode == "value" else f"d: {MODE_NAMES[self.view.mode]}"
         main.query_one(TabBar).show(self._tabs.index(self.tab), snapshot, note)
-        main.query_one(KeysLine).show(offered(self._hints()))
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """The last line: it follows the cursor and whatever a key has changed, at once."""
+        if self._is_open:
+            self._main.query_one(KeysLine).show(offered(self._hints()))
+
+    def on_virtual_table_cursor_moved(self) -> None:
+        """Another row may offer other keys."""
+        self._show_keys()
+
+    def on_virtual_tree_cursor_moved(self) -> None:
+        """The same in the tree."""
+        self._show_keys()
 
     def _newest(self) -> Snapshot:
         """What is true now: when paused that is more than what the screen shows."""
@@ -227,6 +240,7 @@ class ObserverApp(App[None]):
             self.action_zoom()
         elif not self.tab.go_back() and self.tab.filter_text:
             self._main.query_one(FilterLine).settle("")
+        self._show_keys()
 
     # -- keys that change how it is seen -----------------------------------------------------------------------------
 
@@ -287,6 +301,7 @@ class ObserverApp(App[None]):
         """The rows follow while one types."""
         if self._is_open:
             self.tab.filter_by(event.value)
+            self._show_keys()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Back to the rows."""
@@ -294,7 +309,7 @@ class ObserverApp(App[None]):
         widget = self.tab.main_widget()
         if widget is not None:
             widget.focus()
-        self._show_status()
+        self._show_keys()
 
     def action_sort(self) -> None:
         """Choose the column to sort by."""
@@ -302,6 +317,7 @@ class ObserverApp(App[None]):
         def chosen(column: str | None) -> None:
             if column is not None:
                 self.tab.sort_by(column)
+                self._show_keys()
 
         if self._offers("sort"):
             self.push_screen(SortScreen(self.tab.sort_choices(), self.tab.sorted_by), chosen)
@@ -315,6 +331,7 @@ class ObserverApp(App[None]):
         """Groups, or single tasks."""
         if self._offers("groups"):
             self.tab.toggle()
+            self._show_keys()
 
     def action_copy(self) -> None:
         """Copy the row."""

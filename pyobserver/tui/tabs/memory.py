@@ -125,8 +125,7 @@ class MemoryTab(Tab):
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
-    def on_virtual_table_cursor_moved(self, event: VirtualTable.CursorMoved) -> None:
-        event.stop()
+    def on_virtual_table_cursor_moved(self) -> None:
         self._explain()
 
     def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
