@@ -61,7 +61,8 @@ class Store:
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
         self._view: Tasks | None = NO_TASKS
-        self._now = Snapshot(clock(), Status(Phase.CONNECTING), self.history)
+        now = clock()
+        self._now = Snapshot(now, Status(Phase.CONNECTING, since=now), self.history)
 
     # -- what the source says ---------------------------------------------------------------------------------------
 
