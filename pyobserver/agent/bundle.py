@@ -92,7 +92,8 @@ def _modules() -> list[str]:
         for node in ast.parse(_source(name)).body:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pyobserver."):
                 inner = node.module.removeprefix("pyobserver.")
-                names = [inner] if "." in inner else [f"{inner}.{alias.name}" for alias in node.names]
+                is_package = _ROOT.joinpath(*inner.split(".")).is_dir()
+                names = [f"{inner}.{alias.name}" for alias in node.names] if is_package else [inner]
                 for each in names:
                     if each not in found:
                         add(each)

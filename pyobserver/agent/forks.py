@@ -1,30 +1,26 @@
 """What becomes of the agent when the target forks: in the child there is none, and the parent is not blamed for ours.
 
-A hook for forks cannot be taken back. What stays in a target after the agent are three functions with nothing to do.
+A hook for forks cannot be taken back. What stays in a target after the agent are two functions with nothing to do.
 """
 
 import posix
 import sys
 
-_WARNS = (3, 12)  # since then a fork of a process with several threads is warned of
-_WARNS_LATE = (3, 14)  # and since then after the hooks have run
+_WARNS = (3, 12)  # since then a fork of a process with several threads is warned of, by 3.13 after the hooks
 _WARNING = "This process (pid=%d) is multi-threaded, use of "
 
 
 def watch(slot, abandon, resume):
-    """Call `abandon` in children. Returns the hooks' state: empty, they do nothing."""
+    """Call `abandon` in children. Returns the hooks' state, for `take_back`; once it is empty, they do nothing."""
     state = {"pid": posix.getpid(), "abandon": abandon, "excuse": None}
-    names, warns_late, warning = sys.__dict__, sys.version_info >= _WARNS_LATE, _WARNING % posix.getpid()
+    names, warning = sys.__dict__, _WARNING % posix.getpid()
     count, filters, excuse_type, withdraw = _threads, _filters, Excuse, take_back
 
     def before():
         if state and count() == 2:  # without us there would be one, and nothing to warn of
+            withdraw(state)
             state["excuse"] = excuse = excuse_type(warning)
             excuse.stand_in(filters())
-
-    def after_in_parent():
-        if state and not warns_late:
-            withdraw(state)
 
     def after_in_child():
         if state:
@@ -36,7 +32,7 @@ def watch(slot, abandon, resume):
             leave()
 
     if sys.version_info >= _WARNS:
-        posix.register_at_fork(before=before, after_in_parent=after_in_parent)
+        posix.register_at_fork(before=before)
     posix.register_at_fork(after_in_child=after_in_child)
     return state
 

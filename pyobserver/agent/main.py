@@ -10,12 +10,12 @@ from pyobserver.agent import (
     forks,
     measure,
     ownership,
-    retained,
     schedule,
     serve,
     tasks,
     threads,
 )
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
@@ -48,7 +48,7 @@ class Agent:
         self._poll = original("select", "poll")()
         self.service = serve.Service(self, listener, self._poll)
         self._forks = forks.watch("_pyobserver_agent", self.abandon, collector.resume)
-        self.scanner = retained.Scanner(self.clock)
+        self.scanner = Scanner(self.clock)
         self.self_check = self.scanner.self_check()
         self.schedule = schedule.Schedule(self.clock, self.problem)
         self.threads = threads.ThreadProbe(self)

@@ -6,10 +6,10 @@ container that is known from a walk is known for new tasks too, when their callb
 
 from _weakref import ref
 
-from pyobserver.agent import holders
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, code_of
-from pyobserver.agent.parents import is_unowned, owner_of
+from pyobserver.agent.owners import holders
+from pyobserver.agent.owners.parents import is_unowned, owner_of
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 

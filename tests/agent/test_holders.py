@@ -143,7 +143,7 @@ def build():
 # What all scripts begin with: how to walk, from a function, so that no module holds what the walk makes.
 WALK = """
 import asyncio, gc, json, os, sys, time, weakref
-from pyobserver.agent import holders
+from pyobserver.agent.owners import holders
 
 CLOCK = time.perf_counter
 

@@ -7,7 +7,7 @@ from .inside import run_inside
 
 SCRIPT = """
 import asyncio, collections, functools, json, os, sys
-from pyobserver.agent import parents
+from pyobserver.agent.owners import parents
 from pyobserver.agent.asyncio_types import known
 
 told, tasks, waiting, holders = {}, {}, {}, {}
@@ -170,7 +170,7 @@ def test_owners(interpreter: Interpreter) -> None:
 
 UNOWNED = """
 import asyncio, json, os, weakref
-from pyobserver.agent import parents
+from pyobserver.agent.owners import parents
 from pyobserver.agent.asyncio_types import known
 
 kept, refs = set(), {}
@@ -286,7 +286,7 @@ def test_a_task_that_nobody_holds_is_told(interpreter: Interpreter) -> None:
 
 HOSTILE = """
 import asyncio, collections, functools, json, os
-from pyobserver.agent import parents
+from pyobserver.agent.owners import parents
 from pyobserver.agent.asyncio_types import known
 
 calls = collections.Counter()
@@ -373,7 +373,7 @@ def test_no_code_of_the_target_runs(interpreter: Interpreter) -> None:
 
 BOUNDED = """
 import asyncio, json, os
-from pyobserver.agent import parents
+from pyobserver.agent.owners import parents
 from pyobserver.agent.asyncio_types import known
 
 

@@ -20,7 +20,7 @@ import time
 import tracemalloc
 import weakref
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
 PAYLOAD = 7 << 20

@@ -12,7 +12,7 @@ import json
 import sys
 import time
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 
 TASKS = 300
 ROUNDS = 7

@@ -13,7 +13,7 @@ import sys
 import time
 import tracemalloc
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
 sys.path.insert(0, sys.argv[1])

@@ -10,7 +10,7 @@ import json
 import time
 import tracemalloc
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 
 FAR = 100.0
 ELSEWHERE = []

@@ -17,7 +17,7 @@ import time
 from gc import get_referents
 from sys import getrefcount
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
 ELSEWHERE = [[] for _ in range(20)]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 
 FAR = 100.0
 SIZE = 1000000

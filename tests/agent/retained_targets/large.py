@@ -15,8 +15,8 @@ import random
 import sys
 import tracemalloc
 
-from pyobserver.agent import cycles, edges, sharing, walk
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention import cycles, edges, sharing, walk
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
 STEP = 4e-6  # seconds by which the clock goes on when it is asked: what weighing one entry takes

@@ -5,7 +5,7 @@ import gc
 import json
 import time
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
 FAR = 100.0

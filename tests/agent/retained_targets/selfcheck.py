@@ -4,8 +4,9 @@ import json
 import sys
 import time
 
-from pyobserver.agent import facts, selfcheck, walk
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent import facts
+from pyobserver.agent.retention import selfcheck, walk
+from pyobserver.agent.retention.scanner import Scanner
 
 
 def checked():

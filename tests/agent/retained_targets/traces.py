@@ -13,7 +13,7 @@ import time
 import weakref
 from sys import getrefcount
 
-from pyobserver.agent.retained import Scanner
+from pyobserver.agent.retention.scanner import Scanner
 
 ROUNDS = 30
 

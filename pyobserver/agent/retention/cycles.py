@@ -16,9 +16,9 @@ from _operator import add, ne, sub
 from itertools import compress, repeat
 from sys import getrefcount, getsizeof
 
-from pyobserver.agent.kinds import EVERYBODYS
-from pyobserver.agent.parts import Part
-from pyobserver.agent.walk import IN_VALUES, LARGE, OWNED
+from pyobserver.agent.retention.kinds import EVERYBODYS
+from pyobserver.agent.retention.parts import Part
+from pyobserver.agent.retention.walk import IN_VALUES, LARGE, OWNED
 
 FAN = 1000  # references from which on an object is not expanded on trial
 BOUND = 8000  # objects that take part in one trial, at most

@@ -5,9 +5,9 @@ object that refers to it. Of what is too large only some entries are gone throug
 """
 
 from pyobserver.agent.attributes import class_name
-from pyobserver.agent.borrowed import SUSPENDED
-from pyobserver.agent.paths import Paths, is_transparent
-from pyobserver.agent.walk import Walk
+from pyobserver.agent.retention.borrowed import SUSPENDED
+from pyobserver.agent.retention.paths import Paths, is_transparent
+from pyobserver.agent.retention.walk import Walk
 from pyobserver.protocol.clean import clean_tail
 
 MOST_TYPES = 30

@@ -9,7 +9,7 @@ import sys
 from gc import get_referents
 
 from pyobserver.agent.attributes import Cell, Code, Function, namespace_of
-from pyobserver.agent.borrowed import SUSPENDED
+from pyobserver.agent.retention.borrowed import SUSPENDED
 
 HAS_FRAMES = sys.version_info < (3, 11)  # every coroutine has a frame object
 Frame = type(sys._getframe()) if HAS_FRAMES else None

@@ -14,7 +14,7 @@ from pyobserver.agent.attributes import (
     short_name,
     text,
 )
-from pyobserver.agent.holder_kinds import ATTRIBUTES, CLASS, FUNCTION, MODULE, OBJECT, VALUES, length_of
+from pyobserver.agent.owners.holder_kinds import ATTRIBUTES, CLASS, FUNCTION, MODULE, OBJECT, VALUES, length_of
 from pyobserver.agent.runs import GENERATORS, Frame, frame_name, run_name
 
 # How good a place is: that of an application before that of a library before a variable, a container before an

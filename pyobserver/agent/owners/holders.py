@@ -12,7 +12,7 @@ from sys import getrefcount
 
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
-from pyobserver.agent.holder_kinds import (
+from pyobserver.agent.owners.holder_kinds import (
     ATTRIBUTES,
     CLASS,
     EXACT_CONTAINERS,
@@ -28,7 +28,7 @@ from pyobserver.agent.holder_kinds import (
     Kinds,
     container_base,
 )
-from pyobserver.agent.holder_paths import Paths
+from pyobserver.agent.owners.holder_paths import Paths
 from pyobserver.agent.runs import GENERATORS, Frame
 
 DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root of its own

@@ -17,8 +17,8 @@ from pyobserver.agent.attributes import (
     flags_of,
     short_name,
 )
-from pyobserver.agent.borrowed import SUSPENDED
-from pyobserver.agent.variables import HAS_FRAMES, Frame, names_of
+from pyobserver.agent.retention.borrowed import SUSPENDED
+from pyobserver.agent.retention.variables import HAS_FRAMES, Frame, names_of
 from pyobserver.protocol.clean import clean, clean_tail
 
 MAX_KEY = 40

@@ -6,12 +6,12 @@ reference held here can become the last one. Nothing of the target is held when 
 
 import sys
 
-from pyobserver.agent.breakdown import Breakdown, breakdown
-from pyobserver.agent.kinds import Kinds
-from pyobserver.agent.scan import Scan
-from pyobserver.agent.selfcheck import self_check
-from pyobserver.agent.sharing import Border, BorderOfGroup, Shared
-from pyobserver.agent.walk import Walker
+from pyobserver.agent.retention.breakdown import Breakdown, breakdown
+from pyobserver.agent.retention.kinds import Kinds
+from pyobserver.agent.retention.scan import Scan
+from pyobserver.agent.retention.selfcheck import self_check
+from pyobserver.agent.retention.sharing import Border, BorderOfGroup, Shared
+from pyobserver.agent.retention.walk import Walker
 from pyobserver.protocol.schema import UNAVAILABLE
 
 

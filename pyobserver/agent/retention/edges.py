@@ -9,7 +9,7 @@ from gc import get_referents
 from sys import getrefcount
 
 from pyobserver.agent.attributes import module_dict
-from pyobserver.agent.borrowed import BorrowedReferences
+from pyobserver.agent.retention.borrowed import BorrowedReferences
 
 # More references than that to the first key: it is a name that the program knows, and so are the others.
 _KNOWN_KEY = 4

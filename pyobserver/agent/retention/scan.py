@@ -1,9 +1,9 @@
 """One scan: a walk, the estimates of what is too large for it, and the search for cycles, all within one slice."""
 
-from pyobserver.agent.cycles import Trial
-from pyobserver.agent.parts import Part, parts_of
-from pyobserver.agent.sampling import ENOUGH, Sampler
-from pyobserver.agent.walk import Walk
+from pyobserver.agent.retention.cycles import Trial
+from pyobserver.agent.retention.parts import Part, parts_of
+from pyobserver.agent.retention.sampling import ENOUGH, Sampler
+from pyobserver.agent.retention.walk import Walk
 from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 
 LIMIT = 20000  # objects that one scan looks at in full, at most (2.5 MB for the time of the scan)

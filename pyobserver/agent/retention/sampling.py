@@ -6,10 +6,10 @@ its own, and what is large inside it is sampled again, with fewer entries. The e
 
 from sys import getrefcount, getsizeof
 
-from pyobserver.agent.cycles import Trial
-from pyobserver.agent.parts import LINKS, parts_of
-from pyobserver.agent.sharing import BorderOfSample
-from pyobserver.agent.walk import IN_LOOP, OWNED, Walk
+from pyobserver.agent.retention.cycles import Trial
+from pyobserver.agent.retention.parts import LINKS, parts_of
+from pyobserver.agent.retention.sharing import BorderOfSample
+from pyobserver.agent.retention.walk import IN_LOOP, OWNED, Walk
 
 NUMBERS = (40, 10, 4)  # entries of one part, by how deep it lies
 LIMITS = (400, 120, 40)  # objects that one entry is followed to, by how deep it lies

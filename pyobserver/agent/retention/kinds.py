@@ -4,9 +4,9 @@ from _weakref import ref
 from gc import get_referents
 
 from pyobserver.agent.attributes import HEAP_TYPE, Module, flags_of, namespace_of
-from pyobserver.agent.containers import Containers
-from pyobserver.agent.edges import Edges
-from pyobserver.agent.sizes import Sizes, bases_of
+from pyobserver.agent.retention.containers import Containers
+from pyobserver.agent.retention.edges import Edges
+from pyobserver.agent.retention.sizes import Sizes, bases_of
 
 # Never followed in search of cycles: everybody's, and from there the way leads everywhere.
 EVERYBODYS = frozenset([id(tp) for tp in (type, Module, type(None), bool, type(...), type(len))])
