@@ -12,6 +12,7 @@ _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
 _OLD_AT_ONCE = 300
 _MOST_TRIES = 3  # of a task that has not moved, when only a lower bound comes out
+_AGAIN_SECONDS = 0.3  # before the next of them
 _LONGER_SECONDS = 0.0016  # what the later ones of them may take
 _DUTY_FIRST, _DUTY = 0.1, 0.008
 _FRESH_SHARE = 0.8
@@ -27,6 +28,7 @@ class Measuring:
         self._focus = []
         self._new = deque()
         self._moved = {}  # id -> row
+        self._doubted = set()  # ids of rows with a lower bound that is soon tried again
         self._order = {}  # id -> row, the one whose value is oldest first
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
@@ -44,8 +46,8 @@ class Measuring:
         return [self._new, self._moved, self._order]
 
     def counts(self):
-        """Return (tasks, those of them that have a value)."""
-        return len(self._tasks.rows()), self._measured
+        """Return (tasks, those of them that have a value which is not tried again at once)."""
+        return len(self._tasks.rows()), self._measured - len(self._doubted)
 
     def first(self, ids):
         """Measure these rows before all others: they are on a screen."""
@@ -62,6 +64,7 @@ class Measuring:
     def _note_ended(self, row):
         self._moved.pop(row.id, None)
         self._order.pop(row.id, None)
+        self._doubted.discard(row.id)
         if row.measured_at:
             self._measured -= 1
 
@@ -76,7 +79,7 @@ class Measuring:
                 self._scan(row, now, True)
             if now.over():
                 now = yield
-        first = bool(self._new) or self._measured < len(self._tasks.rows())
+        first = bool(self._new) or bool(self._doubted) or self._measured < len(self._tasks.rows())
         self._job.duty = _DUTY_FIRST if first else _DUTY
 
     def _next(self, wall):
@@ -109,6 +112,8 @@ class Measuring:
     def _is_due(self, row, wall, seconds):
         if row.kind != schema.KIND_TASK:
             return False
+        if row.id in self._doubted:
+            seconds = _AGAIN_SECONDS
         return not row.measured_at or (row.id in self._moved and wall - row.measured_at >= seconds)
 
     def _scan(self, row, now, is_last_try=False):
@@ -157,4 +162,7 @@ class Measuring:
         self._table.touch(row)
         if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES:
             row.tries += 1
+            self._doubted.add(row.id)
             self._moved[row.id] = row  # what was in the way may have become known meanwhile
+        else:
+            self._doubted.discard(row.id)
