@@ -6,8 +6,8 @@ import statistics
 import time
 
 from pyobserver import demo
-from pyobserver.source.live import LiveSource
 from pyobserver.protocol.schema import KIND_TASK
+from pyobserver.source.live import LiveSource
 from tests.support.interpreters import interpreters
 
 TIMES = 4
