@@ -3,33 +3,46 @@
 A hook for forks cannot be taken back. What stays in a target after the agent are two functions with nothing to do.
 """
 
+import _thread
 import posix
 import sys
 
 _WARNS = (3, 12)  # since then a fork of a process with several threads is warned of, by 3.13 after the hooks
+_EXCUSE_SECONDS = 0.5
+_LEAVE_TURNS, _TURN_SECONDS = 50, 0.001
 _WARNING = "This process (pid=%d) is multi-threaded, use of "
 
 
-def watch(slot, abandon, resume):
-    """Call `abandon` in children. Returns the hooks' state, for `take_back`; once it is empty, they do nothing."""
-    state = {"pid": posix.getpid(), "abandon": abandon, "excuse": None}
+def watch(slot, abandon, resume, clock, sleep):
+    """Call `abandon` in children. Returns the hooks' state, for `look` and `leave`."""
+    state = {"abandon": abandon, "excuse": None, "since": 0.0}
     names, warning = sys.__dict__, _WARNING % posix.getpid()
+    stat, turns, turn_seconds, missing = posix.stat, range(_LEAVE_TURNS), _TURN_SECONDS, OSError
     count, filters, excuse_type, withdraw = _threads, _filters, Excuse, take_back
 
     def before():
-        if state and count() == 2:  # without us there would be one, and nothing to warn of
+        if "leaving" in state:  # its thread is about to end, or has ended long ago
+            thread = "/proc/self/task/%d" % state["leaving"]
+            state.clear()
+            for _ in turns:
+                try:
+                    stat(thread)
+                except missing:
+                    return
+                sleep(turn_seconds)
+        elif state and count() == 2:  # without us there would be one, and nothing to warn of
             withdraw(state)
-            state["excuse"] = excuse = excuse_type(warning)
-            excuse.stand_in(filters())
+            state["excuse"], state["since"] = excuse_type(warning), clock()
+            state["excuse"].stand_in(filters())
 
     def after_in_child():
-        if state:
+        if "abandon" in state:
             withdraw(state)
             leave = state["abandon"]
-            state.clear()
             resume()
             names.pop(slot, None)
             leave()
+        state.clear()
 
     if sys.version_info >= _WARNS:
         posix.register_at_fork(before=before)
@@ -67,12 +80,25 @@ class Excuse:
         self._filter = None
 
 
+def look(state, now):
+    """Withdraw what was not needed: the warning comes after other hooks, if it comes."""
+    if state["excuse"] is not None and now - state["since"] > _EXCUSE_SECONDS:
+        take_back(state)
+
+
 def take_back(state):
     """Withdraw a filter that has not been used."""
     excuse = state.get("excuse")
     if excuse is not None:
         state["excuse"] = None
         excuse.withdraw()
+
+
+def leave(state):
+    """The agent's thread, which calls this, ends now."""
+    take_back(state)
+    state.clear()
+    state["leaving"] = _thread.get_native_id()
 
 
 def _filters():

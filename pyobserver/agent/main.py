@@ -47,7 +47,6 @@ class Agent:
         self._mine = mine
         self._poll = original("select", "poll")()
         self.service = serve.Service(self, listener, self._poll)
-        self._forks = forks.watch("_pyobserver_agent", self.abandon, collector.resume)
         self.scanner = Scanner(self.clock)
         self.self_check = self.scanner.self_check()
         self.schedule = schedule.Schedule(self.clock, self.problem)
@@ -68,6 +67,9 @@ class Agent:
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
+        self._listener = listener
+        self._is_open = True
+        self._forks = forks.watch("_pyobserver_agent", self.abandon, collector.resume, self.clock, self.sleep)
 
     def run(self):
         """Serve until somebody asks to leave, or until nobody has been there for a while."""
@@ -92,7 +94,7 @@ class Agent:
         events = collector.outside(self._poll.poll, int(wait * 1000.0 + 0.999))
         begun = self.cpu()
         self.service.exchange(events)
-        forks.take_back(self._forks)
+        forks.look(self._forks, clock())
         self._held(self.cpu() - begun)
         if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
@@ -129,10 +131,12 @@ class Agent:
             observer.update = None
             observer.send({"t": "bye", "reason": reason})
         self.service.close()
-        forks.take_back(self._forks)
-        self._forks.clear()
         self.tasks.close()
-        self._forget()
+        self._is_open = False
+        try:
+            self._forget()
+        finally:
+            forks.leave(self._forks)
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
@@ -152,8 +156,10 @@ class Agent:
 
     def abandon(self):
         """In a child that the target has forked: there is no agent, and nobody is talked to."""
-        self.service.abandon()
-        self.tasks.close()
+        self._listener.close()
+        if self._is_open:
+            self.service.abandon()
+            self.tasks.close()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""

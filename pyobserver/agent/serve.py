@@ -137,8 +137,7 @@ class Service:
             self.drop(handle)
 
     def abandon(self):
-        """Close everything without a word: these are a forked child's copies."""
-        self._listener.close()
+        """Close all connections without a word: these are a forked child's copies."""
         for observer in self.observers.values():
             observer.socket.close()
 

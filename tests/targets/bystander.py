@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -90,6 +91,7 @@ class Bystander:
         for thread in self.threads:
             thread.start()
         self.taken: list[int] = []
+        self.child = 0
 
     async def wait(self) -> None:
         """What all tasks do."""
@@ -112,6 +114,25 @@ class Bystander:
         with os.fdopen(reader, "rb") as file:
             told = json.loads(file.read())
         return {"status": os.waitpid(pid, 0)[1] >> 8, "child": told, "parent": state()}
+
+    def leave_child(self) -> dict[str, Any]:
+        """A child that lives on for a while."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for number in (0, 1):
+                    os.close(number)
+                for _ in range(600):
+                    time.sleep(0.1)
+            finally:
+                os._exit(0)
+        self.child = pid
+        return {"pid": pid}
+
+    def end_child(self) -> dict[str, Any]:
+        """Ends it."""
+        os.kill(self.child, signal.SIGKILL)
+        return {"status": os.waitpid(self.child, 0)[1]}
 
     def multiprocessing(self) -> dict[str, Any]:
         """A child by `multiprocessing`, forked, with a loop and threads of its own."""
@@ -209,7 +230,9 @@ class Bystander:
 
 async def main(options: argparse.Namespace) -> None:
     program = Bystander(options.tasks, options.threads)
-    names = "fork forks multiprocessing command cycles alarm sleeper full free cpu importing is_same"
+    names = (
+        "fork forks leave_child end_child multiprocessing command cycles alarm sleeper full free cpu importing is_same"
+    )
     await serve({"state": state, **{name: getattr(program, name) for name in names.split()}})
     program.stop.set()
 
