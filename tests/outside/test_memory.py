@@ -327,13 +327,15 @@ def test_memory_is_read_through_the_file_where_the_call_is_blocked(
 ) -> None:
     """A sandbox may block process_vm_readv but not /proc/PID/mem; the numbers are the same."""
     heap.ask("objects 30000")
-    with MemoryProbe(heap.pid) as probe:
-        by_call = probe.read().allocators[0].in_use
 
     def blocked(*_: object) -> int:
         ctypes.set_errno(errno.EPERM)
         return -1
 
-    monkeypatch.setattr("pyobserver.outside.remote._process_vm_readv", blocked)
-    with MemoryProbe(heap.pid) as probe:
-        assert probe.read().allocators[0].in_use == by_call
+    with heap.halted():  # what it frees after its answer would be seen by one reading only
+        with MemoryProbe(heap.pid) as probe:
+            by_call = probe.read().allocators[0].in_use
+        monkeypatch.setattr("pyobserver.outside.remote._process_vm_readv", blocked)
+        with MemoryProbe(heap.pid) as probe:
+            assert probe.read().allocators[0].in_use == by_call
+    assert by_call

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import stat
 import threading
 import time
@@ -117,20 +115,14 @@ def test_a_thread_that_holds_the_lock_is_seen_where_it_is_stuck(newest: Interpre
 
 def test_a_stopped_process_is_still_read(newest_plant: RunningTarget) -> None:
     """Frames without native ones, and a reason instead of waiting for those."""
-    os.kill(newest_plant.pid, signal.SIGSTOP)
-    try:
-        with StackProbe(newest_plant.pid) as probe:
-            deadline = time.monotonic() + 10
-            while (stacks := probe.read())[0].state != "T" and time.monotonic() < deadline:
-                pass
-            assert stacks[0].state == "T"
-            assert probe.unavailable is None
-            assert stacks[0].frames
-            stacks = probe.read(native=True)
-            assert probe.unavailable == "not available: native frames: the process is stopped; continue it with SIGCONT"
-            assert not stacks[0].frames
-    finally:
-        os.kill(newest_plant.pid, signal.SIGCONT)
+    with newest_plant.halted(), StackProbe(newest_plant.pid) as probe:
+        stacks = probe.read()
+        assert stacks[0].state == "T"
+        assert probe.unavailable is None
+        assert stacks[0].frames
+        stacks = probe.read(native=True)
+        assert probe.unavailable == "not available: native frames: the process is stopped; continue it with SIGCONT"
+        assert not stacks[0].frames
 
 
 def fake(tmp_path: Path, script: str) -> str:

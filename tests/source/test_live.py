@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -110,11 +109,8 @@ def test_detaching_removes_the_agent(target: RunningTarget) -> None:
 def test_a_process_that_is_stopped_makes_its_agent_silent(target: RunningTarget) -> None:
     with observed(target) as source:
         source.wait_until_known(60.0)
-        os.kill(target.pid, signal.SIGSTOP)
-        try:
+        with target.halted():
             _status(source, Phase.LIVE, "the agent is silent")
-        finally:
-            os.kill(target.pid, signal.SIGCONT)
         wait_for(lambda: not source.store.snapshot().status.text, "its voice")
     remove_agent(target.pid)
 

@@ -13,6 +13,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -82,6 +83,21 @@ class RunningTarget:
             status = self.process.wait()
         self.process.stdout.close()
         return status, self._stderr.read_text(errors="replace")
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """Within the block no thread of the target runs: SIGSTOP, and SIGCONT behind it."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + 10
+            states = Path(f"/proc/{self.pid}/task")
+            while any("State:\tT" not in (each / "status").read_text() for each in states.iterdir()):
+                if time.monotonic() > deadline:
+                    raise TargetError("it did not halt within 10 s")
+                time.sleep(0.001)
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def wait_until_ready(self, within: float) -> None:
         """Waits for READY; raises `TargetError` with what the target complained about."""
