@@ -167,6 +167,11 @@ class Bystander:
                 await asyncio.sleep(0.001)
         return {"threads": sorted(Cycle.seen), "mine": threading.get_ident(), "collected": Cycle.count}
 
+    def collector(self, how: str) -> dict[str, Any]:
+        """Switches the collector on or off."""
+        gc.enable() if how == "on" else gc.disable()
+        return state()
+
     async def alarm(self, count: str) -> dict[str, Any]:
         """A timer fires every millisecond: how often it was heard, until it was heard so often."""
         heard = []
@@ -231,9 +236,10 @@ class Bystander:
 async def main(options: argparse.Namespace) -> None:
     program = Bystander(options.tasks, options.threads)
     names = (
-        "fork forks leave_child end_child multiprocessing command cycles alarm sleeper full free cpu importing is_same"
+        "fork forks leave_child end_child multiprocessing command cycles collector",
+        "alarm sleeper full free cpu importing is_same",
     )
-    await serve({"state": state, **{name: getattr(program, name) for name in names.split()}})
+    await serve({"state": state, **{name: getattr(program, name) for name in " ".join(names).split()}})
     program.stop.set()
 
 
