@@ -156,11 +156,22 @@ def module(name):
                 spec = _machinery["BuiltinImporter"].find_spec(name) or extension(name)
                 if spec is not None:
                     _machinery["_load_unlocked"](spec)
-                else:  # it is kept elsewhere, as in an archive: who has put it there knows where
-                    _machinery["__import__"](name)
+                else:
+                    load_as_the_program_does(name)
                 loaded[name] = references(name)
         found = sys.modules[name]
     return found
+
+
+def load_as_the_program_does(name):
+    """Load what is kept elsewhere, as in an archive: who has put it there knows where."""
+    try:
+        _machinery["__import__"](name)
+    except ImportError:
+        raise ImportError(
+            "this process cannot load the module %s of its standard library, as after a change of its user or root;"
+            " pyobserver.start() before that, or importing the module there, helps" % name
+        ) from None
 
 
 def extension(name):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..agent import bundle
 from ..attach import AttachError, Injection, inject
 from .client import AgentClient
-from .errors import AgentEnded, ClientError, OtherProtocol
+from .errors import AgentEnded, AgentFailed, ClientError, OtherProtocol
 from .find import find_agent
 
 _APPEARS_SECONDS = 10.0  # from the end of an injection until the agent's greeting
@@ -60,6 +60,7 @@ class Approach:
         self._stage = on_stage
         self._clock = clock
         self._left: str | None = None
+        self._ended = "the agent has ended"
         self._pause = 0.0
         self._not_before = 0.0
 
@@ -80,6 +81,7 @@ class Approach:
 
     def has_ended(self, lived: float) -> None:
         """The agent has broken off after so many seconds."""
+        self._ended = "the agent has ended"
         if lived >= _HEALTHY_SECONDS:
             self._pause = 0.0
 
@@ -109,7 +111,7 @@ class Approach:
     def _bring(self) -> Injection:
         wait = self._not_before - self._clock()
         if wait > 0.0:
-            raise ClientError(f"the agent has ended; it is brought in again in {wait:.0f} s")
+            raise ClientError(f"{self._ended}; it is brought in again in {wait:.0f} s")
         try:
             found = inject(
                 self.pid,
@@ -139,8 +141,9 @@ class Approach:
             if path is not None:
                 try:
                     client = AgentClient(path, self.pid, actions=self._actions)
-                except AgentEnded:
-                    raise
+                except AgentEnded as ended:
+                    self._ended = str(ended)
+                    raise AgentFailed(self._ended) from None
                 except ClientError as error:
                     problem = str(error)
                 else:

@@ -15,6 +15,10 @@ class AgentEnded(Disconnected):
     """The agent has said goodbye instead of a greeting; the text has its reason."""
 
 
+class AgentFailed(AgentEnded):
+    """The agent that was brought in could not begin; the text has its reason."""
+
+
 class OtherProtocol(ClientError):
     """The agent speaks another version of the protocol: an observer of another version has brought it."""
 

@@ -16,7 +16,7 @@ from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
 from .approach import AgentLeft, Approach
 from .client import BYE_SECONDS, AgentClient
-from .errors import AgentEnded, ClientError, Disconnected
+from .errors import AgentEnded, AgentFailed, ClientError, Disconnected
 from .find import find_agent
 from .listener import Listener
 from .watcher import Watcher
@@ -189,6 +189,8 @@ class LiveSource:
             except AgentLeft as left:
                 self._fail(str(left))
             except AgentEnded as ended:
+                if isinstance(ended, AgentFailed):
+                    self._failure = str(ended)
                 self._store.add_problem(str(ended))
                 self._store.set_status(Phase.CONNECTING, f"{ended}; connecting again")
             except (ClientError, OSError) as error:

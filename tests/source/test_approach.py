@@ -133,7 +133,7 @@ def test_an_agent_that_fails_at_once_says_why_and_the_next_one_waits(world: Worl
     with pytest.raises(AgentEnded, match="no memory"):
         world.approach.connect()
     world.there = None
-    with pytest.raises(ClientError, match="brought in again in 3 s"):
+    with pytest.raises(ClientError, match="no memory; it is brought in again in 3 s"):
         world.approach.connect()
     assert world.brought == 1
 

@@ -5,12 +5,12 @@ the functions of the type in C that they come from, never through methods of the
 """
 
 from _collections import OrderedDict, deque
-from _random import Random
 from itertools import islice
 
 STRIDE = 4000  # entries of a dict or set that are stepped over at most, from each end (20 to 50 ns each)
 BLOCKS = 20000  # blocks of a deque that are stepped over at most, for all picks together
 EMPTIEST = 500  # bytes of table per entry; above, a dict or set is nearly empty and finding entries takes too long
+SEED, MULTIPLIER, INCREMENT, MASK = 1, 6364136223846793005, 1442695040888963407, (1 << 64) - 1  # Knuth's MMIX
 _MISSING = object()
 
 
@@ -133,7 +133,6 @@ class Containers:
         self._pickers = {key: pick for key, (_, pick) in _KINDS.items()}
         self._bases = {id(tp): tp for tp in (list, tuple, dict, set, frozenset, deque)}
         self._bases[id(OrderedDict)] = dict
-        self._random = Random()
         self.begin_scan()
 
     def begin_slice(self):
@@ -146,7 +145,7 @@ class Containers:
 
     def begin_scan(self):
         """Let the next picks be those of every scan."""
-        self._is_begun = False
+        self._state = SEED
 
     def learn(self, tp, bases):
         """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""
@@ -181,11 +180,12 @@ class Containers:
         return self._bases.get(key) in (dict, set, frozenset) and size > EMPTIEST * (self.lengths[key](o) + 1000)
 
     def chance(self, below):
-        """Return a number from 0 on, below `below`."""
-        if not self._is_begun:
-            self._is_begun = True
-            self._random.seed(1)
-        return self._random.getrandbits(32) * below >> 32
+        """Return a number from 0 on, below `below`: the upper half of a linear congruential generator's state.
+
+        The interpreter's own generator is an extension, which a process that has changed its root or user cannot load.
+        """
+        self._state = (self._state * MULTIPLIER + INCREMENT) & MASK
+        return (self._state >> 32) * below >> 32
 
     def base_of(self, tp):
         """Return the container type that `tp` is or comes from, None if it is no container that was learned."""
