@@ -150,8 +150,12 @@ def run(options: argparse.Namespace) -> int:
     program = start_program(module, words, python=options.python)
     importlib.import_module(".tui.app", __package__)  # takes a moment, in which one that fails at once has ended
     if ending := program.ending():
-        what = f"has {ending} before it could be observed" if program.begun else "could not be started"
-        raise UsageError(f"{module or words[0]} {what}{_last_words(program)}")
+        said = _last_words(program)
+        if program.begun:
+            what = f"has {ending} before it could be observed{said}"
+        else:
+            what = f"could not be started{said or f': it has {ending}'}"
+        raise UsageError(f"{module or words[0]} {what}")
     source = _live(options, program.process.pid, exit_status=program.process.poll)
     status = _dashboard(source, options)
     if ending := program.ending():
