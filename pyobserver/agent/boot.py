@@ -1,8 +1,8 @@
 """How the agent begins in a foreign process: a socket at once, all the rest on a thread of its own.
 
-The script that is brought into the target ends with a call of `start`. Where that runs, somebody waits: the program's
-main thread (PEP 768) or a borrowed one. So there is little here, it only binds the socket and starts a thread, and the
-rest of the agent comes compressed: a long text would take milliseconds to be read.
+`entry` calls `start`. Where that runs, somebody waits: the program's main thread (PEP 768) or a borrowed one. So there
+is little here, it only binds the socket and starts a thread, and the rest of the agent comes compressed: a long text
+would take milliseconds to be read.
 
 Nothing of it is put into `sys.modules`. The collector is written out in its place, see `bundle`.
 """
@@ -24,8 +24,8 @@ _SAFE_COPIES = {"time": (3, 9), "_thread": (3, 10)}  # built in, and since then 
 loaded = {}  # type: dict
 
 
-def start(packed, config):
-    """Start the agent unless the same one is there.
+def start(packed, config, gate):
+    """Start the agent, and return True; False when the same one is there. Its thread waits until `gate` is not empty.
 
     Raises OSError when there is no place for its socket, RuntimeError when the program has replaced what it needs.
     """
@@ -34,7 +34,7 @@ def start(packed, config):
     pid = posix.getpid()
     if slot is not None and slot["pid"] == pid and slot["build"] == config["build"] and not slot["leave"]:
         slot["wanted"] = True
-        return
+        return False
     begin = original("_thread", "start_new_thread")
     mine = {"pid": pid, "build": config["build"], "leave": False, "wanted": True, "loop": running_loop(), "modules": {}}
     place = [None, None]
@@ -44,10 +44,11 @@ def start(packed, config):
         else:
             sys.__dict__[SLOT] = mine
             place = listen(module("_socket"))
-        without_signals(begin, run, (mine, place, packed, config))
+        without_signals(begin, run, (mine, place, packed, config, gate, original("time", "sleep")))
     except BaseException:
         end(mine, place, "")
         raise
+    return True
 
 
 def without_signals(begin, function, arguments):
@@ -62,15 +63,16 @@ def without_signals(begin, function, arguments):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run(mine, place, packed, config):
-    """The agent's thread, from its first to its last moment."""
+def run(mine, place, packed, config, gate, sleep):
+    """The agent's thread, from its first to its last moment. The collector is on again when all else has been done."""
+    while not gate:
+        sleep(0.0005)
     problem = ""
-    globals()["gc"] = module("gc")
-    names = dict(globals())
+    globals()["gc"] = sys.modules["gc"]
     pause()
+    names = dict(globals())
     try:
         text = module("zlib").decompress(module("binascii").a2b_base64(packed)).decode()
-        sleep = original("time", "sleep")
         sources = text.split("\2")
         for piece in sources[0].split("\0"):
             exec(compile(piece, "<pyobserver.agent.loader>", "exec"), names)
@@ -80,11 +82,14 @@ def run(mine, place, packed, config):
         error.__traceback__ = None
         problem = "the agent failed: %s: %s" % (type(error).__name__, error)
     finally:
-        resume()
-        names.clear()
-        text = sources = piece = None
-        end(mine, place, problem)
-        globals().clear()
+        try:
+            names.clear()
+            text = sources = piece = None
+            end(mine, place, problem)
+            unload()
+        finally:
+            resume()
+            globals().clear()
 
 
 def end(mine, place, problem):
@@ -106,11 +111,14 @@ def end(mine, place, problem):
         for each in mine["modules"].values():
             strip(each)
         mine.clear()
-        globals().pop("gc", None)
-        for name, before in loaded.items():
-            if references(name) == before:  # else the program uses it by now
-                del sys.modules[name]
-        loaded.clear()
+
+
+def unload():
+    """Remove the modules that were loaded for us, unless the program uses them by now."""
+    for name, (which, count) in loaded.items():
+        if references(name) == (which, count + (name in globals())):  # `resume` still needs the collector
+            del sys.modules[name]
+    loaded.clear()
 
 
 def strip(ours):
@@ -302,7 +310,7 @@ def tell(listener, reason):
         try:
             handle, _address = listener._accept()
         except OSError:
-            sleep(0.02)
+            outside(sleep, 0.02)
             continue
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, handle)
         try:

@@ -31,13 +31,13 @@ def script(config: dict[str, Any]) -> str:
     """
     settings = {"version": __version__, "build": digest(), "linger": 5.0, "method": "ptrace", **config}
     settings["builtins"] = _builtins()
-    return f"{_boot()}\nstart({_packed()!a}, {settings!a})\n"
+    return f"{_source('agent.entry')}\nenter({_boot()!a}, {_packed()!a}, {settings!a})\n"
 
 
 @functools.cache
 def digest() -> str:
     """Return what tells this agent from those of other versions."""
-    return hashlib.sha256((_boot() + _sources()).encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256((_source("agent.entry") + _boot() + _sources()).encode("utf-8")).hexdigest()[:16]
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def _without_ours(name: str) -> str:
 def _builtins() -> list[str]:
     """The builtins that the agent uses, which the program must not have replaced; `import` is done without it."""
     used = {"__build_class__"}
-    for name in ("agent.boot", "agent.loader", *_modules()):
+    for name in ("agent.entry", "agent.boot", "agent.loader", *_modules()):
         used |= {node.id for node in ast.walk(ast.parse(_source(name))) if isinstance(node, ast.Name)}
     values = {name: getattr(builtins, name) for name in used if hasattr(builtins, name)}
     return sorted(name for name, value in values.items() if callable(value))

@@ -3,6 +3,10 @@
 A collection runs in the thread that allocates when it is due, and the finalizers of what it finds run there, too. They
 are the program's code; one that has a single thread does not expect them in another, and Tk and Qt abort it for that.
 So the collector is switched off while the agent works, and on again before it lets go of the interpreter lock.
+
+What the agent has made by then may be what makes a collection due: the next object that is counted begins it. That must
+be one of the program's. A call that lets go of the lock returns no more than a list or a few small tuples, which come
+from the interpreter's free lists without being counted (Objects/listobject.c and tupleobject.c, 3.8 to 3.15).
 """
 
 import gc
@@ -29,10 +33,22 @@ def resume():
 
 def outside(call, *arguments):
     """Call something that lets go of the interpreter lock, with the collector as the program has it."""
-    was_paused = _paused
-    resume()
+    global _paused
+    if not _paused:
+        return call(*arguments)
+    stock = [[call], [call], (call,), (_paused,), (call, _BUILTIN), (call, _paused), (call, call)]
+    del stock  # to the free lists they go
+    _paused = False
+    gc.enable()
     try:
         return call(*arguments)
     finally:
-        if was_paused:
-            pause()
+        if gc.isenabled() and type(gc.disable) is _BUILTIN and type(gc.enable) is _BUILTIN:
+            gc.disable()  # as in `pause`, but up to 3.10 a first call of a function in Python makes an object
+            _paused = True
+
+
+def hand_over(other):
+    """Let another copy of this module, of which this is the dict, be the one that collects again."""
+    global _paused
+    other["_paused"], _paused = _paused, False

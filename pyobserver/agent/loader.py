@@ -4,7 +4,7 @@ Runs in the namespace of `boot`, whose names it uses.
 """
 
 from pyobserver.agent.boot import SLOT, listen, module, original, sys
-from pyobserver.agent.collector import outside, resume
+from pyobserver.agent.collector import hand_over, outside, pause
 
 _PIECE_SECONDS = 0.001
 _PAUSE_SECONDS = 0.003
@@ -20,8 +20,12 @@ def live(mine, place, sources, config):
             place[:] = listen(module("_socket"))
         load(sources, mine["modules"])
         agent = mine["modules"]["pyobserver.agent.main"].Agent(mine, place[0], config, original)
-        resume()  # from here on the agent does so itself
-        agent.run()
+        collector = mine["modules"]["pyobserver.agent.collector"]
+        hand_over(collector.__dict__)
+        try:
+            agent.run()
+        finally:
+            collector.hand_over(pause.__globals__)
         return agent.farewell
     except BaseException as error:
         return _described(error)

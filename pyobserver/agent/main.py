@@ -73,14 +73,12 @@ class Agent:
 
     def run(self):
         """Serve until somebody asks to leave, or until nobody has been there for a while."""
-        collector.pause()
         try:
             ready = 0.0
             while not self._mine["leave"] and not self._is_left(self.clock()):
                 ready = self._turn(ready)
         finally:
             self._end()
-            collector.resume()
 
     def _turn(self, ready):
         """Wait for something to do, and do it; return from when on there may be another slice."""

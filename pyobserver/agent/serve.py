@@ -142,22 +142,22 @@ class Service:
             observer.socket.close()
 
     def _accept(self, now):
-        while True:
-            try:
-                handle, _address = collector.outside(self._listener._accept)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._poll.unregister(self._listener.fileno())
-                self._deaf_until = now + _DEAF_SECONDS
-                return
-            observer = Observer(handle, now)
-            if len(self.observers) >= MAX_OBSERVERS or not self._is_trusted(observer.socket):
-                observer.socket.close()
-                self.dropped += 1
-                continue
-            self.observers[handle] = observer
-            self._poll.register(handle, POLLIN)
+        """Accept one; the next event tells of another. Asked in vain, the socket would raise, which makes objects."""
+        try:
+            handle, _address = collector.outside(self._listener._accept)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._poll.unregister(self._listener.fileno())
+            self._deaf_until = now + _DEAF_SECONDS
+            return
+        observer = Observer(handle, now)
+        if len(self.observers) >= MAX_OBSERVERS or not self._is_trusted(observer.socket):
+            observer.socket.close()
+            self.dropped += 1
+            return
+        self.observers[handle] = observer
+        self._poll.register(handle, POLLIN)
 
     def _is_trusted(self, socket):
         found = socket.getsockopt(_socket.SOL_SOCKET, 17, 12)  # SO_PEERCRED: pid, uid, gid
