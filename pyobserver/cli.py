@@ -19,7 +19,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from .attach import Examination
     from .export.listing import Listed
     from .model.readings import PythonProcess
     from .source.live import LiveSource
@@ -231,40 +230,28 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 # -- what they share ------------------------------------------------------------------------------------------------
 
 
-def _examined(pid: int, options: argparse.Namespace) -> Examination:
-    """Whether `pid` can be attached to, in the words of this command line. Nothing is done to it."""
-    from dataclasses import replace
-
-    from .attach import examine
-    from .source.find import find_agent
-
-    found = examine(pid, options.method, options.force)
-    if find_agent(pid) is not None:
-        return replace(found, ok=True, method="existing", kind="", reason="", help="")
-    if found.kind == "opted_out":
-        return replace(found, help="start it without that, or attach with --force")
-    return found
-
-
 def _admit(options: argparse.Namespace) -> None:
     """Refuse a process that cannot be attached to before anything is opened for it."""
-    pid, found = options.pid, _examined(options.pid, options)
+    from .source.admission import examined, refusal
+
+    pid = options.pid
+    found = examined(pid, options.method, options.force)
     if options.verbose:
         _say(f"process {pid} runs {found.implementation or 'no Python'} {found.python or ''}".rstrip())
         _say(f"its executable is {found.executable or 'not to be seen'}")
         _say(f"the way in is {found.method}" if found.ok else f"there is no way in: {found.kind}")
     if not found.ok:
-        what = "" if found.kind == "gone" else f"process {pid} cannot be attached to: "
-        raise UsageError("; ".join(filter(None, (what + found.reason, found.help))))
+        raise UsageError(refusal(found))
 
 
 def _listed(options: argparse.Namespace) -> list[Listed]:
     from .export.listing import Listed
     from .outside import pythons
+    from .source.admission import examined
 
     rows = []
     for process in pythons():
-        found = _examined(process.pid, options)
+        found = examined(process.pid, options.method, options.force)
         if found.kind != "gone":
             rows.append(Listed(process, found.executable, found.method, found.kind, found.reason, found.help))
     return rows

@@ -9,6 +9,10 @@ from ..model.details import DetailAnswer
 from ..model.store import Store
 
 
+class SourceError(Exception):
+    """A process cannot be observed; the text says what, why, and what would help."""
+
+
 class Source(Protocol):
     """Feeds `store` from threads of its own, between `start` and `stop`.
 
@@ -30,6 +34,9 @@ class Source(Protocol):
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, also when there is none."""
+
+    def child(self, pid: int) -> Source:
+        """Return a source on a child process, not started yet. Raises SourceError where it cannot be observed."""
 
     def detach(self) -> None:
         """Remove the agent from the target for everybody, and stop."""

@@ -14,6 +14,7 @@ from ..model.details import ChainFrame, DetailAnswer
 from ..model.readings import AgentCost, Tick
 from ..model.store import Phase, Store
 from ..protocol import schema
+from .base import Source, SourceError
 from .story import FIRST_CHILD, LISTENER, MAIN_TASK, TEXTS, Story
 
 Situation = Literal["live", "connecting", "locked", "stale", "outside", "exited", "killed"]
@@ -87,6 +88,12 @@ class FakeSource:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+
+    def child(self, pid: int) -> Source:
+        """The one child plays the repaired story."""
+        if pid not in {child.pid for child in self.story.children()}:
+            raise SourceError(f"there is no process {pid}")
+        return type(self)(replace(self.story, pid=pid, fixed=True), clock=self.clock)
 
     def detach(self) -> None:
         """Remember that this was asked for, and stop."""

@@ -14,7 +14,9 @@ from ..attach import AttachError
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
+from .admission import examined, refusal
 from .approach import AgentLeft, Approach
+from .base import SourceError
 from .client import BYE_SECONDS, AgentClient
 from .errors import AgentEnded, AgentFailed, ClientError, Disconnected
 from .find import find_agent
@@ -24,10 +26,6 @@ from .watcher import Watcher
 _RETRY_SECONDS = 3.0
 _FIRST_RETRY_SECONDS = 0.2  # an agent that fails says why to whoever connects in the next second
 _HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
-
-
-class SourceError(Exception):
-    """The target cannot be observed; the text says what, why, and what would help."""
 
 
 class LiveSource:
@@ -53,6 +51,7 @@ class LiveSource:
         self.on_stage: Callable[[str], None] = lambda text: None
         self._store = Store(clock)
         self._interval = interval
+        self._settings = (method, force, allow_actions)
         self._failure: str | None = None
         self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
@@ -108,6 +107,14 @@ class LiveSource:
             threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_detail(row_id, answer)
+
+    def child(self, pid: int) -> LiveSource:
+        """Return a source on a child process, attached to as this one is."""
+        method, force, allow_actions = self._settings
+        found = examined(pid, method, force)
+        if not found.ok:
+            raise SourceError(refusal(found))
+        return LiveSource(pid, interval=self._interval, method=method, force=force, allow_actions=allow_actions)
 
     def detach(self) -> None:
         """Remove the agent from the target for everybody, and stop."""

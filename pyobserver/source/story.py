@@ -35,6 +35,7 @@ MB = 1_000_000
 LIFE_OF_FIXED = 20.0  # seconds that a task of the fixed variant lives
 UP_BEFORE = 273_600.0  # seconds that the service ran before it was looked at: 3 d 4 h
 FIRST_CHILD = 1000  # row id of the first task of the spawner
+CHILD_PID = 4720  # of the one child process
 
 LOOP, HOLDER, GROUP, UNOWNED, EXECUTOR, GATHER = 2, 3, 4, 5, 6, 7
 MAIN_THREAD, MAIN_TASK, LISTENER = 20, 21, 22
@@ -60,6 +61,7 @@ class Story:
     fixed: bool = False
     hostile: bool = False  # names and functions that try to reach the terminal
     empty: bool = False  # no asyncio at all, one thread
+    pid: int = 4711
     begin: float = 1_790_000_000.0  # Unix time of second 0
     limit: int = 4_000 * MB
     payload: int = 7_020_000  # bytes that each task of the spawner retains
@@ -85,8 +87,8 @@ class Story:
     def identity(self) -> Identity:
         """Who it is."""
         return Identity(
-            pid=4711,
-            pid_inside=4711,
+            pid=self.pid,
+            pid_inside=self.pid,
             parent=1,
             started_at=self.begin - UP_BEFORE,
             command=("python3.11", "-m", "rudder.main", "--feeds", "archive,live,partner"),
@@ -180,7 +182,9 @@ class Story:
         selector = Frame("select", "/usr/lib/python3.11/selectors.py", 468, False)
         run = Frame("run_forever", "/usr/lib/python3.11/asyncio/base_events.py", 608, False)
         waits = Frame("_worker", "/usr/lib/python3.11/concurrent/futures/thread.py", 81, False)
-        main = ThreadStack(4711, 1, "MainThread", False, False, (selector, run), "S", 9_000.0 + 0.03 * second, "epoll")
+        main = ThreadStack(
+            self.pid, 1, "MainThread", False, False, (selector, run), "S", 9_000.0 + 0.03 * second, "epoll"
+        )
         if self.empty:
             return (main,)
         pool = [
@@ -190,10 +194,10 @@ class Story:
 
     def children(self) -> tuple[ChildProcess, ...]:
         """Its child processes."""
-        if self.empty:
+        if self.empty or self.pid == CHILD_PID:
             return ()
         command = ("python3.11", "-m", "rudder.upload")
-        return (ChildProcess(4720, self.begin - 5_000.0, command, 61 * MB, 12.5, "S", True),)
+        return (ChildProcess(CHILD_PID, self.begin - 5_000.0, command, 61 * MB, 12.5, "S", True),)
 
     def collector(self, second: float) -> Collector:
         """The counters of its garbage collector."""
@@ -249,7 +253,7 @@ class Story:
             "flags": 1,
             "created": start,
         }
-        yield "MainThread", {"id": MAIN_THREAD, "function": T["main"], "os_id": 4711, **thread}
+        yield "MainThread", {"id": MAIN_THREAD, "function": T["main"], "os_id": self.pid, **thread}
         if self.empty:
             return
         pool: dict[str, float] = {"function": T["worker"], "parent": EXECUTOR, "edge": schema.EDGE_OWNS, **thread}

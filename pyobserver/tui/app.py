@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,27 +12,23 @@ from typing import ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
-from textual.widgets import ContentSwitcher, Input
+from textual.widgets import Input
 
 from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
-from ..analysis.verdict import Verdict, verdict
 from ..model.details import DetailAnswer
-from ..model.store import Phase, Snapshot
-from ..source.base import Source
+from ..model.store import Snapshot
+from ..source.base import Source, SourceError
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
-from .pace import Pace
-from .standstill import as_it_ended, standing
 from .tabs.detail import DetailScreen
 from .tabs.help import HelpScreen, SortScreen
-from .tabs.memory import MemoryTab
 from .tabs.singles import Group
-from .tabs.system import SystemTab
 from .tabs.tasks import TasksTab
 from .tabs.tree import TreeTab
 from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
+from .watched import Watched
 from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
@@ -39,9 +36,9 @@ ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab"})  # what the
 
 
 class ObserverApp(App[None]):
-    """The dashboard on a source.
+    """The dashboard on a source, and on the child processes that are opened from it.
 
-    The source changes its store on any thread and at any rate; here a beat looks for what is new, takes one snapshot,
+    A source changes its store on any thread and at any rate; here a beat looks for what is new, takes one snapshot,
     and gives it to the tab that is visible. The others cost nothing. `clock` gives Unix time and `tz` the time zone of
     what is shown, None the machine's own.
     """
@@ -67,45 +64,42 @@ class ObserverApp(App[None]):
         tab: str = "memory",
     ) -> None:
         super().__init__()
-        self.source = source
         self.view = View(window=window, tz=tz)
         self._clock = clock
-        self._tab_at_first = tab
-        self._tabs: tuple[Tab, ...] = (SystemTab(), MemoryTab(), TasksTab(), TreeTab())
-        self._pace = Pace()
-        self._snapshot = source.store.snapshot()
-        self._verdict = Verdict("", "")
-        self._paused_at: float | None = None
+        self._watched = Watched(source, tab)
+        self._above: list[Watched] = []  # the processes from which it was opened, the first one first
 
     # -- layout ------------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield TabBar([(tab.title, tab.short_title) for tab in self._tabs])
-        with ContentSwitcher(initial=self._tab_at_first, id="tabs"):
-            yield from self._tabs
+        yield TabBar([(tab.title, tab.short_title) for tab in self._watched.tabs])
+        yield self._watched
         yield FilterLine()
         yield StatusLine()
         yield KeysLine()
         yield TooSmall()
 
     def on_mount(self) -> None:
-        self.source.store.changed = self._pace.news
-        self.source.start()
+        self._watched.begin()
         self._open(self.tab)
         self.refresh_now()
         self.set_interval(BEAT, self._beat)
 
     def on_unmount(self) -> None:
-        """The target goes on untouched."""
-        self.source.store.changed = lambda: None
-        self.source.stop()
+        """The targets go on untouched."""
+        for watched in (self._watched, *self._above):
+            watched.end()
+
+    @property
+    def source(self) -> Source:
+        """What is on the screen."""
+        return self._watched.source
 
     @property
     def tab(self) -> Tab:
         """The tab that is visible."""
-        current = self._main.query_one("#tabs", ContentSwitcher).current
-        return next(tab for tab in self._tabs if tab.id == current)
+        return self._watched.tab
 
     @property
     def _main(self) -> Screen[object]:
@@ -123,46 +117,45 @@ class ObserverApp(App[None]):
         """Show what is new, if it is time; the status is true also when nothing comes any more."""
         if not self._is_open:
             return
-        if self._paused_at is None and self._pace.is_due(self.tab.period):
+        if self._watched.paused_at is None and self._watched.pace.is_due(self.tab.period):
             self.refresh_now()
         else:
             self._show_status()
 
     def refresh_now(self) -> None:
         """Take a snapshot, and show it."""
-        with self._pace.measured():
-            snapshot = self.source.store.snapshot()
-            self._snapshot = as_it_ended(snapshot) if snapshot.status.phase is Phase.EXITED else snapshot
+        with self._watched.pace.measured():
+            self._watched.renew()
             self._present()
 
     def _present(self) -> None:
         """Show the snapshot that is there: also when paused, and the user looks at it in another way."""
-        snapshot = self._snapshot
-        if self._pace.is_judging_due() or not self._verdict.text:
-            with self._pace.judging():
-                self._verdict = verdict(snapshot, self.view.window)
+        self._watched.judge(self.view)
+        snapshot = self._watched.snapshot
         screen = self.screen
         if isinstance(screen, DetailScreen):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
-            self.tab.judge(self._verdict)
+            self.tab.judge(self._watched.verdict)
         self._show_status()
 
     def _show_status(self) -> None:
         """The lines around the tab, on whatever screen is open."""
         now = self._clock()
-        snapshot = self._snapshot
+        watched = self._watched
+        snapshot, paused_at = watched.snapshot, watched.paused_at
         main = self._main
         outlook = memory_outlook(snapshot, self.view.window)
-        words = status_words(self._newest(), now, self._paused_at)
+        words = status_words(self._newest(), now, paused_at)
+        above = [each.program for each in self._above]
         for screen in {main, self.screen}:
             for bar in screen.query(TopBar):
-                bar.show(snapshot, outlook, self._verdict, snapshot.taken_at if self._paused_at else now)
+                bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above)
             for line in screen.query(StatusLine):
                 line.show(words, snapshot.problems[-1] if snapshot.problems else "")
         note = "" if self.view.mode == "value" else f"d: {MODE_NAMES[self.view.mode]}"
-        main.query_one(TabBar).show(self._tabs.index(self.tab), snapshot, note)
+        main.query_one(TabBar).show(watched.tabs.index(self.tab), snapshot, note)
         self._show_keys()
 
     def _show_keys(self) -> None:
@@ -180,15 +173,17 @@ class ObserverApp(App[None]):
 
     def _newest(self) -> Snapshot:
         """What is true now: when paused that is more than what the screen shows."""
-        return self._snapshot if self._paused_at is None else self.source.store.snapshot()
+        return self._watched.snapshot if self._watched.paused_at is None else self.source.store.snapshot()
 
     # -- which keys do something ---------------------------------------------------------------------------------------
 
     def _hints(self) -> dict[str, str]:
         """The keys that do something on this tab as it is, by their names, with what they do."""
-        paused = "pause" if self._paused_at is None else "go on"
+        paused = "pause" if self._watched.paused_at is None else "go on"
         window = f"window {duration(self.view.window)}"
         common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
+        if self._above:
+            common["back"] = f"to {self._above[-1].program}"
         hints = {**common, **self.tab.hints()}
         if "mode" in hints:
             following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
@@ -215,7 +210,7 @@ class ObserverApp(App[None]):
 
     def _open(self, tab: Tab) -> None:
         main = self._main
-        main.query_one("#tabs", ContentSwitcher).current = tab.id
+        self._watched.current = tab.id
         main.query_one(FilterLine).settle(tab.filter_text)
         widget = tab.main_widget()
         if widget is not None:
@@ -223,11 +218,11 @@ class ObserverApp(App[None]):
 
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""
-        if number > len(self._tabs):
+        if number > len(self._watched.tabs):
             return
         if isinstance(self.screen, DetailScreen):
             await self.screen.dismiss()
-        self._open(self._tabs[number - 1])
+        self._open(self._watched.tabs[number - 1])
         self._present()
 
     async def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
@@ -235,11 +230,15 @@ class ObserverApp(App[None]):
         await self.action_tab(event.index + 1)
 
     async def action_back(self) -> None:
-        """Leave what was opened: the zoom, the members of a group, then the filter."""
+        """Leave what was opened: the zoom, the members of a group, the filter, then a child process."""
         if self._main.has_class("-zoomed"):
             self.action_zoom()
-        elif not self.tab.go_back() and self.tab.filter_text:
+        elif self.tab.go_back():
+            pass
+        elif self.tab.filter_text:
             self._main.query_one(FilterLine).settle("")
+        elif self._above:
+            await self._leave_child()
         self._show_keys()
 
     # -- keys that change how it is seen -----------------------------------------------------------------------------
@@ -253,7 +252,7 @@ class ObserverApp(App[None]):
         if not self._offers("mode"):
             return
         mode = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
-        if mode == "baseline" and self._snapshot.baseline is None:
+        if mode == "baseline" and self._watched.snapshot.baseline is None:
             self.notify("there is no baseline yet: b sets it")
             mode = "value"
         self._change_view(replace(self.view, mode=mode))
@@ -262,7 +261,7 @@ class ObserverApp(App[None]):
         """Remember what is there now, to compare with."""
         self.source.store.set_baseline()
         self.notify("baseline set: d shows what has changed since")
-        if self._paused_at is None:
+        if self._watched.paused_at is None:
             self.refresh_now()
 
     def action_window(self, direction: int) -> None:
@@ -273,7 +272,7 @@ class ObserverApp(App[None]):
         if window is None:
             self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
         else:
-            self._pace.judge_soon()
+            self._watched.pace.judge_soon()
             self._change_view(replace(self.view, window=window))
 
     def action_zoom(self) -> None:
@@ -282,12 +281,11 @@ class ObserverApp(App[None]):
 
     def action_pause(self) -> None:
         """Let the screen stand still; the store goes on."""
-        if self._paused_at is None:
-            self._paused_at = self._clock()
-            self._snapshot = standing(self._snapshot)
+        if self._watched.paused_at is None:
+            self._watched.pause(self._clock())
             self._show_status()
         else:
-            self._paused_at = None
+            self._watched.paused_at = None
             self.refresh_now()
 
     # -- keys for rows -----------------------------------------------------------------------------------------------
@@ -359,7 +357,7 @@ class ObserverApp(App[None]):
 
     def on_tab_place_wanted(self, event: Tab.PlaceWanted) -> None:
         """Show a row's or a node's place in the tree."""
-        tree = next(tab for tab in self._tabs if isinstance(tab, TreeTab))
+        tree = self._watched.find(TreeTab)
         self._open(tree)
         tree.filter_by("")
         self._present()
@@ -380,7 +378,7 @@ class ObserverApp(App[None]):
             tasks.show_groups(event.key)
 
     def _open_tasks(self) -> TasksTab:
-        tasks = next(tab for tab in self._tabs if isinstance(tab, TasksTab))
+        tasks = self._watched.find(TasksTab)
         tasks.filter_by("")
         self._open(tasks)
         self._present()
@@ -390,12 +388,51 @@ class ObserverApp(App[None]):
         """What one looks at is measured first."""
         self.source.focus(event.ids)
 
+    # -- child processes ---------------------------------------------------------------------------------------------
+
+    async def on_tab_process_wanted(self, event: Tab.ProcessWanted) -> None:
+        """Watch a child process; where that cannot be, say why, and tell what is known of it from outside."""
+        watched = self._watched
+        try:
+            source = await asyncio.to_thread(watched.source.child, event.pid)
+        except SourceError as error:
+            self.notify(str(error), severity="warning", timeout=8)
+            self._open_details(event.row_id)
+            return
+        if self._watched is not watched or len(self.screen_stack) > 1:
+            return  # the user has gone elsewhere meanwhile
+        child = Watched(source, watched.tab.id or "memory")
+        await self._main.mount(child, after=watched)
+        watched.display = False
+        self._above.append(watched)
+        self._show_process(child)
+        child.begin()
+
+    async def _leave_child(self) -> None:
+        """Back to the process from which this one was opened. The agent in it ends by itself, as at the end."""
+        child = self._watched
+        self._show_process(self._above.pop())
+        self._watched.display = True
+        await child.remove()
+        await asyncio.to_thread(child.end)
+
+    def _show_process(self, watched: Watched) -> None:
+        self._watched = watched
+        self._open(watched.tab)
+        if watched.paused_at is None:
+            self.refresh_now()
+        else:
+            self._present()
+
     # -- details -----------------------------------------------------------------------------------------------------
 
     def on_tab_task_wanted(self, event: Tab.TaskWanted) -> None:
         """Open the screen of a task."""
-        self.push_screen(DetailScreen(event.row_id, self._snapshot, self.view), lambda _: self._present())
-        self.source.focus([event.row_id])
+        self._open_details(event.row_id)
+
+    def _open_details(self, row_id: int) -> None:
+        self.push_screen(DetailScreen(row_id, self._watched.snapshot, self.view), lambda _: self._present())
+        self.source.focus([row_id])
         self._show_status()
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:

@@ -15,8 +15,10 @@ from ..analysis.growth import Mode
 from ..analysis.verdict import Verdict
 from ..model.groups import GroupKey
 from ..model.store import Snapshot
+from ..protocol import schema
 from .widgets import Column
 
+CHILD = schema.KINDS[schema.KIND_CHILD]
 WINDOWS = (60.0, 300.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)  # seconds
 MODES: tuple[Mode, ...] = ("value", "growth", "baseline")
 MODE_NAMES = {"value": "values", "growth": "growth per minute", "baseline": "change since the baseline"}
@@ -68,6 +70,13 @@ class Tab(Vertical):
             super().__init__()
             self.row_id = row_id
 
+    class ProcessWanted(Message):
+        """The user wants to see everything of a child process; `row_id` is its row."""
+
+        def __init__(self, pid: int, row_id: int) -> None:
+            super().__init__()
+            self.pid, self.row_id = pid, row_id
+
     class PlaceWanted(Message):
         """The user wants to see a row or a node in the tree; with `as_group` the line that it is folded into."""
 
@@ -88,6 +97,14 @@ class Tab(Vertical):
         def __init__(self, key: GroupKey | None, title: str = "", members: bool = False) -> None:
             super().__init__()
             self.key, self.title, self.members = key, title, members
+
+    def ask_for(self, snapshot: Snapshot, row_id: int) -> None:
+        """Ask for everything about a row, by a message: a child process is watched as this one is."""
+        row = snapshot.tasks.find(row_id)
+        if row is not None and row.kind == CHILD and row.os_id and not row.ended:
+            self.post_message(self.ProcessWanted(row.os_id, row_id))
+        else:
+            self.post_message(self.TaskWanted(row_id))
 
     def present(self, snapshot: Snapshot, view: View) -> None:
         """Show what is known. Called again with the same snapshot when the view has changed."""

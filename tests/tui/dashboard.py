@@ -81,7 +81,7 @@ class Dashboard:
 
     async def renew(self) -> None:
         """See what is new now rather than at the next beat."""
-        if self.app._paused_at is None:
+        if self.app._watched.paused_at is None:
             self.app.refresh_now()
         await self.pilot.pause()
 

@@ -50,7 +50,7 @@ async def test_hidden_tabs_cost_nothing(key: str, monkeypatch: pytest.MonkeyPatc
     async with dashboard(None, key) as opened:
         presented: list[str] = []
         painted: list[Any] = []
-        for tab in opened.app._tabs:
+        for tab in opened.app._watched.tabs:
             usual = tab.present
 
             def present(snapshot: Any, view: Any, tab: Tab = tab, usual: Any = usual) -> None:

@@ -15,7 +15,7 @@ from ...analysis.groups import kind_counts, members
 from ...model.groups import GroupKey
 from ...model.store import Phase, Snapshot
 from ..bar import Line, Piece, fitted, styled
-from ..view import Tab, View
+from ..view import CHILD, Tab, View
 from ..widgets import Column, VirtualTable
 from .groups import GroupTable
 from .ordered import OrderedTable
@@ -53,7 +53,7 @@ class TasksTab(Tab):
     short_title = "Tasks"
     explanation: ClassVar[str] = (
         "What runs, what it retains, and what multiplies. Enter on a group opens its members, Enter on a task tells "
-        "all about it. Threads and child processes are rows, too; a child's memory is its RSS."
+        "all about it. Threads and child processes are rows, too; a child's memory is its RSS, Enter attaches to it."
     )
     DEFAULT_CSS = "TasksTab > ContentSwitcher { height: 1fr; }"
 
@@ -142,8 +142,8 @@ class TasksTab(Tab):
     def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
         event.stop()
         if self._is_single:
-            if isinstance(event.key, int):
-                self.post_message(self.TaskWanted(event.key))
+            if isinstance(event.key, int) and self._snapshot is not None:
+                self.ask_for(self._snapshot, event.key)
             return
         row = self._groups.selected()
         if row is not None:
@@ -213,7 +213,7 @@ class TasksTab(Tab):
     def hints(self) -> Mapping[str, str]:
         in_group = self._is_single and self._singles.group is not None
         hints = {
-            **({"open": "details" if self._is_single else "members"} if self.table.cursor_key is not None else {}),
+            **({"open": self._opens()} if self.table.cursor_key is not None else {}),
             "filter": "",
             "sort": "",
             "reverse": "",
@@ -224,6 +224,14 @@ class TasksTab(Tab):
         if in_group or self._filter:
             hints["back"] = "groups" if in_group else "show all"
         return hints
+
+    def _opens(self) -> str:
+        """What Enter leads to, in a word."""
+        if not self._is_single:
+            return "members"
+        key = self._singles.cursor_key
+        row = self._snapshot.tasks.find(key) if self._snapshot is not None and isinstance(key, int) else None
+        return "attach to it" if row is not None and row.kind == CHILD else "details"
 
     def sort_choices(self) -> Sequence[tuple[str, str]]:
         return self.table.choices()

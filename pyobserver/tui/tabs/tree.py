@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from ...analysis import supervision
 from ...model.store import Phase, Snapshot
-from ..view import Tab, View, copied
+from ..view import CHILD, Tab, View, copied
 from ..widgets import Column, VirtualTree
 from ..widgets.tree_rows import NoTree
 from .tree_lines import COLUMNS, LABEL, ROW_KINDS, Arrangement, TreeLines
@@ -34,7 +34,8 @@ class TreeTab(Tab):
     period = 1.0
     explanation: ClassVar[str] = (
         "Who runs, owns, awaits or holds whom. Alike children are folded into one line (g unfolds them). → and ← open "
-        "and close, * opens all below, Enter tells all about a task, t shows it among the tasks."
+        "and close, * opens all below, Enter tells all about a task, or attaches to a child process. t shows it among "
+        "the tasks."
     )
 
     def __init__(self) -> None:
@@ -112,8 +113,8 @@ class TreeTab(Tab):
         node = self._lines.node(event.key) if self._lines is not None else None
         if node is None:
             return
-        if node.kind in ROW_KINDS and node.id is not None:
-            self.post_message(self.TaskWanted(node.id))
+        if node.kind in ROW_KINDS and node.id is not None and self._shown is not None:
+            self.ask_for(self._shown[0], node.id)
         elif self._lines is not None and self._lines.has_children(event.key):
             self._widget.toggle(event.key)
 
@@ -126,10 +127,9 @@ class TreeTab(Tab):
     def hints(self) -> Mapping[str, str]:
         key = self._widget.cursor_key
         node = self._lines.node(key) if self._lines is not None and key is not None else None
-        is_row = node is not None and node.kind in ROW_KINDS
         arrangement = self._arrangement
         hints = {
-            **({"open": "details" if is_row else "open, close"} if node is not None else {}),
+            **({"open": _opens(node)} if node is not None else {}),
             "filter": "",
             "sort": WORDS[arrangement.sort],
             "reverse": "",
@@ -176,3 +176,10 @@ class TreeTab(Tab):
             return ""
         label = "".join(part if isinstance(part, str) else part[0] for part in self._lines.label(key))
         return f"{label}\t{copied(self._columns, self._lines.cells(key))}"
+
+
+def _opens(node: supervision.TreeNode) -> str:
+    """What Enter does with a line, in a word."""
+    if node.kind == CHILD:
+        return "attach to it"
+    return "details" if node.kind in ROW_KINDS else "open, close"
