@@ -183,26 +183,17 @@ class Bystander:
         return {"heard": len(heard), "threads": sorted(set(heard)), "mine": threading.get_ident()}
 
     async def sleeper(self, count: str) -> dict[str, Any]:
-        """Sleeps in the main thread that only a signal ends: one that goes elsewhere is one that is lost."""
-        heard = []
-
-        class Woken(Exception):
-            pass
-
-        def wake(*_: Any) -> None:
-            heard.append(threading.get_ident())
-            raise Woken
-
-        signal.signal(signal.SIGUSR1, wake)
+        """Waits in the main thread for signals that it has blocked: a thread which has not would take them from it."""
+        elsewhere: list[int] = []
+        signal.signal(signal.SIGUSR1, lambda *_: elsewhere.append(threading.get_ident()))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        heard = 0
         for _ in range(int(count)):
             timer = subprocess.Popen(["/bin/sh", "-c", "sleep 0.02; kill -USR1 %d" % os.getpid()])
-            try:
-                signal.pause()
-            except Woken:
-                pass
+            heard += signal.sigtimedwait({signal.SIGUSR1}, 20) is not None
             timer.wait()
             await asyncio.sleep(0)
-        return {"heard": len(heard), "threads": sorted(set(heard)), "mine": threading.get_ident()}
+        return {"heard": heard, "elsewhere": elsewhere}
 
     def full(self) -> dict[str, Any]:
         """Takes every file descriptor that it may have."""

@@ -40,6 +40,7 @@ def answer(answers: dict[str, Answer], line: str) -> Any:
 async def serve(answers: dict[str, Answer]) -> None:
     """Answers commands in the running loop until the input ends. An answer may be a coroutine."""
     loop = asyncio.get_running_loop()
+    loop.slow_callback_duration = 3600.0  # what a busy machine takes long for is not to be told, in the debug mode
     ended = loop.create_future()
     rest = bytearray()
 

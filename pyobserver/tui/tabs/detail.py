@@ -25,6 +25,7 @@ from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
 from .help import HelpScreen
 
 SHOWN = 12  # lines of each list
+OUTSIDE_KINDS = ("thread", "child process")  # nobody awaits these, and no object keeps them
 BLOCKS = ("owners", "chain", "stack", "types", "biggest")
 
 IN_TREE = Key("show_in_tree", "t", "t", "in the tree", "its place in the tree", 8)
@@ -116,7 +117,8 @@ class DetailScreen(Screen[None]):
             blocks["chain"] = _block("Await chain, outermost first", _chain(answer))
             blocks["types"] = _block("Retains, by type", _by_type(answer))
             blocks["biggest"] = _block("The biggest, with their paths", _biggest(answer))
-            blocks["owners"] = _block("Who keeps it", self._owners(answer))
+            if self._row is not None and self._row.kind not in OUTSIDE_KINDS:
+                blocks["owners"] = _block("Who keeps it", self._owners(answer))
         for name, content in blocks.items():
             self._update(name, content)
 
