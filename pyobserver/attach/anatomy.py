@@ -30,7 +30,7 @@ class Anatomy:
         self.maps = mappings(pid)
         self.objects = mapped_objects(memory, self.maps)
         self.libc = [o for o in self.objects if is_libc(o.name)]
-        self.loader = [o for o in self.objects if _LOADER.match(o.name) and "musl" not in o.name]
+        self.loader = [o for o in self.objects if is_loader(o.name)]
         self.python = self._find_python()
         self._check_platform()
         self.functions = self._find_functions()
@@ -146,6 +146,11 @@ class Anatomy:
 def is_libc(name: str) -> bool:
     """Whether a file of this name belongs to the C library."""
     return bool(_LIBC.match(name))
+
+
+def is_loader(name: str) -> bool:
+    """Whether a file of this name is the loader; musl's is its C library."""
+    return bool(_LOADER.match(name)) and "musl" not in name
 
 
 def points_into(words: Sequence[int], each: MappedObject) -> bool:

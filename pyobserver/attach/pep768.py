@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .anatomy import is_libc
+from .anatomy import is_libc, is_loader
 from .elf import MappedObject, mapped_objects
 from .errors import AttachError, gone
 from .folder import NoFolder, ScriptFolder, remove_abandoned
@@ -208,20 +208,25 @@ class Pep768Injection:
         if not in_call(registers) or registers["rax"] not in _INTERRUPTED:
             return False
         place = self._object_at(registers["rip"])
-        if place is None or not is_libc(place.name):
-            return False
-        caller = self._caller(registers["rsp"])
-        return caller is not None and (caller is self._python or "/lib-dynload/" in caller.path)
+        return place is not None and is_libc(place.name) and self._is_called_by_python(registers["rsp"])
 
-    def _caller(self, pointer: int) -> MappedObject | None:
-        """The first object other than the C library that the stack leads back to."""
+    def _is_called_by_python(self, pointer: int) -> bool:
+        """Whether nothing but Python's own code is to be seen on the stack beside the C library and the loader.
+
+        The first return address would not do: what the C library has not overwritten yet lies before it, left by calls
+        that are over. Whoever else calls, as libffi does for ctypes, has left an address as well.
+        """
         end = next((m.end for m in mappings(self.pid) if m.start <= pointer < m.end), pointer)
         size = min(_STACK_WINDOW, end - pointer) & ~7
-        for (word,) in struct.iter_unpack("<Q", self._memory.read(pointer, size) if size else b""):
-            found = self._object_at(word)
-            if found is not None and not is_libc(found.name):
-                return found
-        return None
+        words = struct.iter_unpack("<Q", self._memory.read(pointer, size) if size else b"")
+        places = {place for (word,) in words if (place := self._object_at(word)) is not None}
+        callers = {place for place in places if not is_libc(place.name) and not is_loader(place.name)}
+        return bool(callers) and all(self._is_pythons_own(place) for place in callers)
+
+    def _is_pythons_own(self, place: MappedObject) -> bool:
+        """Whether it is the interpreter or an extension module of its own, none that makes calls for others."""
+        own = place is self._python or "/lib-dynload/" in place.path
+        return own and not place.name.startswith("_ctypes")
 
     def _object_at(self, address: int) -> MappedObject | None:
         return next((o for o in self._objects if o.contains(address)), None)

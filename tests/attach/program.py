@@ -72,7 +72,7 @@ def lock():
     facts["ok"] = held.acquire() and facts.get("released", False)
 
 
-def malloc():
+def malloc(count=3):
     """Threads that allocate and free blocks of all sizes, and find in them what they wrote."""
 
     def churn(number):
@@ -86,12 +86,17 @@ def malloc():
                     facts["ok"] = False
 
     watch_input()
-    threads = [threading.Thread(target=churn, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=churn, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     ready()
     for thread in threads:
         thread.join()
+
+
+def crowd():
+    """Many such threads."""
+    malloc(8)
 
 
 def cpu():
@@ -139,63 +144,184 @@ def signals():
     facts["ok"] = len(fired) == 10
 
 
-def calls():
-    """System calls made past Python, which nobody repeats when they fail."""
-    import ctypes
+class Calls:
+    """System calls made past Python, which nobody repeats when they fail: what they return, and how long they take."""
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    FUTEX, WAIT_BITSET, PRIVATE, ANYONE = 202, 9, 128, 0xFFFFFFFF  # of x86-64, linux/futex.h
+    TIMED_OUT = 110
 
-    class Duration(ctypes.Structure):
-        _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+    def __init__(self):
+        import ctypes
 
-    class Poll(ctypes.Structure):
-        _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("returned", ctypes.c_short)]
+        class Duration(ctypes.Structure):
+            _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
 
-    def check(name, right):
+        class Poll(ctypes.Structure):
+            _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("returned", ctypes.c_short)]
+
+        self.ctypes, self.libc = ctypes, ctypes.CDLL(None, use_errno=True)
+        self.duration, self.poll = Duration, Poll
+        self.silent = os.pipe()[0]
+        self.source, self.sink = os.pipe()
+        self.arrived = 0
+
+    def check(self, name, right):
         if not right:
             facts["ok"] = False
             facts.setdefault("wrong", []).append(name)
 
-    def naps():
-        while not ended.is_set():
-            begun = time.monotonic()
-            check("nanosleep", libc.nanosleep(ctypes.byref(Duration(0, 60000000)), None) == 0)
-            check("duration of nanosleep", time.monotonic() - begun > 0.0595)
+    def lasts(self, name, begun):
+        self.check("duration of " + name, time.monotonic() - begun > 0.0595)
 
-    def polls():
-        silent, _ = os.pipe()
-        while not ended.is_set():
-            begun = time.monotonic()
-            check("poll", libc.poll(ctypes.byref(Poll(silent, 1, 0)), 1, 60) == 0)
-            check("duration of poll", time.monotonic() - begun > 0.0595)
+    def nanosleep(self):
+        begun = time.monotonic()
+        self.check("nanosleep", self.libc.nanosleep(self.ctypes.byref(self.duration(0, 60000000)), None) == 0)
+        self.lasts("nanosleep", begun)
 
-    reader, writer = os.pipe()
+    def polled(self):
+        begun = time.monotonic()
+        self.check("poll", self.libc.poll(self.ctypes.byref(self.poll(self.silent, 1, 0)), 1, 60) == 0)
+        self.lasts("poll", begun)
 
-    def writes():
+    def futex(self):
+        """Waits as a condition variable of the C library does: until a moment, for a word that nobody changes."""
+        begun = time.monotonic()
+        until = self.duration(int(begun + 0.06), int((begun + 0.06) % 1 * 1000000000))
+        word = self.ctypes.c_uint(7)
+        call = [self.FUTEX, self.ctypes.byref(word), self.WAIT_BITSET | self.PRIVATE, self.ctypes.c_uint(7)]
+        got = self.libc.syscall(*call, self.ctypes.byref(until), None, self.ctypes.c_uint(self.ANYONE))
+        self.check("futex", (got, self.ctypes.get_errno()) == (-1, self.TIMED_OUT))
+        self.lasts("futex", begun)
+
+    def read(self):
+        """What has been written arrives, whole and in order. False at its end."""
+        buffer = self.ctypes.create_string_buffer(8)
+        got = self.libc.read(self.source, buffer, 4)
+        self.arrived += got > 0
+        self.check("read", got == 0 or (got == 4 and buffer.raw[:4] == b"%04d" % (self.arrived % 10000)))
+        return got > 0
+
+    def write(self, goes_on):
         number = 0
-        while not ended.is_set():
+        while goes_on():
             time.sleep(0.03)
             number += 1
-            os.write(writer, b"%04d" % (number % 10000))
-        os.close(writer)
+            os.write(self.sink, b"%04d" % (number % 10000))
+        os.close(self.sink)
+
+
+def calls():
+    """Several threads, each of which makes such calls."""
+    made = Calls()
+
+    def again_and_again(call):
+        while not ended.is_set():
+            call()
 
     def reads():
-        buffer = ctypes.create_string_buffer(8)
-        number = 0
-        while True:
-            got = libc.read(reader, buffer, 4)
-            if got == 0:
-                return
-            number += 1
-            check("read", got == 4 and buffer.raw[:4] == b"%04d" % (number % 10000))
+        while made.read():
+            pass
 
     watch_input()
-    threads = [threading.Thread(target=work) for work in (naps, polls, reads, writes)]
+    threads = [threading.Thread(target=again_and_again, args=(call,)) for call in (made.nanosleep, made.polled)]
+    threads += [threading.Thread(target=reads), threading.Thread(target=made.write, args=(lambda: not ended.is_set(),))]
     for thread in threads:
         thread.start()
     ready()
     for thread in threads:
         thread.join()
+
+
+def ended_yet():
+    """Whether the input has ended; for a program that has no thread to watch it."""
+    import select
+
+    return bool(select.select([0], [], [], 0)[0]) and not os.read(0, 4096)
+
+
+def only(call):
+    """The one thread that there is makes such a call, over and over: an attach borrows this thread, in the call."""
+    ready()
+    while not ended_yet():
+        call()
+
+
+def naps():
+    only(Calls().nanosleep)
+
+
+def polls():
+    only(Calls().polled)
+
+
+def futexes():
+    only(Calls().futex)
+
+
+def reads():
+    """One thread that reads what another process writes."""
+    made = Calls()
+    parent = os.getpid()
+    if not os.fork():
+        os.close(made.source)
+        try:
+            made.write(lambda: os.getppid() == parent)
+        except BrokenPipeError:
+            pass
+        os._exit(0)
+    os.close(made.sink)
+    only(made.read)
+
+
+def forks():
+    """Forks all the time, and runs programs; each child computes something before it ends, which must be right.
+
+    From 3.12 on Python warns of a fork beside another thread, and whoever attaches by ptrace has one for a moment.
+    """
+    import subprocess
+    import warnings
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+
+    def child():
+        kept = [bytearray([n & 255]) * (n * 37 % 5000) for n in range(200)]
+        return sum(map(len, kept)) == sum(n * 37 % 5000 for n in range(200)) and os.getppid() == parent
+
+    parent, count = os.getpid(), 0
+    ready()
+    while not ended_yet():
+        number = os.fork()
+        if not number:
+            status = 1
+            try:
+                status = 0 if child() else 2
+            finally:
+                os._exit(status)
+        status = os.waitpid(number, 0)[1]
+        count += 1
+        if status:
+            facts["ok"] = False
+            facts.setdefault("wrong", []).append(["child", count, status])
+        if count % 10 == 0 and subprocess.call(["/bin/true"]):
+            facts["ok"] = False
+    facts["children"] = count
+
+
+def execs():
+    """Becomes a new program again and again, until something comes in."""
+    import select
+
+    count = int(os.environ.get("EXECS", "0"))
+    if not count:
+        ready()
+    if not select.select([0], [], [], count % 7 * 0.004)[0]:
+        with open("/proc/self/cmdline", "rb") as file:
+            command = file.read().split(b"\0")[:-1]
+        os.environ["EXECS"] = str(count + 1)
+        os.execv(sys.executable, command)
+    facts["times"] = count
+    while os.read(0, 4096):
+        pass
 
 
 def dropped():

@@ -45,7 +45,7 @@ def test_every_state_of_the_newest_interpreter(newest: Interpreter, state: str) 
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("state", [*STATES, "signals", "calls"])
+@pytest.mark.parametrize("state", [*STATES, "signals", "calls", "naps", "polls", "futexes", "reads"])
 def test_every_interpreter_in_every_state(interpreter: Interpreter, state: str) -> None:
     """Many attaches by each way; what the program computes, reads and waits for is as without them."""
     with running(interpreter, state) as target:
@@ -94,6 +94,25 @@ def test_a_request_that_nobody_takes_is_followed_by_ptrace_and_said(requestable:
         assert refused.value.kind == "no_safe_point"
         assert end(target)["seen"] == [1]  # also at its end, when the lock is there, the requests do not come back
     assert not leftovers(requestable)
+
+
+@pytest.mark.parametrize("state", ["naps", "polls", "futexes", "reads"])
+def test_a_call_that_python_has_not_made_is_not_interrupted(requestable: Interpreter, state: str) -> None:
+    """Made past Python, it is repeated by nobody: the request waits until it is over."""
+    with running(requestable, state) as target:
+        for number in range(8):
+            told = inject(target.pid, leave(number))
+            assert told.method == "pep768"
+            assert not any("interrupting" in step for step in told.steps)
+        assert end(target)["seen"] == list(range(8))
+
+
+def test_a_call_that_python_has_made_is_interrupted(requestable: Interpreter) -> None:
+    """Python repeats it with the time that is left."""
+    with running(requestable, "sleep") as target:
+        steps = [step for number in range(5) for step in inject(target.pid, leave(number), method="pep768").steps]
+        assert any("interrupting system call" in step for step in steps)
+        end(target)
 
 
 RAISING = {
