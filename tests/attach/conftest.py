@@ -77,7 +77,7 @@ def leave(number: int) -> str:
 def end(target: RunningTarget) -> dict[str, Any]:
     """Ends the program, makes sure that it is content and silent, and returns what it found."""
     status, complaint = target.stop()
-    assert (status, complaint) == (0, "")
+    assert (status, complaint) == (0, ""), f"it ended with status {status} and said {complaint!r}"
     assert target.last_words is not None and target.last_words["ok"], target.last_words
     return target.last_words
 

@@ -308,7 +308,7 @@ def forks():
 
 
 def execs():
-    """Becomes a new program again and again, until something comes in."""
+    """Becomes a new program again and again, until something comes in; it is ready once more then."""
     import select
 
     count = int(os.environ.get("EXECS", "0"))
@@ -320,6 +320,7 @@ def execs():
         os.environ["EXECS"] = str(count + 1)
         os.execv(sys.executable, command)
     facts["times"] = count
+    ready()
     while os.read(0, 4096):
         pass
 
