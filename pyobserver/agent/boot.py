@@ -108,9 +108,12 @@ def end(mine, place, problem):
         listener = place[0] = None
         if sys.__dict__.get(SLOT) is mine:
             del sys.__dict__[SLOT]
-        for each in mine["modules"].values():
+        modules = mine["modules"]
+        builtins = [each.__dict__.get("__builtins__") for each in modules.values()]
+        for each in modules.values():
             strip(each)
-        mine.clear()
+        for each in (*builtins[:1], modules, mine):  # the hooks for forks stay, and lead to the builtins of our modules
+            each.clear()
 
 
 def unload():

@@ -14,11 +14,25 @@ _WARNING = "This process (pid=%d) is multi-threaded, use of "
 
 
 def watch(slot, abandon, resume, clock, sleep):
-    """Call `abandon` in children. Returns the hooks' state, for `look` and `leave`."""
-    state = {"abandon": abandon, "excuse": None, "since": 0.0}
-    names, warning = sys.__dict__, _WARNING % posix.getpid()
+    """Call `abandon` in children. Returns the hooks' state, for `look` and `leave`.
+
+    The hooks reach all that they need as long as there is an agent through the state, which is empty afterwards.
+    """
+    state = {"excuse": None, "since": 0.0}
+    warning = _WARNING % posix.getpid()
     stat, turns, turn_seconds, missing = posix.stat, range(_LEAVE_TURNS), _TURN_SECONDS, OSError
-    count, filters, excuse_type, withdraw = _threads, _filters, Excuse, take_back
+
+    def excuse():
+        if _threads() == 2:  # without us there would be one, and nothing to warn of
+            take_back(state)
+            state["excuse"], state["since"] = Excuse(warning), clock()
+            state["excuse"].stand_in(_filters())
+
+    def forget():
+        take_back(state)
+        resume()
+        sys.__dict__.pop(slot, None)
+        abandon()
 
     def before():
         if "leaving" in state:  # its thread is about to end, or has ended long ago
@@ -30,20 +44,15 @@ def watch(slot, abandon, resume, clock, sleep):
                 except missing:
                     return
                 sleep(turn_seconds)
-        elif state and count() == 2:  # without us there would be one, and nothing to warn of
-            withdraw(state)
-            state["excuse"], state["since"] = excuse_type(warning), clock()
-            state["excuse"].stand_in(filters())
+        elif state:
+            state["before"]()
 
     def after_in_child():
-        if "abandon" in state:
-            withdraw(state)
-            leave = state["abandon"]
-            resume()
-            names.pop(slot, None)
-            leave()
+        if "in_child" in state:
+            state["in_child"]()
         state.clear()
 
+    state["before"], state["in_child"] = excuse, forget
     if sys.version_info >= _WARNS:
         posix.register_at_fork(before=before)
     posix.register_at_fork(after_in_child=after_in_child)

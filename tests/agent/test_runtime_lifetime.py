@@ -72,13 +72,16 @@ def test_nothing_stays_behind(interpreter: Interpreter) -> None:
 def test_twenty_agents_leave_no_more_than_one(interpreter: Interpreter) -> None:
     with launch(interpreter, "bystander", "--tasks", 100) as target:
         before = state(target)
-        memory = []
+        memory, blocks = [], []
         for _ in range(20):
             with observed(target.pid) as mirror:
                 mirror.turn(2)
             wait_until_alone(target, interpreter, before)
-            memory.append(target.ask("state")["memory"])
+            found = target.ask("state")
+            memory.append(found["memory"])
+            blocks.append(found["blocks"])
         assert memory[-1] - memory[4] < 3_000_000, memory
+        assert blocks[-1] - blocks[4] < 15 * 100, blocks  # the hooks for forks, which cannot be taken back
         silence(target.stop())
 
 

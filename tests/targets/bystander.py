@@ -45,7 +45,14 @@ def state() -> dict[str, Any]:
         "filters": [repr(each) for each in warnings.filters],
         "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
         "memory": rss(),
+        "blocks": blocks(),
     }
+
+
+def blocks() -> int:
+    """Blocks of Python's own allocator that are in use, without garbage."""
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 def rss() -> int:
