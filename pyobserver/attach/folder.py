@@ -115,6 +115,17 @@ class ScriptFolder:
         finally:
             os.close(file)
 
+    def has_begun(self) -> bool:
+        """Whether the interpreter has begun to run the script."""
+        try:
+            file = os.open(_PART, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder)
+        except OSError:
+            return True  # it is at its end already: the file has been renamed
+        try:
+            return os.read(file, 1) != b"\0"
+        finally:
+            os.close(file)
+
     def remove(self) -> None:
         """Remove everything again; also when the target has ended, or has removed it."""
         _remove(self._parent, self._name)

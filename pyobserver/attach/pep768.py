@@ -25,6 +25,9 @@ from .wrapping import text_of
 
 PATIENCE = 0.5  # seconds; an interpreter that runs Python answers within milliseconds
 _SCRIPT_SECONDS = 10.0  # from when the interpreter has taken the request
+# An interpreter that cannot open the script says so to nobody but its standard error (Python/ceval_gil.c, 3.14). That
+# happens where the request meets code without builtins, as namedtuple runs it: while a program imports its modules.
+_BEGIN_SECONDS = 2.0
 _HOLD_SECONDS = 1.0
 _POLL = 0.001
 _COOKIE = b"xdebugpy"
@@ -143,6 +146,10 @@ class Pep768Injection:
         finally:
             if armed:
                 self._disarm()
+        if answer is None:
+            answer = self._wait(folder, _BEGIN_SECONDS)
+        if answer is None and not folder.has_begun():
+            raise Unsuitable("its interpreter took the request and did not run it")
         if answer is None:
             answer = self._wait(folder, _SCRIPT_SECONDS)
         if answer is None:

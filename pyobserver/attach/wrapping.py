@@ -26,7 +26,8 @@ except BaseException as error:
 """
 
 # The observer keeps the script file locked while it waits. Unlocked, it has died: nothing is to run any more. The file
-# for the answer is there already, in full length, so that a file system which has become full cannot swallow it.
+# for the answer is there already, in full length, so that a file system which has become full cannot swallow it. Its
+# first byte tells meanwhile that the script has begun.
 _ANSWERS = """
 import posix
 
@@ -48,10 +49,18 @@ def awaited():
         posix.close(file)
     return False
 
+def leave(content):
+    file = posix.open(ANSWER + ".part", posix.O_WRONLY | posix.O_CLOEXEC)
+    try:
+        posix.write(file, content)
+    finally:
+        posix.close(file)
+
 def run():
     if not awaited():
         remove()
         return
+    leave(b"\\1")
     text = ""
     try:
         exec(compile(SOURCE, "<pyobserver>", "exec"), {"__name__": "<pyobserver>"})
@@ -62,11 +71,7 @@ def run():
             text = "%s: %s" % (type(error).__name__, error)
         except BaseException:
             text = type(error).__name__
-    file = posix.open(ANSWER + ".part", posix.O_WRONLY | posix.O_CLOEXEC)
-    try:
-        posix.write(file, text.encode("utf-8", "replace")[:SIZE].ljust(SIZE, b"\\0"))
-    finally:
-        posix.close(file)
+    leave(text.encode("utf-8", "replace")[:SIZE].ljust(SIZE, b"\\0"))
     posix.rename(ANSWER + ".part", ANSWER)
 
 try:

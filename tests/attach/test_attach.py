@@ -115,6 +115,18 @@ def test_a_call_that_python_has_made_is_interrupted(requestable: Interpreter) ->
         end(target)
 
 
+def test_a_request_that_the_interpreter_cannot_run_is_followed_by_ptrace(requestable: Interpreter) -> None:
+    """CPython needs builtins to open a script, and complains where a program runs code without any."""
+    with running(requestable, "stripped") as target:
+        told = inject(target.pid, leave(1))
+        assert told.method == "ptrace"
+        assert any("took the request and did not run it" in step for step in told.steps)
+        status, complaint = target.stop()
+        assert status == 0 and complaint.count("Can't open debugger script") == 1
+        assert target.last_words is not None and target.last_words["seen"] == [1]
+    assert not leftovers(requestable)
+
+
 RAISING = {
     "ZeroDivisionError: division by zero": "1/0",
     "SyntaxError": "this is no Python",
