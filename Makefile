@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FIXED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fix bench screenshots stub clean
+.PHONY: help demo test test-all lint fix stress bench screenshots stub clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: $(VENV)/.ready-test ## style and types
 fix: $(VENV)/.ready-test ## repairs what lint can repair by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+stress: $(VENV)/.ready-test ## tries for minutes to break programs by attaching; ROUNDS=8 for fewer tries, ONLY="name ..."
+	@$(BIN)/python -m tests.stress $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 bench: $(VENV)/.ready-test ## measures speed and cost; ONLY="name ..." for some
 	@$(BIN)/python -m tests.bench $(ONLY)

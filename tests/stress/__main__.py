@@ -24,10 +24,11 @@ def line(scenario: Scenario, on: Sequence[Interpreter], tally: Tally) -> str:
     refused = {kind: count for kind, count in tally.outcomes.items() if kind != ANSWERED}
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(refused.items()))
     versions = " ".join(f"{i.minor[0]}.{i.minor[1]}" for i in on)
+    aside = f"CPython complained {tally.complaints}x, " if tally.complaints else ""
     return (
         f"{scenario.name:18} on {versions}: {tally.attempts} attempts, {tally.outcomes[ANSWERED]} answered, "
         f"{sum(refused.values())} refused{f' ({kinds})' if kinds else ''}, slowest {tally.slowest:.2f} s, "
-        f"{len(tally.lost)} lost"
+        f"{aside}{len(tally.lost)} lost"
     )
 
 

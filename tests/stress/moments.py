@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 
-from ..attach.conftest import end, running
+from ..attach.conftest import running
 from ..support.interpreters import Interpreter
-from .tally import ANSWERED, Tally, attached, cared_for, turns, ways
+from .tally import ANSWERED, Tally, attached, cared_for, ended_well, turns, ways
 
 _COMING_UP = {ANSWERED, "failed", "not_python", "unsupported", "gone", "no_safe_point"}
 _ENDING = {ANSWERED, "failed", "not_python", "gone", "interpreter_lock", "script", "no_safe_point"}
@@ -40,7 +40,7 @@ def shutdown(tally: Tally, interpreter: Interpreter, rounds: int) -> None:
             time.sleep(random.uniform(0.0, _ENDS_WITHIN[state]))
             outcome = tally.attach(target.pid, _NOTHING, method=next(way), patience=2.0)
             assert outcome in _ENDING, outcome
-            end(target)
+            ended_well(tally, target)
 
 
 def forks(tally: Tally, interpreter: Interpreter, rounds: int) -> None:
