@@ -17,7 +17,7 @@ test: $(VENV)/.ready-test ## the tests, on every interpreter found
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not every"
 
 test-all: $(VENV)/.ready-test ## all tests: also one per interpreter and state of the target
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n auto --dist worksteal --hypothesis-profile long
 
 lint: $(VENV)/.ready-test ## style and types
 	@$(BIN)/ruff check .
@@ -41,7 +41,7 @@ stub: $(VENV)/.ready ## assembles the machine code of the attach stub anew
 	@$(BIN)/python -m pyobserver.attach.build_stub
 
 clean: ## removes the environment, and all that was built or cached
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache snapshot_report.html
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis snapshot_report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, made anew when the dependencies change. Each stamp stands for one set of them.
