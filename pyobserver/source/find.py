@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 
@@ -14,6 +15,7 @@ from .connection import uids
 BASES = ("/tmp", "/var/tmp", "/dev/shm", "/run/user/{uid}")  # in the agent's order, see `agent/boot.py`
 _NOBODY = 65534  # the uid by which a process knows itself that its user namespace has no number for
 _MOST_LINKS = 16
+_HEXADECIMAL = re.compile(rb"[0-9A-F]{8}")
 _ACCEPTS = 1 << 16  # __SO_ACCEPTCON, Linux include/linux/net.h
 
 
@@ -121,8 +123,16 @@ def _is_heard(pid: int, name: str) -> bool:
     """
     try:
         with open(f"/proc/{pid}/net/unix", "rb") as file:
-            lines = file.read().splitlines()[1:]
+            return is_listed(file.read(), name)
     except OSError:
         return True  # who connects will find out
+
+
+def is_listed(raw: bytes, name: str) -> bool:
+    """Whether the text of /proc/PID/net/unix has a socket that is listened at and is called so.
+
+    The name of an abstract socket may hold anything, line feeds as well: what looks like no line is a part of one.
+    """
     ending = b"/" + name.encode("ascii")
-    return any(line.endswith(ending) and int(line.split()[3], 16) & _ACCEPTS for line in lines)
+    flags = (line.split(None, 4)[3:4] for line in raw.split(b"\n") if line.endswith(ending))
+    return any(_HEXADECIMAL.fullmatch(word) and int(word, 16) & _ACCEPTS for words in flags for word in words)
