@@ -6,6 +6,7 @@ import functools
 import mmap
 import os
 import re
+import stat
 from dataclasses import dataclass
 
 _PYTHON = re.compile(r"(?:^|/)python(?:(\d)(?:\.(\d+))?)?(t?)(?:d|-dbg)?(?: \(deleted\))?$", re.IGNORECASE)
@@ -38,9 +39,9 @@ class MappedFile:
 def mapped_files(maps: str) -> list[MappedFile]:
     """The files in the text of /proc/PID/maps, each once, in order of address."""
     found: dict[str, MappedFile] = {}
-    for line in maps.splitlines():
+    for line in maps.split("\n"):  # all else that ends lines elsewhere may stand in a name
         fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].startswith("/") and fields[5] not in found:
+        if len(fields) == 6 and fields[5].startswith("/") and fields[4].isdecimal() and fields[5] not in found:
             found[fields[5]] = MappedFile(fields[5], fields[3], int(fields[4]))
     return list(found.values())
 
@@ -93,9 +94,9 @@ def _version(pid: int, file: MappedFile, minor: tuple[int, int]) -> str:
     for name in (file.name, f"/proc/{pid}/root{file.name}", f"/proc/{pid}/exe"):
         try:
             status = os.stat(name)
-            if status.st_ino == file.inode:
+            if status.st_ino == file.inode and stat.S_ISREG(status.st_mode):
                 return _version_in(name, status.st_dev, status.st_ino, status.st_mtime_ns, minor) or fallback
-        except OSError:
+        except (OSError, ValueError):  # ValueError: emptied after it was mapped
             continue
     return fallback
 

@@ -34,18 +34,35 @@ def mappings(pid: int) -> list[Mapping]:
     """Return the mappings of a process, in order of address."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
-            text = file.read().decode("utf-8", "surrogateescape")
+            raw = file.read()
     except (FileNotFoundError, ProcessLookupError):
         raise gone(pid) from None
     except PermissionError:
         raise denied(pid, "its memory map may not be read") from None
+    try:
+        return parse_mappings(raw)
+    except ValueError:
+        raise _unknown(pid, "maps") from None
+
+
+def parse_mappings(raw: bytes) -> list[Mapping]:
+    """Return the mappings in the text of /proc/PID/maps. Raises ValueError for what the kernel does not write.
+
+    Of a path the kernel escapes only the line feed (Linux fs/proc/task_mmu.c): whatever else ends lines elsewhere, or
+    looks like a blank, belongs to a name that anybody may have given to a file.
+    """
     found = []
-    for line in text.splitlines():
-        parts = line.split(None, 5)
-        start, _, end = parts[0].partition("-")
-        path = parts[5] if len(parts) > 5 else ""
-        found.append(Mapping(int(start, 16), int(end, 16), parts[1], int(parts[2], 16), parts[3], path))
+    for line in filter(None, raw.split(b"\n")):
+        span, permissions, offset, device, _, *path = line.split(None, 5)
+        start, _, end = span.partition(b"-")
+        name = os.fsdecode(path[0]) if path else ""
+        where = int(start, 16), int(end, 16), permissions.decode("ascii"), int(offset, 16), device.decode("ascii")
+        found.append(Mapping(*where, name))
     return found
+
+
+def _unknown(pid: int, name: str) -> AttachError:
+    return AttachError("failed", f"/proc/{pid}/{name} is not as the kernel writes it")
 
 
 def denied(pid: int, why: str) -> AttachError:
@@ -57,10 +74,16 @@ def status(pid: int, tid: int | None = None) -> dict[str, str]:
     """Return the fields of /proc/PID/status, or of one thread's."""
     path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
+        with open(path, "rb") as file:
+            return parse_status(file.read())
     except (FileNotFoundError, ProcessLookupError):
         raise gone(pid) from None
+
+
+def parse_status(raw: bytes) -> dict[str, str]:
+    """Return the fields in the text of /proc/PID/status; the name in it may have any bytes but a line feed."""
+    pairs = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\n"))
+    return {key: value.strip() for key, _, value in pairs}
 
 
 def start_ticks(pid: int) -> int:
@@ -70,7 +93,10 @@ def start_ticks(pid: int) -> int:
             raw = file.read()
     except (FileNotFoundError, ProcessLookupError):
         raise gone(pid) from None
-    return int(raw[raw.rindex(b")") + 2 :].split()[19])
+    try:
+        return int(raw[raw.rindex(b")") + 2 :].split()[19])
+    except (IndexError, ValueError):
+        raise _unknown(pid, "stat") from None
 
 
 def thread_states(pid: int) -> list[ThreadState]:
@@ -82,17 +108,27 @@ def thread_states(pid: int) -> list[ThreadState]:
         raise gone(pid) from None
     for name in names:
         try:
-            with open(f"/proc/{pid}/task/{name}/syscall") as file:
+            with open(f"/proc/{pid}/task/{name}/syscall", "rb") as file:
                 words = file.read().split()
         except OSError:
             continue
         if not words:
             continue
-        if words[0] == "running":
-            found.append(ThreadState(int(name), None, ()))
-        else:
-            found.append(ThreadState(int(name), int(words[0]), tuple(int(word, 16) for word in words[1:7])))
+        try:
+            found.append(_thread_state(int(name), words))
+        except ValueError:
+            raise _unknown(pid, f"task/{name}/syscall") from None
     return found
+
+
+def _thread_state(tid: int, words: list[bytes]) -> ThreadState:
+    """The state in the words of /proc/PID/task/TID/syscall; a call has six arguments there, and no call has none."""
+    if words[0] == b"running":
+        return ThreadState(tid, None, ())
+    call = int(words[0])
+    if call >= 0 and len(words) < 7:
+        raise ValueError(words)
+    return ThreadState(tid, call, tuple(int(word, 16) for word in words[1:7]))
 
 
 class Memory:
