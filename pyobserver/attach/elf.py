@@ -17,6 +17,9 @@ _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_GNU_HASH = 4, 5, 6, 0x6FFFFEF5
 _STT_GNU_IFUNC = 10
 _LONGEST_CHAIN = 100_000
+_PROGRAM_HEADER = struct.Struct("<IIQQQQQQ")
+_MOST_HEADERS = 1000
+_LARGEST_DYNAMIC = 1 << 16  # bytes; true ones have about a thousand
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class MappedObject:
     def _read_program_headers(self, header: bytes) -> None:
         offset: int = struct.unpack_from("<Q", header, 32)[0]
         entry_size, count = struct.unpack_from("<HH", header, 54)
+        if entry_size != _PROGRAM_HEADER.size or count > _MOST_HEADERS:
+            raise NotElf(self.path)
         table = self._memory.read(self.base + offset, entry_size * count)
         first: int | None = None
         dynamic: tuple[int, int] | None = None
-        for i in range(count):
-            kind, flags, at, address, _, file_size, size, _ = struct.unpack_from("<IIQQQQQQ", table, i * entry_size)
+        for kind, flags, at, address, _, file_size, size, _ in _PROGRAM_HEADER.iter_unpack(table):
             if kind == _PT_LOAD:
                 first = address - at if first is None else first
                 self.segments.append(Segment(bool(flags & 1), address, file_size))
@@ -64,7 +68,7 @@ class MappedObject:
                 dynamic = (address, size)
         self.bias = self.base - (first or 0)
         if dynamic is not None:
-            raw = self._memory.read(self.bias + dynamic[0], dynamic[1] & ~15)
+            raw = self._memory.read(self.bias + dynamic[0], min(dynamic[1], _LARGEST_DYNAMIC) & ~15)
             for tag, value in struct.iter_unpack("<QQ", raw):
                 if tag == 0:
                     break
@@ -154,6 +158,6 @@ def mapped_objects(memory: Memory, maps: list[Mapping]) -> list[MappedObject]:
             continue
         try:
             found.append(MappedObject(memory, spans))
-        except (NotElf, AttachError, struct.error):
+        except (NotElf, AttachError):
             continue
     return found

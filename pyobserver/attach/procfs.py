@@ -131,6 +131,9 @@ def _thread_state(tid: int, words: list[bytes]) -> ThreadState:
     return ThreadState(tid, call, tuple(int(word, 16) for word in words[1:7]))
 
 
+_LARGEST_READ = 64 << 20  # bytes; more than any code of a C library, and no burden
+
+
 class Memory:
     """The memory of a process through /proc/PID/mem. Opening it is subject to the same checks as ptrace.
 
@@ -151,7 +154,12 @@ class Memory:
         os.close(self._fd)
 
     def read(self, address: int, size: int) -> bytes:
-        """Return `size` bytes; AttachError when they are not mapped, kind "gone" when nothing is any more."""
+        """Return `size` bytes; AttachError when they are not mapped, kind "gone" when nothing is any more.
+
+        Sizes come from the target's own headers: those that no true one has are refused.
+        """
+        if size > _LARGEST_READ:
+            raise AttachError("failed", f"cannot read {size} bytes at {address:#x}", "no part of a program is so large")
         try:
             data = os.pread(self._fd, size, address)
         except (OSError, OverflowError, ValueError) as error:
