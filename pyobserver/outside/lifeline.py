@@ -24,8 +24,14 @@ _LAST_BREATH = 0.2  # seconds
 
 
 def stat_fields(raw: bytes) -> list[bytes]:
-    """The fields of /proc/PID/stat after the command, whose text may hold blanks and parentheses; [0] is the state."""
-    return raw[raw.rindex(b")") + 2 :].split()
+    """The fields of /proc/PID/stat after the command, whose text may hold blanks and parentheses; [0] is the state.
+
+    All others are whole numbers. Raises `OutsideError` where it is no such text.
+    """
+    state, *numbers = raw[raw.rfind(b")") + 2 :].split() or [b""]
+    if len(numbers) < _EXIT_STATUS or not all(number.lstrip(b"-").isdigit() for number in numbers):
+        raise OutsideError("cannot read the state of a process", "the text is not as the kernel writes it")
+    return [state, *numbers]
 
 
 class Lifeline:
@@ -143,7 +149,7 @@ class Lifeline:
             if os.geteuid() not in (0, os.stat(f"/proc/{self.pid}").st_uid):
                 return None
             fields = stat_fields(self._slurp("stat"))
-        except (OSError, ValueError):
+        except (OSError, OutsideError):
             return None
         started = getattr(self, "started_ticks", None)
         ended = fields[0] in b"ZX" or int(fields[_FLAGS]) & _PF_EXITING

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..model.readings import MemoryLimit
 from ..protocol.clean import clean_tail
 from .errors import OutsideError, TargetGone
-from .process import parse_limits, status_fields
+from .process import kilobytes, parse_limits, status_fields
 
 _UNLIMITED = 1 << 62  # version 1 writes its "no limit" as the largest number of pages, in bytes
 _PATH_LIMIT = 120
@@ -54,7 +54,7 @@ def memory_limits(pid: int, root: Path = Path("/")) -> tuple[MemoryLimit, ...]:
     folder = root / "proc" / str(pid)
     try:
         status = status_fields((folder / "status").read_bytes())
-        groups = (folder / "cgroup").read_text(errors="replace")
+        groups = (folder / "cgroup").read_bytes().decode("utf-8", "surrogateescape")
     except (FileNotFoundError, ProcessLookupError):
         raise TargetGone(pid) from None
     except OSError as error:
@@ -67,7 +67,7 @@ def memory_limits(pid: int, root: Path = Path("/")) -> tuple[MemoryLimit, ...]:
 
 def _memory_groups(text: str) -> Iterator[tuple[_Version, PurePosixPath]]:
     """The groups of /proc/PID/cgroup that can limit memory (lines "hierarchy:controllers:path")."""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
@@ -95,12 +95,12 @@ def _group_limits(root: Path, pid: int, version: _Version, path: PurePosixPath) 
 def _mounts(table: Path, base: Path, version: _Version) -> Iterator[_Mount]:
     """The mounts of a hierarchy that can limit memory in a mount table (proc(5): /proc/PID/mountinfo)."""
     try:
-        lines = table.read_text(errors="replace").splitlines()
+        lines = table.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     except OSError:
         return
     for line in lines:
         before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
+        fields, kind = before.split(" "), after.split(" ")
         if len(fields) < 5 or len(kind) < 3:
             continue
         if kind[0] == "cgroup2" if version is _V2 else kind[0] == "cgroup" and "memory" in kind[2].split(","):
@@ -122,7 +122,10 @@ def _folder(mount: _Mount, path: PurePosixPath) -> Path | None:
     if ".." in relative.parts:
         return None
     folder = mount.folder / relative
-    return folder if folder.is_dir() else None
+    try:
+        return folder if folder.is_dir() else None
+    except OSError:
+        return None  # it may not be looked at
 
 
 def _chain(mount: _Mount, group: Path, version: _Version, path: PurePosixPath) -> Iterator[MemoryLimit]:
@@ -155,7 +158,7 @@ def _oom_kills(path: Path) -> int | None:
 def _resource_limits(folder: Path, status: dict[str, str]) -> Iterator[MemoryLimit]:
     """RLIMIT_AS and RLIMIT_DATA, which count address space and data segment: more than is resident."""
     try:
-        limits = {limit.name: limit.soft for limit in parse_limits((folder / "limits").read_text())}
+        limits = {limit.name: limit.soft for limit in parse_limits((folder / "limits").read_text("ascii", "replace"))}
     except OSError:
         return
     for name, source, counter in (
@@ -164,24 +167,22 @@ def _resource_limits(folder: Path, status: dict[str, str]) -> Iterator[MemoryLim
     ):
         soft = limits.get(name)
         if soft is not None:
-            used = status.get(counter)
-            yield MemoryLimit(soft, source, int(used.split()[0]) * 1024 if used else None)
+            yield MemoryLimit(soft, source, kilobytes(status, counter))
 
 
 def _host(root: Path) -> MemoryLimit:
     """The memory of the machine; what is used of it is what is not available to anyone."""
     try:
         fields = status_fields((root / "proc" / "meminfo").read_bytes())
-        total, available = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
-    except (OSError, KeyError, ValueError):
-        return MemoryLimit(None, "host", None)
-    return MemoryLimit(total, "host", total - available)
+    except OSError:
+        fields = {}
+    total, available = kilobytes(fields, "MemTotal"), kilobytes(fields, "MemAvailable")
+    return MemoryLimit(total, "host", None if total is None or available is None else total - available)
 
 
 def _number(path: Path) -> int | None:
     """The number in a file; None when there is none ("max") or it cannot be read."""
     try:
-        text = path.read_text().strip()
-    except OSError:
+        return int(path.read_text())
+    except (OSError, ValueError):
         return None
-    return int(text) if text.isdigit() else None

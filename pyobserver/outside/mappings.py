@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import OutsideError
 from .lifeline import Lifeline
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -49,9 +51,19 @@ def read_maps(line: Lifeline) -> list[Mapping]:
 
 
 def parse_mappings(raw: bytes) -> list[Mapping]:
-    """The mappings in the text of /proc/PID/maps or /proc/PID/smaps."""
+    """The mappings in the text of /proc/PID/maps or /proc/PID/smaps. Raises `OutsideError` where it is no such text.
+
+    Of a name the kernel escapes only the line feed: all else that ends lines elsewhere may stand in one.
+    """
+    try:
+        return _mappings(raw)
+    except (IndexError, ValueError):
+        raise OutsideError("cannot read the mappings", "the text is not as the kernel writes it") from None
+
+
+def _mappings(raw: bytes) -> list[Mapping]:
     found: list[Mapping] = []
-    for text in raw.splitlines():
+    for text in raw.split(b"\n"):
         if text.startswith(b"Rss:"):
             found[-1].resident = int(text[4:-2]) * 1024
         elif text.startswith(b"Pss:"):
@@ -110,5 +122,6 @@ def stack_pointers(pid: int) -> list[int]:
         except OSError:
             continue
         if len(fields) >= 3:  # "running" while the thread is on a processor
-            found.append(int(fields[_STACK_POINTER], 16))
+            with contextlib.suppress(ValueError):
+                found.append(int(fields[_STACK_POINTER], 16))
     return found

@@ -59,21 +59,21 @@ class ProcessProbe:
         line.check()
         return ProcessReading(
             taken_at=self._clock(),
-            rss=_kilobytes(status, "VmRSS"),
-            rss_anon=_kilobytes(status, "RssAnon"),
-            rss_file=_kilobytes(status, "RssFile"),
-            rss_shmem=_kilobytes(status, "RssShmem"),
-            swap=_kilobytes(status, "VmSwap"),
-            peak_rss=_kilobytes(status, "VmHWM"),
-            vms=_kilobytes(status, "VmSize"),
-            threads=_number(status, "Threads"),
+            rss=kilobytes(status, "VmRSS"),
+            rss_anon=kilobytes(status, "RssAnon"),
+            rss_file=kilobytes(status, "RssFile"),
+            rss_shmem=kilobytes(status, "RssShmem"),
+            swap=kilobytes(status, "VmSwap"),
+            peak_rss=kilobytes(status, "VmHWM"),
+            vms=kilobytes(status, "VmSize"),
+            threads=_number(status.get("Threads", "")),
             fds=fds,
             fd_limit=next((limit.soft for limit in limits if limit.name == "Max open files"), None),
             cpu_seconds=(int(stat[11]) + int(stat[12])) / _TICK,
             minor_faults=int(stat[7]),
             major_faults=int(stat[9]),
-            voluntary_switches=_number(status, "voluntary_ctxt_switches"),
-            involuntary_switches=_number(status, "nonvoluntary_ctxt_switches"),
+            voluntary_switches=_number(status.get("voluntary_ctxt_switches", "")),
+            involuntary_switches=_number(status.get("nonvoluntary_ctxt_switches", "")),
             oom_score=oom_score,
             state=stat[0].decode("ascii", "replace"),
             limits=limits,
@@ -84,7 +84,7 @@ class ProcessProbe:
         if now - self._limits_at >= _LIMITS_EVERY:
             self._limits_at = now
             try:
-                self._limits = parse_limits(self._lifeline.read("limits").decode())
+                self._limits = parse_limits(self._lifeline.read("limits").decode("ascii", "replace"))
             except OutsideError:
                 self._lifeline.check()
                 self._limits = ()
@@ -96,12 +96,12 @@ def read_identity(line: Lifeline) -> Identity:
     status = status_fields(line.read("status"))
     stat = stat_fields(line.read("stat"))
     executable = line.link("exe")
-    uid = int(status["Uid"].split()[1])
+    uid = effective_uid(status)
     python = _interpreter(line, executable)
     cwd, root = line.link("cwd"), line.link("root")
     identity = Identity(
         pid=line.pid,
-        pid_inside=int(status.get("NSpid", str(line.pid)).split()[-1]),
+        pid_inside=_number(status.get("NSpid", "").rpartition("\t")[2]) or line.pid,
         parent=int(stat[1]),
         started_at=started_at(line.started_ticks),
         command=command_line(line.read("cmdline")) or (clean(status.get("Name", "")),),
@@ -121,8 +121,31 @@ def read_identity(line: Lifeline) -> Identity:
 
 def status_fields(raw: bytes) -> dict[str, str]:
     """/proc/PID/status as a table of its names."""
-    pairs = (text.partition(":") for text in raw.decode("utf-8", "replace").splitlines())
+    pairs = (text.partition(":") for text in raw.decode("utf-8", "replace").split("\n"))
     return {name: value.strip() for name, _, value in pairs}
+
+
+def kilobytes(fields: dict[str, str], name: str) -> int | None:
+    """The bytes of a field that is given as "1234 kB", or None when it is not."""
+    words = fields.get(name, "").split()
+    return _number(words[0], 1024) if words else None
+
+
+def effective_uid(status: dict[str, str]) -> int:
+    """The user that a process acts as. Raises `OutsideError` where /proc/PID/status does not tell."""
+    words = status.get("Uid", "").split()
+    uid = _number(words[1]) if len(words) == 4 else None
+    if uid is None:
+        raise OutsideError("cannot read the user of a process", "the text is not as the kernel writes it")
+    return uid
+
+
+def _number(text: str, unit: int = 1) -> int | None:
+    """The whole number that a text is, times a unit, or None."""
+    try:
+        return int(text) * unit
+    except ValueError:
+        return None
 
 
 def command_line(raw: bytes) -> tuple[str, ...]:
@@ -156,7 +179,7 @@ def parse_limits(text: str) -> tuple[Limit, ...]:
     for line in text.splitlines()[1:]:
         values = line[25:].split()
         if len(values) >= 2:
-            soft, hard = (int(value) if value.isdigit() else None for value in values[:2])
+            soft, hard = (_number(value) for value in values[:2])
             limits.append(Limit(line[:25].strip(), soft, hard, values[2] if len(values) > 2 else ""))
     return tuple(limits)
 
@@ -187,13 +210,3 @@ def _optional_int(line: Lifeline, name: str) -> int | None:
     except (OutsideError, ValueError):
         line.check()
         return None
-
-
-def _kilobytes(fields: dict[str, str], name: str) -> int | None:
-    value = fields.get(name)
-    return None if value is None else int(value.split()[0]) * 1024
-
-
-def _number(fields: dict[str, str], name: str) -> int | None:
-    value = fields.get(name)
-    return int(value) if value and value.isdigit() else None

@@ -11,7 +11,7 @@ from ..model.readings import ChildProcess, PythonProcess
 from ..protocol.clean import clean
 from .errors import OutsideError, TargetGone
 from .lifeline import stat_fields
-from .process import command_line, started_at, status_fields, user_name
+from .process import command_line, effective_uid, kilobytes, started_at, status_fields, user_name
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _LARGEST_MAPS = 1 << 20  # bytes of /proc/PID/maps that are looked at for a libpython
@@ -48,19 +48,19 @@ def _python(pid: int, own: int) -> PythonProcess | None:
         if python is None:
             return None
         stat, status = stat_fields(_slurp(pid, "stat")), status_fields(_slurp(pid, "status"))
-    except (OSError, ValueError):
+        uid = effective_uid(status)
+    except (OSError, OutsideError):
         return None  # it has ended meanwhile
     if int(stat[1]) == own and _is_helper(command):
         return None
-    rss = status.get("VmRSS")
     return PythonProcess(
         pid=pid,
         python=python.version,
         implementation=python.implementation,
-        rss=int(rss.split()[0]) * 1024 if rss else None,
+        rss=kilobytes(status, "VmRSS"),
         age_seconds=max(0.0, time.time() - started_at(int(stat[_START_TICKS]))),
         command=command,
-        user=user_name(int(status["Uid"].split()[1])),
+        user=user_name(uid),
     )
 
 
@@ -109,15 +109,14 @@ def _child(pid: int, parent: int) -> ChildProcess | None:
         raw = _slurp(pid, "cmdline")
         status = status_fields(_slurp(pid, "status"))
         is_python = bool(raw) and _interpreter(pid, raw) is not None
-    except (OSError, ValueError):
+    except (OSError, OutsideError):
         return None
     name = raw_stat[raw_stat.index(b"(") + 1 : raw_stat.rindex(b")")].decode("utf-8", "replace")
-    rss = status.get("VmRSS")
     return ChildProcess(
         pid=pid,
         started_at=started_at(int(stat[_START_TICKS])),
         command=command_line(raw) or (clean(name),),
-        rss=int(rss.split()[0]) * 1024 if rss else None,
+        rss=kilobytes(status, "VmRSS"),
         cpu_seconds=(int(stat[11]) + int(stat[12])) / _TICK,
         state=stat[0].decode("ascii", "replace"),
         is_python=is_python,

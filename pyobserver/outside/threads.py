@@ -66,9 +66,9 @@ def _read(line: Lifeline, number: int) -> OsThread | None:
     folder = f"task/{number}"
     try:
         raw = line.read(f"{folder}/stat")
+        fields = stat_fields(raw)
     except OutsideError:
         return None
-    fields = stat_fields(raw)
     name = raw[raw.index(b"(") + 1 : raw.rindex(b")")].decode("utf-8", "replace")
     waits_in = _optional(line, f"{folder}/wchan")
     return OsThread(
@@ -86,7 +86,8 @@ def _system_call(text: str) -> str | None:
     first = text.split(" ", 1)[0]
     if not first.isdigit():
         return None
-    return _SYSTEM_CALLS.get(platform.machine(), {}).get(int(first), f"system call {first}")
+    number = int(first[:9])
+    return _SYSTEM_CALLS.get(platform.machine(), {}).get(number, f"system call {number}")
 
 
 def _optional(line: Lifeline, name: str) -> str:
