@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -191,6 +192,21 @@ def test_a_service_that_has_dropped_root(interpreter: Interpreter) -> None:
             assert "division by zero" in raised.value.why
         end(target)
     assert not leftovers(interpreter)
+
+
+def test_a_program_that_has_mapped_a_file_of_any_name(interpreter: Interpreter) -> None:
+    """In the list of its mappings a name may hold all that ends lines elsewhere."""
+    script = "import mmap, sys\nwith open({!r}, 'w+b') as file:\n    file.truncate(4096)\n"
+    script += "    sys.modules['__main__'].kept = mmap.mmap(file.fileno(), 4096)"
+    scratch = interpreter.scratch("names")
+    try:
+        with running(interpreter, "idle") as target:
+            inject(target.pid, script.format(interpreter.inside(scratch) + "/a\r b\x1c\u2028\x85dead-beef\n r-xp"))
+            for number, way in enumerate(ways(interpreter)):
+                inject(target.pid, leave(number), method=way)
+            end(target)
+    finally:
+        shutil.rmtree(scratch)
 
 
 def test_three_observers_at_once(newest: Interpreter) -> None:
