@@ -139,6 +139,11 @@ def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--python", default=sys.executable, metavar="FILE", help="the interpreter (default: the observer's own)"
     )
+    command.add_argument(
+        "--children",
+        action="store_true",
+        help="the Python processes that it starts have the agent as well, by PYOBSERVER_AGENT in their environment",
+    )
     command.add_argument("program", nargs=argparse.REMAINDER, metavar="SCRIPT", help="the program, and its arguments")
 
 

@@ -146,9 +146,10 @@ def run(options: argparse.Namespace) -> int:
     if not module and not words:
         raise UsageError("nothing to run: name a script, or a module with -m")
     _needs_terminal("start it plainly, and use pyobserver snapshot PID")
-    program = start_program(module, words, python=options.python)
+    program = start_program(module, words, python=options.python, children=options.children)
     importlib.import_module(".tui.app", __package__)  # takes a moment, in which one that fails at once has ended
     if ending := program.ending():
+        program.tidy()
         said = _last_words(program)
         if program.begun:
             what = f"has {ending} before it could be observed{said}"
@@ -158,6 +159,7 @@ def run(options: argparse.Namespace) -> int:
     source = _live(options, program.process.pid, exit_status=program.process.poll)
     status = _dashboard(source, options)
     if ending := program.ending():
+        program.tidy()
         print(f"the program has {ending}{_last_words(program)}")
     else:
         print(f"the program goes on, pid {program.process.pid}; its output is in {program.log}")

@@ -77,7 +77,7 @@ def run(mine, place, packed, config, gate, sleep):
         for piece in sources[0].split("\0"):
             exec(compile(piece, "<pyobserver.agent.loader>", "exec"), names)
             outside(sleep, 0.002)
-        problem = names["live"](mine, place, sources[1], config)
+        problem = names["live"](mine, place, sources[1], sources[2], config)
     except BaseException as error:
         error.__traceback__ = None
         problem = "the agent failed: %s: %s" % (type(error).__name__, error)

@@ -20,14 +20,15 @@ from .. import __version__
 
 _ROOT = Path(__file__).resolve().parent.parent
 _IN_ONE_NAMESPACE = "from pyobserver.agent."  # boot, loader and the first collector: not imported by each other
+_FIRST = "agent.forks"  # imports nothing of ours
 _PIECE_LINES = 25  # compiles in well under a millisecond
 
 
 def script(config: dict[str, Any]) -> str:
     """Return the script that starts the agent in the process that runs it.
 
-    `config` may have: method (how it comes in), linger (seconds it stays without an observer, None for ever). It is
-    made of what has a literal: str, int, float, bool, None.
+    `config` may have: method (how it comes in), linger (seconds it stays without an observer, None for ever), heirs
+    (the path of a script for forked children to run). It is made of what has a literal: str, int, float, bool, None.
     """
     settings = {"version": __version__, "build": digest(), "linger": 5.0, "method": "ptrace", **config}
     settings["builtins"] = _builtins()
@@ -70,13 +71,13 @@ def _packed() -> str:
 
 @functools.cache
 def _sources() -> str:
-    """The loader's pieces, joined by NUL; STX; the modules' pieces, as `loader.load` reads them."""
+    """The pieces of the loader, of what is needed first, and of all else, joined by NUL; STX between the three."""
     loader = ["\n" * (line - 1) + text for _, line, text in _pieces(_without_ours("agent.loader"))]
-    pieces = []
+    parts: tuple[list[str], list[str]] = ([], [])
     for name in _modules():
         for owner, line, text in _pieces(_source(name)):
-            pieces.append("\1".join((f"pyobserver.{name}", owner, str(line), text)))
-    return "\0".join(loader) + "\2" + "\0".join(pieces)
+            parts[name != _FIRST].append("\1".join((f"pyobserver.{name}", owner, str(line), text)))
+    return "\2".join("\0".join(pieces) for pieces in (loader, *parts))
 
 
 @functools.cache

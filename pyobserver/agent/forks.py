@@ -13,12 +13,13 @@ _LEAVE_TURNS, _TURN_SECONDS = 50, 0.001
 _WARNING = "This process (pid=%d) is multi-threaded, use of "
 
 
-def watch(slot, abandon, resume, clock, sleep):
-    """Call `abandon` in children. Returns the hooks' state, for `look` and `leave`.
+def watch(slot, abandon, resume, clock, sleep, heirs):
+    """Call `resume` and `abandon` in children, and run the script at the path `heirs` there if it is not None.
 
-    The hooks reach all that they need as long as there is an agent through the state, which is empty afterwards.
+    Returns the hooks' state, for `hand_over`, `look` and `leave`. The hooks reach all that they need through the state,
+    as long as there is an agent; afterwards it is empty.
     """
-    state = {"excuse": None, "since": 0.0}
+    state = {"excuse": None, "since": 0.0, "abandon": abandon, "resume": resume}
     warning = _WARNING % posix.getpid()
     stat, turns, turn_seconds, missing = posix.stat, range(_LEAVE_TURNS), _TURN_SECONDS, OSError
 
@@ -30,9 +31,11 @@ def watch(slot, abandon, resume, clock, sleep):
 
     def forget():
         take_back(state)
-        resume()
+        state["resume"]()
         sys.__dict__.pop(slot, None)
-        abandon()
+        state["abandon"]()
+        if heirs is not None:
+            _run(heirs)
 
     def before():
         if "leaving" in state:  # its thread is about to end, or has ended long ago
@@ -87,6 +90,24 @@ class Excuse:
                 del filters[position]
                 break
         self._filter = None
+
+
+def _run(path):
+    """Run the script of an agent. A child that cannot read it, or where it cannot begin, does without."""
+    try:
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            source = posix.read(file, posix.fstat(file).st_size)
+        finally:
+            posix.close(file)
+        exec(compile(source, "<pyobserver>", "exec", 0, True), {"__name__": "<pyobserver>"})
+    except Exception:
+        pass
+
+
+def hand_over(state, abandon, resume):
+    """From now on these are called in children."""
+    state["abandon"], state["resume"] = abandon, resume
 
 
 def look(state, now):

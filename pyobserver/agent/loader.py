@@ -4,7 +4,7 @@ Runs in the namespace of `boot`, whose names it uses.
 """
 
 from pyobserver.agent.boot import SLOT, listen, module, original, sys
-from pyobserver.agent.collector import hand_over, outside, pause
+from pyobserver.agent.collector import hand_over, outside, pause, resume
 
 _PIECE_SECONDS = 0.001
 _PAUSE_SECONDS = 0.003
@@ -12,12 +12,20 @@ _LEAVE_SECONDS = 3.0
 _IN_C = {"struct": "_struct", "io": "_io"}  # what these are small wrappers of
 
 
-def live(mine, place, sources, config):
-    """Be the agent until it ends; return what is to be told to whoever still connects, mostly nothing."""
+def live(mine, place, first, sources, config):
+    """Be the agent until it ends; return what is to be told to whoever still connects, mostly nothing.
+
+    The sources `first` are what forks need, which may come at any moment.
+    """
+    forks = None
     try:
         if place[0] is None:
             _wait_for_room(mine)
             place[:] = listen(module("_socket"))
+        load(first, mine["modules"])
+        forks = mine["modules"]["pyobserver.agent.forks"]
+        clock, sleep = original("time", "perf_counter"), original("time", "sleep")
+        mine["forks"] = forks.watch(SLOT, place[0].close, resume, clock, sleep, config.get("heirs"))
         load(sources, mine["modules"])
         agent = mine["modules"]["pyobserver.agent.main"].Agent(mine, place[0], config, original)
         collector = mine["modules"]["pyobserver.agent.collector"]
@@ -29,6 +37,9 @@ def live(mine, place, sources, config):
         return agent.farewell
     except BaseException as error:
         return _described(error)
+    finally:
+        if "forks" in mine:
+            forks.leave(mine["forks"])
 
 
 def _described(error):

@@ -69,7 +69,8 @@ class Agent:
         ]
         self._listener = listener
         self._is_open = True
-        self._forks = forks.watch("_pyobserver_agent", self.abandon, collector.resume, self.clock, self.sleep)
+        self._forks = mine["forks"]
+        forks.hand_over(self._forks, self.abandon, collector.resume)
 
     def run(self):
         """Serve until somebody asks to leave, or until nobody has been there for a while."""
@@ -131,10 +132,7 @@ class Agent:
         self.service.close()
         self.tasks.close()
         self._is_open = False
-        try:
-            self._forget()
-        finally:
-            forks.leave(self._forks)
+        self._forget()
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..agent import bundle
 from ..protocol.clean import clean
+from .heirs import Inheritance
 
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.01
@@ -116,6 +117,7 @@ class Program:
     process: subprocess.Popen[bytes]
     log: Path
     begun: bool = True
+    inheritance: Inheritance | None = None  # where its children have the agent as well
 
     def last_line(self) -> str:
         """Return the last line that it has printed, which for a program that failed says why; "" when there is none."""
@@ -124,6 +126,11 @@ class Program:
             lines = file.read().decode("utf-8", "replace").strip().splitlines()
             return clean(lines[-1].strip(), _LINE_LIMIT) if lines else ""
         return ""
+
+    def tidy(self) -> None:
+        """Take away what its children would look at: it has ended, and starts none any more."""
+        if self.inheritance is not None:
+            self.inheritance.remove()
 
     def ending(self) -> str:
         """Return how it has ended, as a sentence goes on after "it has"; "" while it runs."""
@@ -138,11 +145,12 @@ class Program:
             return f"been ended by signal {-status}"
 
 
-def start_program(module: str | None, words: Sequence[str], python: str) -> Program:
+def start_program(module: str | None, words: Sequence[str], python: str, children: bool = False) -> Program:
     """Start `module`, or the script `words[0]`, with the remaining words as its arguments.
 
-    Returns when the agent is in it, or when it has ended before. The agent stays while no observer is there. Raises
-    ProgramError when the interpreter or the script is missing.
+    With `children` the Python processes that it starts have the agent as well. Returns when the agent is in it, or when
+    it has ended before. The agent stays while no observer is there. Raises ProgramError when the interpreter or the
+    script is missing.
     """
     arguments = list(words)
     name = module if module is not None else arguments.pop(0)
@@ -151,6 +159,7 @@ def start_program(module: str | None, words: Sequence[str], python: str) -> Prog
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         script = bundle.script({"method": "preloaded", "linger": None})
         file.write(f"{_LAUNCHER}\n#{script!a}\n")
+    inheritance = Inheritance() if children else None
     handle, log = tempfile.mkstemp(prefix="pyobserver-run-", suffix=".log")
     try:
         with os.fdopen(handle, "wb") as output:
@@ -160,13 +169,16 @@ def start_program(module: str | None, words: Sequence[str], python: str) -> Prog
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env=inheritance.environment() if inheritance else None,
             )
     except OSError as error:
         os.unlink(launcher)
         os.unlink(log)
+        if inheritance:
+            inheritance.remove()
         raise ProgramError(f"{python} could not be started: {error.strerror}; --python names another") from None
     begun = _wait_for_agent(process, launcher)
-    return Program(process, Path(log), begun)
+    return Program(process, Path(log), begun, inheritance)
 
 
 def _kind(script: str) -> str:
