@@ -1,5 +1,6 @@
 """The threads that Python knows. What they do now is read from outside, as frame objects are not made here."""
 
+import posix
 import sys
 from _weakref import ref
 
@@ -65,9 +66,19 @@ class ThreadProbe:
         name = text(attribute(thread, "_name"), "")
         native = attribute(thread, "_native_id")
         native = native if type(native) is int else 0
+        if is_main and native != posix.getpid() and not _is_a_thread(native):
+            native = posix.getpid()  # a forked child's, which up to 3.12 has the number that it had in its parent
         if name != row.name or native != row.os_id:
             row.name, row.os_id = name, native
             self._agent.table.touch(row)
+
+
+def _is_a_thread(native):
+    try:
+        posix.stat("/proc/self/task/%d" % native)
+    except OSError:
+        return False
+    return True
 
 
 def _function(thread, is_main):

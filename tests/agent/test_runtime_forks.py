@@ -129,6 +129,8 @@ def test_a_child_can_be_observed_itself(interpreter: Interpreter) -> None:
         with observed(child) as own:
             own.turn(2)
             assert own.client.hello.build == mirror.client.hello.build
+            main = wait_for(lambda: own.turn() or own.threads, "its thread")
+            assert [int(row["os_id"]) for row in main] == [child]  # not the number that it had in its parent
         mirror.turn(2)
         target.ask("end_child")
         wait_for(lambda: find_agent(target.pid) is not None, "the parent's agent")
