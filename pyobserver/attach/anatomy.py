@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Sequence
 
 from . import stub
-from .elf import X86_64, MappedObject, mapped_objects
+from .elf import MappedObject, mapped_objects
 from .errors import PREPARE_HELP, AttachError
+from .machines import MACHINES, Machine, why_not_served
 from .procfs import Mapping, Memory, mappings
 
 PYTHON_FUNCTIONS = tuple(name for name in stub.CALLED if name.startswith("Py"))
 C_FUNCTIONS = ("pthread_create", "pthread_self", "pthread_detach", "__errno_location")
 _LIBC = re.compile(r"^(libc[.-]|libpthread[.-]|ld-musl|libc\.musl)")
 _LOADER = re.compile(r"^ld[.-]")
-_RESTORER = bytes.fromhex("48c7c00f0000000f05")  # mov rax, 15; syscall: what a signal handler returns to
-_PAGE = 4096
-_USER_END = 1 << 47
+_PAGE = 4096  # the smallest there is
 _AWAY = 64 << 20  # bytes kept free beside the context: the kernel and malloc put new mappings beside old ones
 
 
@@ -32,7 +32,7 @@ class Anatomy:
         self.libc = [o for o in self.objects if is_libc(o.name)]
         self.loader = [o for o in self.objects if is_loader(o.name)]
         self.python = self._find_python()
-        self._check_platform()
+        self.machine = self._served_machine()
         self.functions = self._find_functions()
         known = {id(o) for o in (*self.libc, *self.loader)}
         # Another provider of malloc may hold locks of its own while its code runs.
@@ -51,16 +51,16 @@ class Anatomy:
             "pyobserver ps lists the Python processes",
         )
 
-    def _check_platform(self) -> None:
-        why = ""
-        if self.python.machine != X86_64:
-            why = "only x86-64 is served on Linux so far"
-        elif any("musl" in o.name for o in self.libc):
-            why = "its C library is musl, for which no place to attach safely has been proven"
+    def _served_machine(self) -> Machine:
+        machine = MACHINES.get(self.python.machine)
+        why = why_not_served(machine)
+        if any("musl" in o.name for o in self.libc):
+            why = why or "its C library is musl, for which no place to attach safely has been proven"
         elif not self.libc:
-            why = "it has no C library mapped: a static executable"
-        if why:
+            why = why or "it has no C library mapped: a static executable"
+        if machine is None or why:
             raise AttachError("unsupported", f"process {self.pid} cannot be attached to", why, PREPARE_HELP)
+        return machine
 
     def _find_functions(self) -> dict[str, int]:
         found = {name: self.python.symbol(name) for name in PYTHON_FUNCTIONS}
@@ -77,16 +77,17 @@ class Anatomy:
         return {name: address for name, address in found.items() if address}
 
     def _find_restorers(self) -> frozenset[int]:
+        """Where signal handlers return to: in the C library, or in what the kernel maps."""
         found = set()
-        for each in self.libc:
-            for span in each.spans:
-                if "x" not in span.permissions:
-                    continue
-                code = self.memory.read(span.start, span.end - span.start)
-                at = code.find(_RESTORER)
-                while at >= 0:
-                    found.add(span.start + at)
-                    at = code.find(_RESTORER, at + 1)
+        spans = [span for each in self.libc for span in each.spans]
+        for span in (*spans, *(mapping for mapping in self.maps if mapping.path == "[vdso]")):
+            if "x" not in span.permissions:
+                continue
+            code, wanted = self.memory.read(span.start, span.end - span.start), self.machine.restorer
+            at = code.find(wanted)
+            while at >= 0:
+                found.add(span.start + at)
+                at = code.find(wanted, at + 1)
         return frozenset(found)
 
     def refresh_maps(self) -> None:
@@ -106,6 +107,7 @@ class Anatomy:
 
         Our own bytes from an earlier attach count as free. Nothing ever executes there: it is past the file's code.
         """
+        ours = self.machine.stub
         found: list[tuple[bool, int]] = []
         for each in self.objects:
             for segment in each.segments:
@@ -115,11 +117,11 @@ class Anatomy:
                 top = (end + _PAGE - 1) & ~(_PAGE - 1)
                 start = (end + 31) & ~15
                 mapped = any(s.start < top <= s.end and "xp" in s.permissions for s in each.spans)
-                if mapped and top - start >= stub.SIZE:
+                if mapped and top - start >= len(ours.image):
                     found.append((each in self.libc or each in self.loader, start))
         for _, start in sorted(found):
-            present = self.memory.read(start, stub.SIZE)
-            if present[: len(stub.MAGIC)] == stub.MAGIC or not any(present):
+            present = self.memory.read(start, len(ours.image))
+            if present.startswith(ours.magic) or not any(present):
                 return start
         raise AttachError(
             "unsupported",
@@ -134,13 +136,13 @@ class Anatomy:
         before = 0x10000
         for mapping in self.maps:
             low = max(before, 1 << 32)
-            if mapping.start < _USER_END and mapping.start - low > size + _AWAY:
+            if mapping.start < self.machine.user_end and mapping.start - low > size + _AWAY:
                 gaps.append((low, mapping.start))
             before = max(before, mapping.end)
         if not gaps:
             raise AttachError("failed", f"process {self.pid} has no free range of addresses")
         low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
-        return (low + int((high - low) * random.uniform(0.3, 0.7))) & ~(_PAGE - 1)
+        return (low + int((high - low) * random.uniform(0.3, 0.7))) & ~(os.sysconf("SC_PAGE_SIZE") - 1)
 
 
 def is_libc(name: str) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from .errors import AttachError
 from .procfs import Mapping, Memory
 
-X86_64, AARCH64 = 62, 183
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_GNU_HASH = 4, 5, 6, 0x6FFFFEF5
 _STT_GNU_IFUNC = 10

@@ -7,9 +7,9 @@ import platform
 import re
 from dataclasses import dataclass
 
-from .elf import AARCH64, X86_64
 from .errors import CONTINUE_HELP, PREPARE_HELP, TRACE_HELP, AttachError
 from .interpreters import Interpreter, identify, named_python
+from .machines import MACHINES, machine_named, why_not_served
 from .procfs import status
 
 OLDEST = (3, 8)
@@ -19,7 +19,6 @@ METHODS = ("auto", "pep768", "ptrace")
 
 _LIST_HELP = "pyobserver ps lists the Python processes"
 _FINAL = re.compile(r"(\d+)\.(\d+)\.\d+\+?$")
-_MACHINES = {X86_64: "x86-64", AARCH64: "AArch64"}
 _MUSL = re.compile(r"/(?:ld-musl-|libc\.musl-)")
 _OPT_OUT = "PYTHON_DISABLE_REMOTE_DEBUG"
 _OPT_OUT_OPTION = "disable-remote-debug"
@@ -159,19 +158,21 @@ class _Gates:
             raise _Closed("unsupported", f"it runs a free-threaded Python {found.version or '3'}", PREPARE_HELP)
 
     def _machine(self) -> None:
-        here = platform.machine()
-        if here != "x86_64":
-            raise _Closed("unsupported", f"on Linux only x86-64 is served so far, and this is {here}", PREPARE_HELP)
+        here = machine_named(platform.machine())
+        if here is None or here.unproven:
+            why = f"this machine is {here.title if here else platform.machine()}, and {why_not_served(here)}"
+            raise _Closed("unsupported", why, PREPARE_HELP)
         header = b""
         try:
             with open(f"/proc/{self.pid}/exe", "rb") as file:
                 header = file.read(20)
         except OSError:
             pass  # the machine code that is mapped is looked at again before anything is written
-        machine = int.from_bytes(header[18:20], "little")
-        if header[:4] == b"\x7fELF" and (header[4] != 2 or machine != X86_64):
-            name = "32-bit" if header[4] != 2 else _MACHINES.get(machine, f"machine {machine}")
-            raise _Closed("unsupported", f"its code is {name}, and only x86-64 is served so far", PREPARE_HELP)
+        number = int.from_bytes(header[18:20], "little")
+        if header[:4] == b"\x7fELF" and (header[4] != 2 or number != here.elf):
+            found = MACHINES[number].title if number in MACHINES else f"machine {number}"
+            name = "32-bit" if header[4] != 2 else found
+            raise _Closed("unsupported", f"its code is {name}, and only {here.title} is served so far", PREPARE_HELP)
         if _MUSL.search(self.maps):
             why = "its C library is musl, for which no place to attach safely has been proven"
             raise _Closed("unsupported", why, PREPARE_HELP)

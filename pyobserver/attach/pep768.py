@@ -18,9 +18,9 @@ from .anatomy import is_libc, is_loader
 from .elf import MappedObject, mapped_objects
 from .errors import AttachError, gone
 from .folder import NoFolder, ScriptFolder, remove_abandoned
+from .machines import MACHINES, Registers, why_not_served
 from .procfs import Memory, mappings, status
-from .ptrace import Refused, Registers, ThreadGone, Tracee, checkpoint
-from .safepoint import in_call
+from .ptrace import Refused, ThreadGone, Tracee, checkpoint
 from .wrapping import text_of
 
 PATIENCE = 0.5  # seconds; an interpreter that runs Python answers within milliseconds
@@ -35,9 +35,6 @@ _FINAL = 0xF0
 _PATH_SIZE = 512
 _PLEASE_STOP = 1 << 5  # of the eval breaker (_PY_EVAL_PLEASE_STOP_BIT, Include/internal/pycore_ceval.h)
 _TABLE_WORDS = 160
-_EINTR = (1 << 64) - 4
-_NO_CALL = (1 << 64) - 1
-_INTERRUPTED = frozenset((1 << 64) - number for number in (512, 514, 516))  # what becomes EINTR where a handler runs
 _STACK_WINDOW = 1024
 
 Say = Callable[[str], None]
@@ -106,6 +103,10 @@ class Pep768Injection:
         self._objects = mapped_objects(memory, mappings(pid))
         python = self._find_python()
         self._python = python[0]
+        machine = MACHINES.get(self._python.machine)
+        if machine is None or machine.unproven:
+            raise Unsuitable(why_not_served(machine))
+        self._machine = machine
         try:
             self._request = find_request(memory, python[1], _own_number(pid))
         except AttachError as error:
@@ -163,7 +164,7 @@ class Pep768Injection:
         """The main thread, standing still. Raises Unsuitable when it cannot be had, AttachError when it is gone."""
         end = time.monotonic() + _HOLD_SECONDS
         while True:
-            tracee = Tracee(self.pid, self.pid)
+            tracee = Tracee(self.pid, self.pid, self._machine)
             try:
                 stop = tracee.stop()
                 break
@@ -203,30 +204,34 @@ class Pep768Injection:
         self._memory.write(self._request.breaker, bytes([breaker | _PLEASE_STOP]))
         try:
             registers = tracee.registers()
-            if nudged := self._may_be_interrupted(registers):
-                tracee.set_registers({"rax": _EINTR, "orig_rax": _NO_CALL})
+            if interrupted := self._interrupted(registers):
+                tracee.set_registers(interrupted)
         except ThreadGone:
             raise self._end_of_main() from None
         checkpoint("after")
-        self._note("asked the interpreter" + (f", interrupting system call {registers['orig_rax']}" if nudged else ""))
+        call = self._machine.call(registers, self._memory.read) if interrupted else None
+        self._note("asked the interpreter" + (f", interrupting system call {call.number}" if call else ""))
 
-    def _may_be_interrupted(self, registers: Registers) -> bool:
-        """Whether the thread is in a blocking call that Python itself has made: Python retries it after EINTR."""
-        if not in_call(registers) or registers["rax"] not in _INTERRUPTED:
-            return False
-        place = self._object_at(registers["rip"])
-        return place is not None and is_libc(place.name) and self._is_called_by_python(registers["rsp"])
+    def _interrupted(self, registers: Registers) -> Registers | None:
+        """The registers that end a blocking call which Python itself has made: Python retries it after EINTR."""
+        interrupted = self._machine.interrupted(registers, self._memory.read)
+        place = self._object_at(registers[self._machine.place])
+        if interrupted is None or place is None or not is_libc(place.name):
+            return None
+        return interrupted if self._is_called_by_python(registers) else None
 
-    def _is_called_by_python(self, pointer: int) -> bool:
+    def _is_called_by_python(self, registers: Registers) -> bool:
         """Whether nothing but Python's own code is to be seen on the stack beside the C library and the loader.
 
         The first return address would not do: what the C library has not overwritten yet lies before it, left by calls
         that are over. Whoever else calls, as libffi does for ctypes, has left an address as well.
         """
+        pointer = registers[self._machine.stack]
         end = next((m.end for m in mappings(self.pid) if m.start <= pointer < m.end), pointer)
         size = min(_STACK_WINDOW, end - pointer) & ~7
-        words = struct.iter_unpack("<Q", self._memory.read(pointer, size) if size else b"")
-        places = {place for (word,) in words if (place := self._object_at(word)) is not None}
+        words = struct.unpack(f"<{size // 8}Q", self._memory.read(pointer, size) if size else b"")
+        addresses = self._machine.return_addresses(registers, words)
+        places = {place for address in addresses if (place := self._object_at(address)) is not None}
         callers = {place for place in places if not is_libc(place.name) and not is_loader(place.name)}
         return bool(callers) and all(self._is_pythons_own(place) for place in callers)
 

@@ -1,4 +1,4 @@
-"""ptrace(2) on x86-64 Linux: stopping one thread, its registers, and letting go of it.
+"""ptrace(2): stopping one thread, its registers, and letting go of it.
 
 A tracer is a thread, not a process: all calls for one target belong on one thread, and its end detaches everything.
 """
@@ -8,49 +8,22 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 import time
 from dataclasses import dataclass
 
 from .errors import AttachError, gone
+from .machines import Machine, Registers
 from .procfs import denied
 
-_CONT, _GETREGS, _SETREGS, _DETACH = 7, 12, 13, 17
-_GETREGSET, _SEIZE, _INTERRUPT = 0x4204, 0x4206, 0x4207
-_NT_X86_XSTATE = 0x202
+_CONT, _DETACH = 7, 17
+_GETREGSET, _SETREGSET, _SEIZE, _INTERRUPT = 0x4204, 0x4205, 0x4206, 0x4207
+_NT_PRSTATUS = 1
+_SET_SIZE = 16384  # the largest register set, or as much of it as is of interest
 _WALL = 0x40000000
 _EVENT_STOP = 128
 _SIGTRAP = 5
 
-REGISTERS = [
-    "r15",
-    "r14",
-    "r13",
-    "r12",
-    "rbp",
-    "rbx",
-    "r11",
-    "r10",
-    "r9",
-    "r8",
-    "rax",
-    "rcx",
-    "rdx",
-    "rsi",
-    "rdi",
-    "orig_rax",
-    "rip",
-    "cs",
-    "eflags",
-    "rsp",
-    "ss",
-    "fs_base",
-    "gs_base",
-    "ds",
-    "es",
-    "fs",
-    "gs",
-]  # struct user_regs_struct, sys/user.h
-Registers = dict[str, int]
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -59,6 +32,10 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 
 class ThreadGone(Exception):
     """The thread ended; the process may go on."""
+
+
+class NoSuchSet(Exception):
+    """The processor has no such registers, or the kernel does not know them."""
 
 
 class Refused(Exception):
@@ -73,6 +50,8 @@ def _call(request: int, tid: int, address: int = 0, data: int = 0) -> None:
         raise Refused(tid)
     if code == errno.ESRCH:
         raise ThreadGone(tid)
+    if request == _GETREGSET and code in (errno.EINVAL, errno.ENODEV):
+        raise NoSuchSet(address)
     raise AttachError("failed", f"ptrace request {request:#x} on thread {tid}", os.strerror(code))
 
 
@@ -88,11 +67,11 @@ class Stop:
 class Tracee:
     """One thread, held from `stop` until `release`."""
 
-    def __init__(self, pid: int, tid: int) -> None:
+    def __init__(self, pid: int, tid: int, machine: Machine) -> None:
         self.pid = pid
         self.tid = tid
-        self._registers = (ctypes.c_uint64 * len(REGISTERS))()
-        self._vectors = ctypes.create_string_buffer(16384)
+        self._machine = machine
+        self._registers: Registers = {}
         self.stopped_at = 0.0
 
     def stop(self, patience: float = 1.0) -> Stop:
@@ -143,20 +122,29 @@ class Tracee:
 
     def registers(self) -> Registers:
         """Return the general registers."""
-        _call(_GETREGS, self.tid, 0, ctypes.addressof(self._registers))
-        return dict(zip(REGISTERS, self._registers, strict=True))
+        names = self._machine.registers
+        self._registers = dict(
+            zip(names, struct.unpack(f"<{len(names)}Q", self.register_set(_NT_PRSTATUS)), strict=True)
+        )
+        return dict(self._registers)
 
     def set_registers(self, changed: Registers) -> None:
         """Set some registers; the others keep what `registers` returned."""
-        for name, value in changed.items():
-            self._registers[REGISTERS.index(name)] = value
-        _call(_SETREGS, self.tid, 0, ctypes.addressof(self._registers))
+        self._registers.update(changed)
+        data = struct.pack(f"<{len(self._registers)}Q", *self._registers.values())
+        buffer = ctypes.create_string_buffer(data, len(data))
+        vector = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), len(data))
+        _call(_SETREGSET, self.tid, _NT_PRSTATUS, ctypes.addressof(vector))
 
-    def vector_state_size(self) -> int:
-        """Return the size in bytes of the XSAVE area of this processor."""
-        vector = (ctypes.c_uint64 * 2)(ctypes.addressof(self._vectors), len(self._vectors))
-        _call(_GETREGSET, self.tid, _NT_X86_XSTATE, ctypes.addressof(vector))
-        return int(vector[1])
+    def register_set(self, number: int) -> bytes:
+        """Return a register set (NT_*, include/uapi/linux/elf.h); empty where the processor has none of that number."""
+        buffer = ctypes.create_string_buffer(_SET_SIZE)
+        vector = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), _SET_SIZE)
+        try:
+            _call(_GETREGSET, self.tid, number, ctypes.addressof(vector))
+        except NoSuchSet:
+            return b""
+        return buffer.raw[: vector[1]]
 
 
 def why_refused(pid: int, tid: int) -> AttachError:

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from . import stub
 from .anatomy import Anatomy
 from .errors import CONTINUE_HELP, PREPARE_HELP, AttachError, gone
+from .machines import Registers
 from .procfs import Memory, ThreadState, status, thread_states
-from .ptrace import Refused, Registers, ThreadGone, Tracee, checkpoint, why_refused
-from .safepoint import STACK_WINDOW, UNSAFE, in_call, rank, resumed, why_unsafe
+from .ptrace import Refused, ThreadGone, Tracee, checkpoint, why_refused
+from .safepoint import STACK_WINDOW, UNSAFE, rank, why_unsafe
 from .wrapping import in_memory, text_of
 
 _SAFE_POINT_SECONDS = 5.0
@@ -26,7 +27,6 @@ _SCRIPT_SECONDS = 30.0
 _ANOTHER_TRACER_SECONDS = 1.0  # a second observer is gone within milliseconds
 _STACK_ROOM = 24576
 _POLL = 0.0005
-_TRAP_AND_DIRECTION = 0x500  # flags TF and DF
 _STAGES = {1: "starting a thread in the target", 2: "waiting for the interpreter lock", 3: "starting the agent"}
 
 Say = Callable[[str], None]
@@ -60,7 +60,7 @@ class PtraceInjection:
             self._release(tracee)
             raise
         held = self._release(tracee)
-        self._note(f"borrowed thread {tracee.tid} {_where(registers)} for {1000 * held:.2f} ms, try {self._tries}")
+        self._note(f"borrowed thread {tracee.tid} {self._where(registers)} for {1000 * held:.2f} ms, try {self._tries}")
         self._wait_for_thread()
         self._memory.write(self._context + stub.SCRIPT, script)
         self._write_go(stub.RUN)
@@ -70,6 +70,10 @@ class PtraceInjection:
         held = tracee.release()
         self.held_seconds = max(self.held_seconds, held)
         return held
+
+    def _where(self, registers: Registers) -> str:
+        call = self._anatomy.machine.call(registers, self._memory.read)
+        return f"in system call {call.number}" if call else "between system calls"
 
     def _write_go(self, value: int) -> None:
         self._memory.write(self._context + stub.GO, struct.pack("<I", value))
@@ -86,7 +90,7 @@ class PtraceInjection:
             if state is None:
                 time.sleep(_POLL)
                 continue
-            tracee = Tracee(self.pid, state.tid)
+            tracee = Tracee(self.pid, state.tid, self._anatomy.machine)
             self._tries += 1
             try:
                 registers = self._try(tracee)
@@ -122,11 +126,11 @@ class PtraceInjection:
             raise gone(self.pid)
 
         def order(state: ThreadState) -> tuple[int, bool, float]:
-            first, second, luck = rank(state, self.pid)
+            first, second, luck = rank(state, self.pid, self._anatomy.machine)
             return first + failures.get(state.tid, 0), second, luck
 
         best = min(states, key=order)
-        if rank(best, self.pid)[0] == UNSAFE:
+        if rank(best, self.pid, self._anatomy.machine)[0] == UNSAFE:
             self._refuse("all threads in calls that may hold a lock")
             return None
         return best
@@ -139,9 +143,9 @@ class PtraceInjection:
             raise AttachError(kind, f"process {self.pid} cannot be attached to", stop.why, help)
         try:
             registers = tracee.registers()
-            stack = self._stack(registers["rsp"])
-            why = why_unsafe(self._anatomy, registers, stack)
-            why = why or self._no_room(tracee, registers["rsp"])
+            pointer = registers[self._anatomy.machine.stack]
+            why = why_unsafe(self._anatomy, tracee, registers, self._stack(pointer))
+            why = why or self._no_room(tracee, pointer)
         except BaseException:
             self._release(tracee)
             raise
@@ -166,7 +170,8 @@ class PtraceInjection:
             return b""
 
     def _no_room(self, tracee: Tracee, pointer: int) -> str:
-        lowest = self._block_address(pointer, stub.block_size(tracee.vector_state_size()))
+        machine = self._anatomy.machine
+        lowest = machine.block_address(pointer, machine.block_size(tracee.register_set))
         for attempt in range(2):
             mapping = self._anatomy.mapping_at(lowest)
             there = mapping and "w" in mapping.permissions and mapping.start <= pointer <= mapping.end
@@ -176,34 +181,19 @@ class PtraceInjection:
                 self._anatomy.refresh_maps()
         return "too little room on the stack"
 
-    @staticmethod
-    def _block_address(pointer: int, size: int) -> int:
-        return (pointer - stub.BELOW - size) & ~63
-
     # -- the commit point -------------------------------------------------------------------------------------------
 
     def _commit(self, tracee: Tracee, registers: Registers, cave: int, mapped: int) -> None:
-        size = stub.block_size(tracee.vector_state_size())
-        block = self._block_address(registers["rsp"], size)
-        after = resumed(registers)
-        code = cave + stub.CODE_OFFSET
-        content = stub.data_block(size, after, code, self._anatomy.functions, self._context, mapped)
-        wanted = stub.MAGIC + bytes(stub.CODE_OFFSET - len(stub.MAGIC)) + stub.CODE
-        if self._memory.read(cave, len(wanted)) != wanted:
-            self._memory.write(cave, wanted)
-        self._memory.write(block, content)
-        self._memory.write(registers["rsp"] - stub.BELOW, struct.pack("<QQ", registers["rbx"], after["rip"]))
+        machine = self._anatomy.machine
+        order = stub.Order(cave + stub.CODE_OFFSET, self._anatomy.functions, self._context, mapped)
+        detour = machine.detour(registers, machine.block_size(tracee.register_set), order)
+        if self._memory.read(cave, len(machine.stub.image)) != machine.stub.image:
+            self._memory.write(cave, machine.stub.image)
+        for address, content in detour.writes:
+            self._memory.write(address, content)
         checkpoint("before")
         try:
-            tracee.set_registers(
-                {
-                    "rip": code,
-                    "rsp": block,
-                    "rbx": block,
-                    "orig_rax": 0xFFFFFFFFFFFFFFFF,  # so that the kernel does not restart the call at the new place
-                    "eflags": registers["eflags"] & ~_TRAP_AND_DIRECTION,
-                }
-            )
+            tracee.set_registers(detour.registers)
         except ThreadGone:
             raise gone(self.pid) from None
         checkpoint("after")
@@ -324,7 +314,3 @@ class PtraceInjection:
             self._write_go(stub.READ)
         except AttachError:
             pass
-
-
-def _where(registers: Registers) -> str:
-    return f"in system call {registers['orig_rax']}" if in_call(registers) else "between system calls"
