@@ -12,7 +12,7 @@ from pathlib import Path
 from .stub import Stub
 
 HERE = Path(__file__).resolve().parent / "machines"
-NAMES = ("x86_64",)
+NAMES = ("x86_64", "aarch64")
 _WIDTH = 100
 _MODULE = '''"""The machine code of `{source}`, written by `python -m pyobserver.attach.build_stub`."""
 

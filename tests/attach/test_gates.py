@@ -315,6 +315,15 @@ def test_a_shadow_stack() -> None:
     gates(x86_Thread_features="")._without_shadow_stack()
 
 
+@pytest.mark.parametrize(("name", "reason"), [("aarch64", "AArch64, .* never been proven"), ("riscv64", "riscv64, ")])
+def test_another_machine(monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
+    """What is not proven on a machine is not tried there, and what there is none for is not either."""
+    monkeypatch.setattr("platform.machine", lambda: name)
+    with pytest.raises(_Closed, match=reason) as raised:
+        gates()._machine()
+    assert raised.value.kind == "unsupported" and "x86-64" in raised.value.reason
+
+
 @pytest.mark.parametrize("name", ["/lib/ld-musl-x86_64.so.1", "/lib/libc.musl-x86_64.so.1"])
 def test_another_c_library(name: str) -> None:
     """On musl no place has been proven to be safe."""

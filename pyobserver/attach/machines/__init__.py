@@ -1,9 +1,10 @@
 """The machines that the ptrace way knows, by the number that ELF files have for them."""
 
+from .aarch64 import AArch64
 from .machine import Call, Machine, Registers
 from .x86_64 import X86_64
 
-MACHINES: dict[int, Machine] = {machine.elf: machine for machine in (X86_64(),)}
+MACHINES: dict[int, Machine] = {machine.elf: machine for machine in (X86_64(), AArch64())}
 
 __all__ = ["MACHINES", "Call", "Machine", "Registers", "machine_named", "why_not_served"]
 
