@@ -186,7 +186,7 @@ class PtraceInjection:
     def _commit(self, tracee: Tracee, registers: Registers, cave: int, mapped: int) -> None:
         machine = self._anatomy.machine
         order = stub.Order(cave + stub.CODE_OFFSET, self._anatomy.functions, self._context, mapped)
-        detour = machine.detour(registers, machine.block_size(tracee.register_set), order)
+        detour = machine.detour(registers, order, tracee.register_set)
         if self._memory.read(cave, len(machine.stub.image)) != machine.stub.image:
             self._memory.write(cave, machine.stub.image)
         for address, content in detour.writes:

@@ -54,9 +54,9 @@ def test_the_source_calls_the_functions_in_their_order(machine: Machine) -> None
 
 def test_the_context_holds_everything_at_its_place(machine: Machine) -> None:
     """No field lies over another one, and none is lost."""
-    size = machine.block_size(lambda number: bytes(2696))
-    stack = 0x70000
-    detour = machine.detour({**dict.fromkeys(machine.registers, 7), machine.stack: stack}, size, ORDER)
+    read_set = lambda number: bytes(2696)  # noqa: E731
+    size, stack = machine.block_size(read_set), 0x70000
+    detour = machine.detour({**dict.fromkeys(machine.registers, 7), machine.stack: stack}, ORDER, read_set)
     address, block = detour.writes[0]
     assert len(block) == size and address + size <= stack and not address % 64
     assert detour.registers[machine.place] == ORDER.code and detour.registers[machine.stack] == address
@@ -79,7 +79,7 @@ def test_the_way_back_on_x86_64() -> None:
     """The registers in their order; rbx and the place to return to between the block and the red zone."""
     machine = X86_64()
     registers = {name: n for n, name in enumerate(machine.registers, 1)} | {"rsp": 0x70000, "orig_rax": (1 << 64) - 1}
-    detour = machine.detour(registers, machine.block_size(lambda number: bytes(2696)), ORDER)
+    detour = machine.detour(registers, ORDER, lambda number: bytes(2696))
     (_, block), (above, last) = detour.writes
     saved = struct.unpack_from("<16Q", block, 0x60)
     assert saved == (1, 2, 3, 4, 7, 8, 9, 10, 5, 15, 14, 13, 12, 11, 19, 0x70000 - BELOW)

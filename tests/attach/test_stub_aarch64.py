@@ -71,7 +71,7 @@ class Emulator:
     def block(self, context: int, **changed: int) -> bytes:
         """The data block as the observer writes it; then polls, and the nanoseconds between them, may be changed."""
         order = stub.Order(CODE, self.addresses, context, 8192)
-        detour = MACHINE.detour(self.registers, MACHINE.block_size(lambda number: b""), order)
+        detour = MACHINE.detour(self.registers, order, lambda number: b"")
         ((address, content),) = detour.writes
         assert detour.registers == {"pc": CODE, "sp": address, "pstate": FLAGS}
         block = bytearray(content)
@@ -285,29 +285,42 @@ def test_nothing_is_known_where_nothing_can_be_read() -> None:
     assert MACHINE.call(stopped(READ, NOP, SVC)[0], read) is None
 
 
+def sve(length: int, flags: int) -> bytes:
+    """The register set of SVE (NT_ARM_SVE) for vectors of so many bytes."""
+    registers = bytes(n % 253 for n in range(32 * length + 17 * length // 8))
+    return struct.pack("<IIHHHH", 16 + len(registers), 8768, length, 256, flags, 0) + registers
+
+
 @pytest.mark.parametrize(
-    ("long", "streaming", "calling", "reason"),
+    ("long", "streaming", "reason"),
     [
-        (0, 0, False, ""),
-        (1, 0, True, ""),
-        (1, 0, False, "128 bits"),
-        (0, 1, True, "streaming"),
-        (None, None, False, ""),
+        (b"", b"", ""),
+        (sve(64, 0), sve(64, 0), ""),
+        (sve(64, 1), sve(64, 0), ""),
+        (sve(256, 1), sve(64, 0), "too long"),
+        (sve(64, 0), sve(64, 1), "streaming"),
     ],
 )
-def test_vectors_that_the_way_back_cannot_restore(
-    long: int | None, streaming: int | None, calling: bool, reason: str
-) -> None:
-    """Live state of SVE outside of system calls, and of SME anywhere."""
-    flags = {0x405: long, 0x40B: streaming}
-
-    def read_set(number: int) -> bytes:
-        return b"" if flags[number] is None else struct.pack("<IIHHHH", 16, 8192, 32, 32, flags[number], 0)
-
-    registers, code = stopped(READ, SVC if calling else NOP, NOP)
-    call = MACHINE.call(registers, reader(code))
-    why = MACHINE.why_unfit(registers, call, reader(code), read_set)
+def test_vectors_that_the_way_back_cannot_restore(long: bytes, streaming: bytes, reason: str) -> None:
+    """Those that a signal frame has no room for, and streaming mode."""
+    sets = {0x405: long, 0x40B: streaming}
+    registers, code = stopped(READ, NOP, NOP)
+    why = MACHINE.why_unfit(registers, None, reader(code), sets.__getitem__)
     assert reason in why and bool(reason) is bool(why)
+
+
+@pytest.mark.parametrize("length", [16, 32, 64])
+def test_long_vectors_are_in_the_signal_frame(length: int) -> None:
+    """A record behind that of the short ones, aligned, as long as the kernel wants it, and then the end."""
+    order = stub.Order(CODE, dict.fromkeys((*stub.CALLED, "pthread_create", "__errno_location"), 7), CONTEXT, 8192)
+    registers = dict.fromkeys(MACHINE.registers, 0) | {"sp": STACK}
+    block = MACHINE.detour(registers, order, lambda number: sve(length, 1)).writes[0][1]
+    record = block[stub.STATE + 0x460 : stub.STATE + 0x1250]
+    magic, size, found = struct.unpack_from("<IIH", record)
+    assert (magic, found, size % 16) == (0x53564501, length, 0)
+    wanted = sve(length, 1)[16:]
+    assert record[16 : 16 + len(wanted)] == wanted and size >= 16 + len(wanted)
+    assert not any(record[size:]) and len(record) - size >= 8
 
 
 def test_which_thread_is_borrowed_first() -> None:

@@ -11,7 +11,8 @@ from .code_aarch64 import CODE, THREAD_MAIN
 from .machine import Call, Calls, Detour, Machine, ReadMemory, ReadSet, Registers
 
 _NT_ARM_SVE, _NT_ARM_SSVE = 0x405, 0x40B
-_SVE_FLAGS, _SVE_IS_LIVE = 12, 1  # in struct user_sve_header, arch/arm64/include/uapi/asm/ptrace.h
+_SVE_HEADER = struct.Struct("<IIHHHH")  # struct user_sve_header, arch/arm64/include/uapi/asm/ptrace.h
+_SVE_IS_LIVE = 1
 _SVC = 0xD4000001  # svc #0
 _EINTR = (1 << 64) - 4
 _BRANCH_TYPE_AND_STEP = 3 << 10 | 1 << 21  # pstate: BTYPE, SS
@@ -21,6 +22,8 @@ _ADDRESS = (1 << 48) - 1  # above it a return address may be signed
 # struct rt_sigframe: siginfo, ucontext, therein sigcontext (arch/arm64/include/uapi/asm/sigcontext.h).
 _FRAME_SIZE, _FRAME_REGISTERS, _FRAME_VECTORS = 0x1250, 0x138, 0x250
 _FPSIMD_MAGIC, _FPSIMD_SIZE = 0x46508001, 0x210
+_SVE_MAGIC, _FRAME_SVE = 0x53564501, _FRAME_VECTORS + _FPSIMD_SIZE
+_END_OF_RECORDS = 16
 
 
 class AArch64(Machine):
@@ -69,11 +72,11 @@ class AArch64(Machine):
         return Call(registers["x8"] & 0xFFFFFFFF, tuple(registers[f"x{number}"] for number in range(6)))
 
     def why_unfit(self, registers: Registers, call: Call | None, read: ReadMemory, read_set: ReadSet) -> str:
-        """Vectors that the way back cannot restore; system calls clear those of SVE, and end streaming mode."""
-        if _is_live(read_set(_NT_ARM_SSVE)):
+        """Vectors that the way back cannot restore: streaming mode, and what a signal frame has no room for."""
+        if _long_vectors(read_set(_NT_ARM_SSVE)):
             return "in streaming mode"
-        if call is None and _is_live(read_set(_NT_ARM_SVE)):
-            return "its vectors are longer than 128 bits"
+        if len(_long_vectors(read_set(_NT_ARM_SVE))) > _FRAME_SIZE - _FRAME_SVE - _END_OF_RECORDS:
+            return "its vectors are too long"
         return ""
 
     def resumed(self, registers: Registers) -> Registers:
@@ -97,13 +100,16 @@ class AArch64(Machine):
         """There is no red zone."""
         return (stack - size) & ~63
 
-    def detour(self, registers: Registers, size: int, order: Order) -> Detour:
-        """Back it goes by rt_sigreturn."""
+    def detour(self, registers: Registers, order: Order, read_set: ReadSet) -> Detour:
+        """Back it goes by rt_sigreturn. What vectors have above 128 bits is restored as it is now."""
+        size = self.block_size(read_set)
         block, address = data_block(size, self.stub, order), self.block_address(registers["sp"], size)
         after = self.resumed(registers)
         values = (after[name] for name in self.registers)
         struct.pack_into(f"<{len(self.registers)}Q", block, STATE + _FRAME_REGISTERS, *values)
         struct.pack_into("<II", block, STATE + _FRAME_VECTORS, _FPSIMD_MAGIC, _FPSIMD_SIZE)
+        record = _long_vectors(read_set(_NT_ARM_SVE))
+        block[STATE + _FRAME_SVE : STATE + _FRAME_SVE + len(record)] = record
         changed = {"pc": order.code, "sp": address, "pstate": registers["pstate"] & ~_BRANCH_TYPE_AND_STEP}
         return Detour(((address, bytes(block)),), changed)
 
@@ -112,5 +118,17 @@ class AArch64(Machine):
         return [word & _ADDRESS for word in (registers["x30"], *words)]
 
 
-def _is_live(vectors: bytes) -> bool:
-    return len(vectors) > _SVE_FLAGS and bool(vectors[_SVE_FLAGS] & _SVE_IS_LIVE)
+def _long_vectors(registers: bytes) -> bytes:
+    """Return the record of a signal frame for a register set of SVE; none where nothing above 128 bits is live.
+
+    Both have the same registers in the same order, behind heads of 16 bytes.
+    """
+    if len(registers) < _SVE_HEADER.size:
+        return b""
+    _, _, length, _, flags, _ = _SVE_HEADER.unpack_from(registers)
+    if not flags & _SVE_IS_LIVE:
+        return b""
+    size = 32 * length + 17 * length // 8  # z0 to z31, p0 to p15, ffr
+    whole = (16 + size + 15) & ~15
+    head = struct.pack("<IIHHHH", _SVE_MAGIC, whole, length, 0, 0, 0)
+    return (head + registers[16 : 16 + size]).ljust(whole, b"\0")

@@ -97,8 +97,8 @@ class Machine(ABC):
         """Return where a data block lies, from the stack pointer."""
 
     @abstractmethod
-    def detour(self, registers: Registers, size: int, order: Order) -> Detour:
-        """Return how the thread is sent through the stub, with a data block of `size` bytes."""
+    def detour(self, registers: Registers, order: Order, read_set: ReadSet) -> Detour:
+        """Return how the thread is sent through the stub."""
 
     def is_parked(self, number: int, arguments: Sequence[int]) -> bool:
         """Whether a thread in this call holds no lock that is needed for creating a thread."""

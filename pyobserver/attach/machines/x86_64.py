@@ -85,10 +85,10 @@ class X86_64(Machine):
         """XSAVE areas are aligned to 64 bytes."""
         return (stack - BELOW - size) & ~63
 
-    def detour(self, registers: Registers, size: int, order: Order) -> Detour:
+    def detour(self, registers: Registers, order: Order, read_set: ReadSet) -> Detour:
         """Back it goes by `ret`, over the red zone."""
         after = self.resumed(registers)
-        stack = registers["rsp"]
+        stack, size = registers["rsp"], self.block_size(read_set)
         block, address = data_block(size, self.stub, order), self.block_address(stack, size)
         struct.pack_into("<16Q", block, SAVED, *(after[name] for name in _SAVED), stack - BELOW)
         last = struct.pack("<QQ", registers["rbx"], after["rip"])
