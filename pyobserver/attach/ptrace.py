@@ -24,7 +24,6 @@ _WALL = 0x40000000
 _EVENT_STOP = 128
 _SIGTRAP = 5
 
-
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]

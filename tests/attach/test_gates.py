@@ -315,7 +315,7 @@ def test_a_shadow_stack() -> None:
     gates(x86_Thread_features="")._without_shadow_stack()
 
 
-@pytest.mark.parametrize(("name", "reason"), [("aarch64", "AArch64, .* never been proven"), ("riscv64", "riscv64, ")])
+@pytest.mark.parametrize(("name", "reason"), [("aarch64", "AArch64, .* on no real machine"), ("riscv64", "riscv64, ")])
 def test_another_machine(monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
     """What is not proven on a machine is not tried there, and what there is none for is not either."""
     monkeypatch.setattr("platform.machine", lambda: name)

@@ -292,18 +292,19 @@ def sve(length: int, flags: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("long", "streaming", "reason"),
+    ("long", "streaming", "guarded", "reason"),
     [
-        (b"", b"", ""),
-        (sve(64, 0), sve(64, 0), ""),
-        (sve(64, 1), sve(64, 0), ""),
-        (sve(256, 1), sve(64, 0), "too long"),
-        (sve(64, 0), sve(64, 1), "streaming"),
+        (b"", b"", b"", ""),
+        (sve(64, 0), sve(64, 0), bytes(24), ""),
+        (sve(64, 1), sve(64, 0), b"", ""),
+        (sve(256, 1), sve(64, 0), b"", "too long"),
+        (sve(64, 0), sve(64, 1), b"", "streaming"),
+        (b"", b"", b"\1" + bytes(23), "shadow stack"),
     ],
 )
-def test_vectors_that_the_way_back_cannot_restore(long: bytes, streaming: bytes, reason: str) -> None:
-    """Those that a signal frame has no room for, and streaming mode."""
-    sets = {0x405: long, 0x40B: streaming}
+def test_what_the_way_back_cannot_restore(long: bytes, streaming: bytes, guarded: bytes, reason: str) -> None:
+    """Vectors that a signal frame has no room for, streaming mode, and a stack that the kernel guards."""
+    sets = {0x405: long, 0x40B: streaming, 0x410: guarded}
     registers, code = stopped(READ, NOP, NOP)
     why = MACHINE.why_unfit(registers, None, reader(code), sets.__getitem__)
     assert reason in why and bool(reason) is bool(why)

@@ -10,7 +10,7 @@ from ..stub import STATE, Order, Stub, block_size, data_block
 from .code_aarch64 import CODE, THREAD_MAIN
 from .machine import Call, Calls, Detour, Machine, ReadMemory, ReadSet, Registers
 
-_NT_ARM_SVE, _NT_ARM_SSVE = 0x405, 0x40B
+_NT_ARM_SVE, _NT_ARM_SSVE, _NT_ARM_GCS = 0x405, 0x40B, 0x410
 _SVE_HEADER = struct.Struct("<IIHHHH")  # struct user_sve_header, arch/arm64/include/uapi/asm/ptrace.h
 _SVE_IS_LIVE = 1
 _SVC = 0xD4000001  # svc #0
@@ -37,7 +37,7 @@ class AArch64(Machine):
     """
 
     name, title, elf = "aarch64", "AArch64", 183
-    unproven = "there is machine code for AArch64, but it has never been proven on such a machine"
+    unproven = "there is machine code for AArch64, but it is proven under emulation only, on no real machine"
     stub = Stub(CODE, THREAD_MAIN)
     registers = (*(f"x{number}" for number in range(31)), "sp", "pc", "pstate")  # struct user_pt_regs
     place, stack = "pc", "sp"
@@ -72,7 +72,9 @@ class AArch64(Machine):
         return Call(registers["x8"] & 0xFFFFFFFF, tuple(registers[f"x{number}"] for number in range(6)))
 
     def why_unfit(self, registers: Registers, call: Call | None, read: ReadMemory, read_set: ReadSet) -> str:
-        """Vectors that the way back cannot restore: streaming mode, and what a signal frame has no room for."""
+        """A guarded control stack, and vectors that the way back cannot restore."""
+        if any(read_set(_NT_ARM_GCS)[:1]):  # the lowest bit of features_enabled in struct user_gcs
+            return "the kernel keeps a shadow stack of its returns"
         if _long_vectors(read_set(_NT_ARM_SSVE)):
             return "in streaming mode"
         if len(_long_vectors(read_set(_NT_ARM_SVE))) > _FRAME_SIZE - _FRAME_SVE - _END_OF_RECORDS:

@@ -1,24 +1,31 @@
-// The code that a hijacked thread runs, and the start routine of the thread that it creates.  AArch64, position independent.
+// The code that a hijacked thread runs, and the start routine of the thread that it creates.  AArch64, position
+// independent.
 // What each part is for is told in `stub_x86_64.S`, whose blocks and protocol these are; here stands what differs.
 //
 // `stub` is entered with sp = data block on the hijacked thread's stack, and all else as the thread had it.  It returns
-// by rt_sigreturn from a signal frame at 0x200 of the data block: the observer has filled in all general registers, the
-// stub adds the vectors, the signal mask and the alternate stack, and the kernel restores everything at once.  No branch
-// could do that: each needs a register, even the inline `svc` of the C library leaves all but x0 alive, and `br` into code
-// with landing pads (BTI) faults where there is none.  rt_sigreturn voids what restart_syscall would go on with, so threads
-// whose call needs that are not borrowed.
+// by rt_sigreturn from a signal frame at 0x200 of the data block: the observer has filled in all general registers, and
+// what vectors have above 128 bits; the stub adds the short vectors, the signal mask and the alternate stack, and the
+// kernel restores everything at once.  No branch could do that: each needs a register, even the inline `svc` of the C
+// library leaves all but x0 alive, and `br` into code with landing pads (BTI) faults where there is none.  rt_sigreturn
+// voids what restart_syscall would go on with, so threads whose call needs that are not borrowed.
 //
-// Signal frame (struct rt_sigframe, arch/arm64/kernel/signal.c): 0x90 alternate stack, 0xa8 signal mask, 0x138 x0 to x30,
-// 0x230 sp, 0x238 pc, 0x240 pstate, 0x250 record of the vectors: 0x258 fpsr, 0x25c fpcr, 0x260 v0 to v31; then its end.
+// Signal frame (struct rt_sigframe, arch/arm64/kernel/signal.c): 0x90 alternate stack, 0xa8 signal mask, 0x138 x0 to
+// x30, 0x230 sp, 0x238 pc, 0x240 pstate, 0x250 record of the vectors: 0x258 fpsr, 0x25c fpcr, 0x260 v0 to v31; 0x460
+// record of SVE, if any.
 //
-// Proven under emulation (qemu-user 7.2, `tests/attach/test_stub_aarch64.py`): all registers, vectors, flags, fpcr, fpsr,
-// errno, signal mask, alternate stack and stack are as they were; the mapping, the arguments of pthread_create, the mask
-// that the new thread inherits; the protocol to each of its ends; mmap and pthread_create that fail.
-// Not proven, as no such machine was there: ptrace itself and what the kernel shows of an interrupted call; the restart of
-// that call; memory ordering between real processors; BTI, PAC and MTE; SVE beyond 128 bits (threads with live state of
-// that kind are borrowed at system calls only, where it is lost anyway) and SME (none in streaming mode is borrowed; ZA).
-// Wrong by design where a thread has a guarded control stack (GCS): the kernel refuses the return from a frame that it has
-// not made.  Such processes would have to be refused before this is served.
+// Proven in the tests (qemu-user 7.2, `tests/attach/test_stub_aarch64.py`): all registers, short vectors, flags, fpcr,
+// fpsr, errno, signal mask, alternate stack and stack are as they were; the mapping, the arguments of pthread_create,
+// the mask that the new thread inherits; the protocol to each of its ends; mmap and pthread_create that fail.
+//
+// Tried by hand on a whole emulated machine (qemu-system 7.2, -cpu max with SVE of 512 bits, two processors): attaching
+// by ptrace itself on Linux 6.1 with Python 3.11, and on 6.12 with Python 3.13 and a C library with BTI and PAC, the
+// thread parked in read, epoll, sleep and lock, or running; what the kernel shows of an interrupted call, and its
+// restart; the SVE registers of a loop that checks them.
+//
+// Not proven: any real processor, hence the order in which it makes writes visible to others; MTE; SME (no thread in
+// streaming mode is borrowed, one with live ZA may be); pages larger than 4 KiB; the nudge of PEP 768 on this machine;
+// the refusal of threads with a guarded control stack (GCS), which the kernel would not let return from a frame that it
+// has not made.
 .arch armv8-a
 
 .macro invoke base, at
