@@ -1,13 +1,13 @@
-/* A process that is attached to by itself: it goes through the stub as a borrowed thread would, with functions of its own
-   in place of Python's, and tells what it was like before, meanwhile and after, a line each.
+/* A process that is attached to by itself: it goes through the stub as a borrowed thread would, with functions of its
+   own in place of Python's, and tells what it was like before, meanwhile and after, a line each.
 
-   Without arguments it tells the addresses of these functions. With a file and a scenario, it does as the file says: first
-   `struct request`, then the code, then the data block. */
+   Without arguments it tells the addresses of these functions. With a file and a scenario, it does as the file says:
+   first `struct request`, then the code, then the data block. */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -211,7 +211,8 @@ static void *started(void *context) {
     return NULL;
 }
 
-static int fake_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *context) {
+static int fake_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                               void *context) {
     printf("pthread_create %#lx %p %#lx %#lx\n", (long)thread, attributes, (long)start, (long)context);
     tell("context", context, 256);
     tell_mask("mask_in_stub");
@@ -388,8 +389,9 @@ int main(int count, char **words) {
     tell_mask("mask_after");
     tell("found", &found, sizeof found);
     sigaltstack(NULL, &later);
-    printf("alternate_stack_same %d\n", later.ss_sp == alternate.ss_sp && later.ss_size == alternate.ss_size && !later.ss_flags);
-    int same = 1;
+    int same = later.ss_sp == alternate.ss_sp && later.ss_size == alternate.ss_size && !later.ss_flags;
+    printf("alternate_stack_same %d\n", same);
+    same = 1;
     for (int i = 0; i < 0x4000; i++) same &= ((uint8_t *)request.stack)[i] == (uint8_t)(i * 7);
     printf("stack_same %d\n", same);
     if (is("taken")) puts(peek(0) == 0 ? "taken and untouched" : "taken and changed");
