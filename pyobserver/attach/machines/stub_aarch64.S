@@ -20,7 +20,7 @@
 // Tried by hand on a whole emulated machine (qemu-system 7.2, -cpu max with SVE of 512 bits, two processors): attaching
 // by ptrace itself on Linux 6.1 with Python 3.11, and on 6.12 with Python 3.13 and a C library with BTI and PAC, the
 // thread parked in read, epoll, sleep and lock, or running; what the kernel shows of an interrupted call, and its
-// restart; the SVE registers of a loop that checks them.
+// restart; the SVE registers of a loop that checks them; observers that are killed before and after the commit point.
 //
 // Not proven: any real processor, hence the order in which it makes writes visible to others; MTE; SME (no thread in
 // streaming mode is borrowed, one with live ZA may be); pages larger than 4 KiB; the nudge of PEP 768 on this machine;
