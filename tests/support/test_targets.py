@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from .interpreters import Interpreter, interpreters
+from .story import until
 from .targets import TargetError, launch
 
 
@@ -149,6 +150,19 @@ def test_ticker_tells_its_lateness(interpreter: Interpreter) -> None:
         assert target.ask("lateness")["ticks"] < figures["ticks"]
         check_clean(target.stop())
         assert target.last_words is not None and "p99_ms" in target.last_words
+
+
+def test_spinner_feels_that_it_was_halted(interpreter: Interpreter) -> None:
+    """Its largest gap is not shorter than the time that it stood still, and its blocks are whole."""
+    with launch(interpreter, "spinner", "--churning", 2) as target:
+        target.ask("reset")
+        with target.halted():
+            begun = time.monotonic()
+            time.sleep(0.05)
+            halted = 1000 * (time.monotonic() - begun)
+        assert until(lambda: target.ask("gaps")["largest_ms"] >= halted, 10.0)  # a thread of its own notes it
+        assert target.ask("truth") == {"threads": 4, "ok": True}
+        check_clean(target.stop())
 
 
 def test_a_target_that_dies_is_told(newest: Interpreter) -> None:
