@@ -13,6 +13,7 @@ import hashlib
 import textwrap
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def _builtins() -> list[str]:
     """The builtins that the agent uses, which the program must not have replaced; `import` is done without it."""
     used = {"__build_class__"}
     for name in ("agent.entry", "agent.boot", "agent.loader", *_modules()):
-        used |= {node.id for node in ast.walk(ast.parse(_source(name))) if isinstance(node, ast.Name)}
+        used |= _module(name).names
     values = {name: getattr(builtins, name) for name in used if hasattr(builtins, name)}
     return sorted(name for name, value in values.items() if callable(value))
 
@@ -72,10 +73,11 @@ def _packed() -> str:
 @functools.cache
 def _sources() -> str:
     """The pieces of the loader, of what is needed first, and of all else, joined by NUL; STX between the three."""
-    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(_without_ours("agent.loader"))]
+    source = _without_ours("agent.loader")
+    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(source, ast.parse(source).body)]
     parts: tuple[list[str], list[str]] = ([], [])
     for name in _modules():
-        for owner, line, text in _pieces(_source(name)):
+        for owner, line, text in _pieces(_source(name), _module(name).body):
             parts[name != _FIRST].append("\1".join((f"pyobserver.{name}", owner, str(line), text)))
     return "\2".join("\0".join(pieces) for pieces in (loader, *parts))
 
@@ -90,7 +92,7 @@ def _modules() -> list[str]:
         if name in above:
             raise ImportError(f"modules of the agent import each other: {', '.join(above)}")
         above.append(name)
-        for node in ast.parse(_source(name)).body:
+        for node in _module(name).body:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pyobserver."):
                 inner = node.module.removeprefix("pyobserver.")
                 is_package = _ROOT.joinpath(*inner.split(".")).is_dir()
@@ -104,30 +106,52 @@ def _modules() -> list[str]:
     return list(found)
 
 
-@functools.cache
+@dataclass(frozen=True)
+class _Module:
+    """A module without docstrings, every statement on the line where it was, and the names that are looked up in it."""
+
+    source: str
+    body: list[ast.stmt]
+    names: frozenset[str]
+
+
 def _source(name: str) -> str:
-    return _stripped(_ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+    return _module(name).source
 
 
-def _stripped(source: str) -> str:
-    """Return `source` without docstrings, every statement on the line where it was."""
+@functools.cache
+def _module(name: str) -> _Module:
+    """Read a module. It is parsed and walked through once, as that is most of what preparing the agent takes."""
+    source = _ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
-            first = node.body[0]
-            assert first.end_lineno is not None
-            indent = " " * first.col_offset
-            lines[first.lineno - 1] = indent + "pass" if len(node.body) == 1 else ""
-            for number in range(first.lineno, first.end_lineno):
-                lines[number] = ""
-    return "\n".join(lines) + "\n"
+    tree = ast.parse(source)
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            _strip(node, lines)
+    return _Module("\n".join(lines) + "\n", tree.body, frozenset(names))
 
 
-def _pieces(source: str) -> Iterator[tuple[str, int, str]]:
+def _strip(node: ast.Module | ast.ClassDef | ast.FunctionDef, lines: list[str]) -> None:
+    """Remove the docstring of a node from it and from its lines."""
+    first = node.body[0]
+    assert first.end_lineno is not None
+    for number in range(first.lineno - 1, first.end_lineno):
+        lines[number] = ""
+    if len(node.body) == 1:
+        lines[first.lineno - 1] = " " * first.col_offset + "pass"
+        node.body[0] = ast.copy_location(ast.Pass(), first)
+    else:
+        del node.body[0]
+
+
+def _pieces(source: str, body: list[ast.stmt]) -> Iterator[tuple[str, int, str]]:
     """Yield (class or "", first line, text): the statements of a module in pieces that compile quickly."""
     lines = source.splitlines()
     begun: int | None = None
-    for node in ast.parse(source).body:
+    for node in body:
         first, last = _extent(node)
         if isinstance(node, ast.ClassDef) or (begun is not None and last - begun >= _PIECE_LINES):
             if begun is not None:
