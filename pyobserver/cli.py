@@ -206,6 +206,8 @@ def demo(options: argparse.Namespace) -> int:
     with _signals(_interrupt):
         service = start(options.fixed)
         try:
+            if _has_terminal():
+                importlib.import_module(".tui.app", __package__)  # in this moment its interpreter has started
             source = _live(options, service.pid, exit_status=service.poll)
             if _has_terminal():
                 return _dashboard(source, options)
@@ -274,6 +276,9 @@ def _live(options: argparse.Namespace, pid: int, exit_status: Callable[[], int |
 
 def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
     """Show the dashboard until it is left, and return the exit status."""
+    said: list[str] = []
+    source.on_stage = said.append
+    source.start()  # the agent comes in while the screens are loaded, which takes longer
     from .tui.app import ObserverApp
 
     class Dashboard(ObserverApp):
@@ -284,8 +289,6 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
             self.exit(return_code=INTERRUPTED)
 
     app = Dashboard(source)
-    said: list[str] = []
-    source.on_stage = said.append
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not app.is_running:

@@ -24,7 +24,10 @@ class Source(Protocol):
         """Everything known so far. It outlives the source: after `stop` it can still be read."""
 
     def start(self) -> None:
-        """Begin to feed the store. What cannot be done becomes a status of the store, not an exception."""
+        """Begin to feed the store, if that was not begun before.
+
+        What cannot be done becomes a status of the store, not an exception.
+        """
 
     def stop(self) -> None:
         """End the feeding. The target goes on untouched; an agent in it stays for the next observer."""

@@ -71,7 +71,9 @@ class LiveSource:
         return self._approach.steps
 
     def start(self) -> None:
-        """Begin to read from outside and to bring the agent in."""
+        """Begin to read from outside and to bring the agent in. A second call changes nothing."""
+        if self._threads:
+            return
         for name, work in (("outside", self._watch), ("agent", self._serve)):
             thread = threading.Thread(target=work, name=f"pyobserver-{name}", daemon=True)
             self._threads.append(thread)

@@ -62,6 +62,15 @@ def test_two_observers_see_the_same_tasks_and_the_agent_is_one(target: RunningTa
     assert not remove_agent(target.pid)
 
 
+def test_what_was_started_is_not_started_again(target: RunningTarget) -> None:
+    """The command line starts the source before there is a screen, and the screen starts its source."""
+    with observed(target) as source:
+        before = {thread for thread in threading.enumerate() if thread.name.startswith("pyobserver-")}
+        source.start()
+        after = {thread for thread in threading.enumerate() if thread.name.startswith("pyobserver-")}
+        assert len(before) >= 2 and after <= before
+
+
 def test_a_detail_about_a_task_and_about_what_is_not_there(target: RunningTarget) -> None:
     answers: list[DetailAnswer] = []
     with observed(target) as source:
