@@ -117,7 +117,7 @@ class ObserverApp(App[None]):
         """Show what is new, if it is time; the status is true also when nothing comes any more."""
         if not self._is_open:
             return
-        if self._watched.paused_at is None and self._watched.pace.is_due(self.tab.period):
+        if self._watched.is_due:
             self.refresh_now()
         else:
             self._show_status()

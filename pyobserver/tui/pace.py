@@ -6,9 +6,20 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from ..model.store import Phase, Snapshot
+
 SHARE = 0.2  # of the time at most goes into showing what is new
 JUDGING_PERIOD = 2.0  # seconds between two verdicts, at least
 JUDGING_SHARE = 0.02
+
+
+def is_whole(snapshot: Snapshot) -> bool:
+    """Whether there is something for every part of the screen, or no more to be waited for. Until then news are urgent:
+    a second is the time from one picture to the next, and not what the first one has to wait.
+    """
+    if snapshot.status.phase not in (Phase.CONNECTING, Phase.LIVE):
+        return True
+    return snapshot.memory is not None and snapshot.tick is not None and snapshot.tick.complete
 
 
 class Pace:

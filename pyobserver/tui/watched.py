@@ -10,7 +10,7 @@ from ..analysis.supervision import program_name
 from ..analysis.verdict import Verdict, verdict
 from ..model.store import Phase
 from ..source.base import Source
-from .pace import Pace
+from .pace import Pace, is_whole
 from .standstill import as_it_ended, standing
 from .tabs.memory import MemoryTab
 from .tabs.system import SystemTab
@@ -53,6 +53,12 @@ class Watched(ContentSwitcher):
     def find(self, kind: type[Kind]) -> Kind:
         """The tab of a kind."""
         return next(tab for tab in self.tabs if isinstance(tab, kind))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something new to show, and it is time for it."""
+        period = self.tab.period if is_whole(self.snapshot) else 0.0
+        return self.paused_at is None and self.pace.is_due(period)
 
     def begin(self) -> None:
         """Let the source feed its store."""

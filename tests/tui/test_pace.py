@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pyobserver.tui.pace import Pace
+from pyobserver.model.store import Phase, Store
+from pyobserver.tui.pace import Pace, is_whole
 
+from ..model import made
 from .widgets.stage import Clock
 
 
@@ -67,3 +69,21 @@ def test_verdicts_come_at_longer_intervals() -> None:
     assert not pace.is_judging_due()
     pace.judge_soon()
     assert pace.is_judging_due()
+
+
+def test_news_are_urgent_until_the_picture_is_whole() -> None:
+    """It is when the memory is known, and the agent has listed everything."""
+    store = Store(lambda: made.NOW)
+    assert not is_whole(store.snapshot())
+    store.add_memory(made.memory())
+    store.add_tick(made.tick(made.NOW, complete=False))
+    assert not is_whole(store.snapshot())
+    store.add_tick(made.tick(made.NOW))
+    assert is_whole(store.snapshot())
+
+
+def test_nothing_is_urgent_when_no_more_will_come() -> None:
+    """Without an agent, what is read from outside comes at its own pace."""
+    store = Store(lambda: made.NOW)
+    store.set_status(Phase.OUTSIDE, "denied")
+    assert is_whole(store.snapshot())
