@@ -16,8 +16,9 @@ import psutil
 
 from pyobserver.attach import inject
 from pyobserver.source.live import remove_agent
-from tests.support.commands import terminal
 from tests.support.targets import RunningTarget
+
+from .screen import seconds_until
 
 LIMIT = 15.0  # seconds until an attempt counts as hanging
 SCRIPT = "import sys"
@@ -75,15 +76,7 @@ def _injected(method: str, target: RunningTarget) -> Answer:
 
 def _shown(method: str, target: RunningTarget) -> Answer:
     """Until the target's own task is on the tab of the tasks, whose key is pressed as soon as there is a screen."""
-    begun = time.perf_counter()
-    with terminal("attach", target.pid, "--method", method) as screen:
-        screen.read_until("Supervision Tree")
-        screen.press("3")
-        screen.read_until("__main__.main")
-        seconds = time.perf_counter() - begun
-        screen.press("q")
-        screen.status()
-    return Answer(seconds)
+    return Answer(seconds_until("__main__.main", target.pid, "--method", method, key="3"))
 
 
 def _without_agent(target: RunningTarget) -> None:
