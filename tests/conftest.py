@@ -9,7 +9,7 @@ from .support.interpreters import Interpreter, interpreters, missing
 
 # Each run of `make test` tries the same examples; `--hypothesis-profile long` tries more of them, and others each time.
 settings.register_profile("short", max_examples=60, derandomize=True, deadline=None, database=None)
-settings.register_profile("long", max_examples=1500, deadline=None, database=None, print_blob=True)
+settings.register_profile("long", max_examples=400, deadline=None, database=None, print_blob=True)
 settings.load_profile("short")
 
 
