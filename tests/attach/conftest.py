@@ -101,9 +101,24 @@ def threads_of(pid: int) -> int:
 
 
 def leftovers(interpreter: Interpreter, pid: int | None = None) -> list[str]:
-    """The folders of requests that lie about where an interpreter's programs would find them."""
+    """The folders of requests that lie about where an interpreter's programs would find them, and nobody waits for.
+
+    Whoever waits for an answer keeps the script locked: another test, or another run of the tests.
+    """
     root = interpreter.root if pid is None else Path(f"/proc/{pid}/root")
     found: list[str] = []
     for base in ("tmp", "var/tmp", "dev/shm"):
         found += map(str, (root / base).glob("pyobserver-[0-9a-f]*"))
-    return [each for each in found if len(Path(each).name) == len("pyobserver-") + 16]
+    return [each for each in found if len(Path(each).name) == len("pyobserver-") + 16 and not is_awaited(Path(each))]
+
+
+def is_awaited(folder: Path) -> bool:
+    """Whether the observer that has made this folder is still there; also when it has just removed it."""
+    try:
+        with open(folder / "script.py", "r+b") as file:
+            os.lockf(file.fileno(), os.F_TEST, 0)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError:
+        return True
+    return False
