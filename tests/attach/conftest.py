@@ -13,10 +13,18 @@ from typing import Any
 
 import pytest
 
+from pyobserver.attach import inject
+
 from ..support.interpreters import Interpreter, interpreters
 from ..support.targets import RunningTarget
 
 PROGRAM = Path(__file__).with_name("program.py").read_text()
+_SERVICES = Path(__file__).with_name("services.py").read_text()
+SERVICES = f"""import sys, types
+program = sys.modules["program"] = types.ModuleType("program")
+exec({PROGRAM!r}, vars(program))
+exec({_SERVICES!r})
+"""
 STATES = ("idle", "sleep", "lock", "malloc", "cpu")
 
 
@@ -40,15 +48,16 @@ def running(
     interpreter: Interpreter,
     state: str,
     *,
+    text: str = PROGRAM,
     options: Sequence[str] = (),
     through: Sequence[str] = (),
     environment: dict[str, str] | None = None,
     wait: bool = True,
 ) -> Iterator[RunningTarget]:
-    """Runs `program.py` in a state, started by the command `through`; it is dead when the block has ended."""
+    """Runs `program.py`, or another `text`, in a state, by the command `through`; dead when the block has ended."""
     with tempfile.NamedTemporaryFile(prefix="pyobserver-test-attach-") as stderr:
         process = subprocess.Popen(
-            [*through, *interpreter.command, *options, "-c", PROGRAM, state],
+            [*through, *interpreter.command, *options, "-c", text, state],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -71,7 +80,24 @@ def running(
 
 def leave(number: int) -> str:
     """A script that leaves a number in the program."""
-    return f"import sys\nsys.modules['__main__'].seen.append({number})"
+    return f"import sys\nsys.modules['__main__'].__dict__.setdefault('seen', []).append({number})"
+
+
+def ways(interpreter: Interpreter) -> Iterator[str]:
+    """The ways that lead into an interpreter, the natural one first."""
+    yield "auto"
+    if interpreter.minor >= (3, 14):
+        yield "ptrace"
+
+
+def attach_often(interpreter: Interpreter, pid: int, times: int = 5) -> list[int]:
+    """Attaches anew many times by each way; returns the numbers that were left."""
+    left: list[int] = []
+    for way in ways(interpreter):
+        for _ in range(times):
+            inject(pid, leave(len(left)), method=way)
+            left.append(len(left))
+    return left
 
 
 def end(target: RunningTarget) -> dict[str, Any]:
@@ -100,16 +126,33 @@ def threads_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/task"))
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, by number."""
+    return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def leftovers(interpreter: Interpreter, pid: int | None = None) -> list[str]:
     """The folders of requests that lie about where an interpreter's programs would find them, and nobody waits for.
 
-    Whoever waits for an answer keeps the script locked: another test, or another run of the tests.
+    Whoever waits for an answer keeps the script locked: another test, or another run of the tests. What goes within a
+    moment was such a one's, too.
     """
     root = interpreter.root if pid is None else Path(f"/proc/{pid}/root")
-    found: list[str] = []
+    deadline = time.monotonic() + 1.0
+    found = _abandoned(root)
+    while found and time.monotonic() < deadline:
+        time.sleep(0.02)
+        found &= _abandoned(root)
+    return sorted(found)
+
+
+def _abandoned(root: Path) -> set[str]:
+    found = set()
     for base in ("tmp", "var/tmp", "dev/shm"):
-        found += map(str, (root / base).glob("pyobserver-[0-9a-f]*"))
-    return [each for each in found if len(Path(each).name) == len("pyobserver-") + 16 and not is_awaited(Path(each))]
+        for each in (root / base).glob("pyobserver-[0-9a-f]*"):
+            if len(each.name) == len("pyobserver-") + 16 and not is_awaited(each):
+                found.add(str(each))
+    return found
 
 
 def is_awaited(folder: Path) -> bool:

@@ -21,6 +21,12 @@ def ready():
     sys.stdout.flush()
 
 
+def say(**values):
+    """Tells the test something."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
+
+
 def watch_input():
     """Notes the end of the input, in a thread of its own."""
 
@@ -70,6 +76,45 @@ def lock():
     threading.Thread(target=release).start()
     ready()
     facts["ok"] = held.acquire() and facts.get("released", False)
+
+
+def join():
+    """The main thread waits for the end of another."""
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    watch_input()
+    ready()
+    thread.join()
+    facts["ok"] = not thread.is_alive()
+
+
+def native():
+    """Threads in long calls into C that let go of the interpreter lock."""
+    import ctypes
+    import hashlib
+    import zlib
+
+    text = bytes(range(256)) * 20000
+    libc = ctypes.CDLL(None)
+
+    def sleeps():
+        begun = time.monotonic()
+        return libc.usleep(60000) == 0 and time.monotonic() - begun > 0.0595
+
+    def repeats(work):
+        expected = work()
+        while not ended.is_set():
+            facts["ok"] = work() == expected and facts["ok"]
+
+    watch_input()
+    works = (lambda: hashlib.sha256(text).digest(), lambda: zlib.crc32(zlib.compress(text)), sleeps)
+    threads = [threading.Thread(target=repeats, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    facts["ok"] = sleeps()
+    ready()
+    for thread in threads:
+        thread.join()
 
 
 def malloc(count=3):
@@ -346,6 +391,78 @@ def dropped():
     idle()
 
 
+CHILD = """
+import os, sys
+seen = sys.modules["__main__"].__dict__.setdefault("seen", [])
+connection.send(os.getpid())
+turns = set()
+while not connection.poll(0.01):
+    turns.add(pow(3, 20011, 10**9 + 7))
+connection.recv()
+connection.send([seen, len(turns) <= 1])
+"""
+
+
+def child(method):
+    """A child by multiprocessing, which computes until its parent has it tell what scripts have left in it."""
+    import multiprocessing
+
+    context = multiprocessing.get_context(method)
+    mine, theirs = context.Pipe()
+    process = context.Process(target=exec, args=(CHILD, {"connection": theirs}))
+    process.start()
+    theirs.close()
+    pid = mine.recv()
+    ready()
+    say(pids=[pid])
+    while os.read(0, 4096):
+        pass
+    mine.send(None)
+    left, well = mine.recv()
+    process.join()
+    facts.update(ok=well and process.exitcode == 0, children={pid: left})
+
+
+def forked():
+    """A child by fork."""
+    child("fork")
+
+
+def spawned():
+    """A child that is an interpreter of its own."""
+    child("spawn")
+
+
+def pool():
+    """The processes of a ProcessPoolExecutor, which compute all the time."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    def tells_what_was_left():
+        code = "(__import__('time').sleep(0.05), __import__('os').getpid(), vars(__import__('__main__')).get('seen', []))"
+        return executor.submit(eval, code)
+
+    with ProcessPoolExecutor(2) as executor:
+        for future in [executor.submit(time.sleep, 0.1) for _ in range(4)]:
+            future.result()
+        pids = sorted(executor._processes)
+        watch_input()
+        ready()
+        say(pids=pids)
+        expected = pow(3, 20011, 10**9 + 7)
+        while not ended.is_set():
+            results = [future.result() for future in [executor.submit(pow, 3, 20011, 10**9 + 7) for _ in range(4)]]
+            facts["ok"] = facts["ok"] and results == [expected] * 4
+        told = {}
+        while sorted(told) != pids:
+            told.update(each.result()[1:] for each in [tells_what_was_left() for _ in pids])
+    facts["children"] = told
+
+
+def main(states):
+    """Is in the state that was asked for, and prints what it has found."""
+    states[sys.argv[1]]()
+    say(**dict(facts, seen=seen))
+
+
 if __name__ == "__main__":
-    globals()[sys.argv[1]]()
-    print(json.dumps(dict(facts, seen=seen)))
+    main(globals())

@@ -7,21 +7,13 @@ import random
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from pyobserver.attach import AttachError, Injection, inject
 
 from ..support.interpreters import Interpreter
-from .conftest import STATES, end, leave, leftovers, running, threads_of, wait_until
-
-
-def ways(interpreter: Interpreter) -> Iterator[str]:
-    """The ways that lead into an interpreter, the natural one first."""
-    yield "auto"
-    if interpreter.minor >= (3, 14):
-        yield "ptrace"
+from .conftest import STATES, attach_often, end, leave, leftovers, running, threads_of, wait_until, ways
 
 
 @pytest.mark.parametrize("state", ["idle", "malloc"])
@@ -46,18 +38,16 @@ def test_every_state_of_the_newest_interpreter(newest: Interpreter, state: str) 
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("state", [*STATES, "signals", "calls", "naps", "polls", "futexes", "reads"])
+@pytest.mark.parametrize(
+    "state", [*STATES, "signals", "calls", "naps", "polls", "futexes", "reads", "join", "native", "crowd"]
+)
 def test_every_interpreter_in_every_state(interpreter: Interpreter, state: str) -> None:
     """Many attaches by each way; what the program computes, reads and waits for is as without them."""
     with running(interpreter, state) as target:
         before = threads_of(target.pid)
-        number = 0
-        for way in ways(interpreter):
-            for _ in range(10):
-                inject(target.pid, leave(number), method=way)
-                number += 1
+        left = attach_often(interpreter, target.pid, times=10)
         wait_until(lambda: threads_of(target.pid) == before)
-        assert end(target)["seen"] == list(range(number))
+        assert end(target)["seen"] == left
     assert not leftovers(interpreter)
 
 
