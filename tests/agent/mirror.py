@@ -18,6 +18,7 @@ import pytest
 
 from pyobserver.agent import bundle
 from pyobserver.attach import Injection, inject
+from pyobserver.attach.procfs import start_ticks
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import Frame
 from pyobserver.source.client import AgentClient, ClientError
@@ -211,10 +212,11 @@ def threads_of(pid: int) -> set[str]:
 
 
 def sockets_of(interpreter: Interpreter, pid: int) -> list[Path]:
-    """The socket files of agents of this process, listened at or left behind."""
+    """The socket files of agents of this process, listened at or left behind; not those of an earlier one."""
     found: list[Path] = []
     for base in ("tmp", "var/tmp", "dev/shm"):
-        found += (interpreter.root / base).glob(f"pyobserver-*/{pid}-*.sock")
+        for ticks in (start_ticks(pid), 0):
+            found += (interpreter.root / base).glob(f"pyobserver-*/{pid}-{ticks}.sock")
     return found
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import builtins
+import faulthandler
 import gc
 import json
 import multiprocessing
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -46,7 +50,76 @@ def state() -> dict[str, Any]:
         "blocked": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
         "memory": rss(),
         "blocks": blocks(),
+        "settings": settings(),
+        "hooks": {name: repr(hook) for name, hook in hooks().items()},
     }
+
+
+def settings() -> dict[str, Any]:
+    """What can be set in an interpreter and in its process."""
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+    umask = os.umask(0)
+    os.umask(umask)
+    loop = asyncio.get_running_loop()
+    return {
+        "environment": sorted(os.environ.items()),
+        "folder": os.getcwd(),
+        "umask": umask,
+        "limits": [resource.getrlimit(getattr(resource, n)) for n in sorted(dir(resource)) if n.startswith("RLIMIT_")],
+        "signals": [repr(signal.getsignal(number)) for number in sorted(signal.valid_signals())],
+        "wakeup": wakeup,
+        "timer": signal.getitimer(signal.ITIMER_REAL),
+        "collector": (gc.get_threshold(), gc.get_debug(), gc.get_freeze_count()),
+        "switch interval": sys.getswitchinterval(),
+        "recursion limit": sys.getrecursionlimit(),
+        "origins of coroutines": sys.get_coroutine_origin_tracking_depth(),
+        "allocations traced": tracemalloc.is_tracing(),
+        "faults handled": faulthandler.is_enabled(),
+        "path": list(sys.path),
+        "at exit": atexit._ncallbacks(),
+        "threads known": sorted(thread.name for thread in threading.enumerate()),
+        "debug": loop.get_debug(),
+        "names": [sorted(vars(each)) for each in (sys, builtins, sys.modules["__main__"], threading, asyncio.events)],
+    }
+
+
+def hooks() -> dict[str, Any]:
+    """What a program, or a tool in it, can put in the interpreter's way; by identity."""
+    loop = asyncio.get_running_loop()
+    found = {
+        "trace": (sys.gettrace(), sys.getprofile()),
+        "trace of threads": (threading._trace_hook, threading._profile_hook),  # type: ignore[attr-defined]
+        "exceptions": (sys.excepthook, sys.unraisablehook, threading.excepthook, loop.get_exception_handler()),
+        "output": (sys.displayhook, sys.breakpointhook, sys.stdin, sys.stdout, sys.stderr, warnings.showwarning),
+        "imports": (builtins.__import__, sys.meta_path, sys.path_hooks, sorted(sys.path_importer_cache)),
+        "collector": gc.callbacks,
+        "ends of threads": getattr(threading, "_threading_atexits", None),
+        "asynchronous generators": sys.get_asyncgen_hooks(),
+        "policy": asyncio.events._event_loop_policy,  # type: ignore[attr-defined]
+        "tasks": loop.get_task_factory(),
+    }
+    if hasattr(sys, "monitoring"):
+        found["monitoring"] = [sys.monitoring.get_tool(number) for number in range(6)]
+    return found
+
+
+def left() -> dict[str, Any]:
+    """Functions, classes and modules of an agent that still live; a module that was emptied has no name."""
+    gc.collect()
+    found = []
+    for each in gc.get_objects():
+        if type(each) is type(left):
+            name = f"{each.__module__}.{each.__qualname__}"
+        elif type(each) is type:
+            name = f"{vars(each).get('__module__')}.{each.__name__}"
+        elif type(each) is type(gc):
+            name = vars(each).get("__name__", "pyobserver")
+        else:
+            continue
+        if name.startswith(("pyobserver", "<pyobserver")):
+            found.append(name)
+    return {"found": sorted(found)}
 
 
 def blocks() -> int:
@@ -237,7 +310,7 @@ async def main(options: argparse.Namespace) -> None:
         "fork forks leave_child end_child multiprocessing command cycles collector",
         "alarm sleeper full free cpu importing is_same",
     )
-    await serve({"state": state, **{name: getattr(program, name) for name in " ".join(names).split()}})
+    await serve({"state": state, "left": left, **{name: getattr(program, name) for name in " ".join(names).split()}})
     program.stop.set()
 
 
