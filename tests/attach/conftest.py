@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -62,6 +63,7 @@ def running(
             stdout=subprocess.PIPE,
             stderr=stderr,
             env={**os.environ, **(environment or {})},
+            start_new_session=True,
         )
         target = RunningTarget(process, Path(stderr.name))
         try:
@@ -69,8 +71,8 @@ def running(
                 target.wait_until_ready(60)
             yield target
         finally:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its children as well, if it has not come to its end
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
@@ -129,6 +131,14 @@ def threads_of(pid: int) -> int:
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started, by number."""
     return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def within(target: RunningTarget) -> int:
+    """The number of the program's own process, where the one that was started waits for its end."""
+    pid = target.pid
+    while Path(f"/proc/{pid}/comm").read_text() == "unshare\n":
+        (pid,) = children_of(pid)
+    return pid
 
 
 def leftovers(interpreter: Interpreter, pid: int | None = None) -> list[str]:

@@ -438,7 +438,9 @@ def pool():
     from concurrent.futures import ProcessPoolExecutor
 
     def tells_what_was_left():
-        code = "(__import__('time').sleep(0.05), __import__('os').getpid(), vars(__import__('__main__')).get('seen', []))"
+        code = (
+            "(__import__('time').sleep(0.05), __import__('os').getpid(), vars(__import__('__main__')).get('seen', []))"
+        )
         return executor.submit(eval, code)
 
     with ProcessPoolExecutor(2) as executor:

@@ -125,7 +125,7 @@ def on_gunicorn(application, kind, workers):
     listener = socket.create_server(("127.0.0.1", 0))
     master = os.getpid()
     settings = {
-        "bind": "fd://%d" % listener.fileno(),
+        "bind": f"fd://{listener.fileno()}",
         "workers": workers,
         "worker_class": kind,
         "loglevel": "critical",
