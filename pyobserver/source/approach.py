@@ -76,7 +76,7 @@ class Approach:
         elif self._left is not None:
             raise AgentLeft(f"the agent has left: {self._left}; attach again to bring it back")
         found = self._bring()
-        client = self._appeared()
+        client = self._appeared(replaces=path is not None)
         return Contact(client, found.method, found.attach_seconds, found.held_seconds)
 
     def has_ended(self, lived: float) -> None:
@@ -132,8 +132,11 @@ class Approach:
         self._pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2.0 * self._pause))
         self._not_before = self._clock() + self._pause
 
-    def _appeared(self) -> AgentClient:
-        """Wait for the agent that was brought in; the one that it replaces may still be there for a moment."""
+    def _appeared(self, replaces: bool) -> AgentClient:
+        """Wait for the agent that was brought in.
+
+        The one that it replaces may still be there for a moment, and say goodbye to whoever comes.
+        """
         end = self._clock() + _APPEARS_SECONDS
         problem = "its socket has not appeared"
         while not self._stopping.is_set() and self._clock() < end:
@@ -142,8 +145,9 @@ class Approach:
                 try:
                     client = AgentClient(path, self.pid, actions=self._actions)
                 except AgentEnded as ended:
-                    self._ended = str(ended)
-                    raise AgentFailed(self._ended) from None
+                    problem = self._ended = str(ended)
+                    if not replaces:
+                        raise AgentFailed(self._ended) from None
                 except ClientError as error:
                     problem = str(error)
                 else:

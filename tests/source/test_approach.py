@@ -117,8 +117,11 @@ def test_an_older_agent_may_stay_for_a_moment(world: World) -> None:
     def comes(peer: Peer) -> None:
         raise ConnectionResetError
 
+    def says_goodbye(peer: Peer) -> None:
+        peer.say({"t": "bye", "reason": "another agent takes over"})
+
     world.comes = [comes]
-    scripts = iter([greets("older"), comes, greets()])
+    scripts = iter([greets("older"), says_goodbye, comes, greets()])
 
     def in_turn(peer: Peer) -> None:
         next(scripts)(peer)
