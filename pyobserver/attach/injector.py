@@ -17,6 +17,7 @@ from .errors import AttachError
 from .gates import examine
 from .procfs import start_ticks
 
+_START_SECONDS = 60.0  # to its first word, before which it has touched nothing: 13 s were seen on a machine under load
 _SILENCE_SECONDS = 20.0  # the helper tells something every second or so, except while it looks for a thread (5 s)
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -123,13 +124,15 @@ class _Helper:
 
     def _messages(self, output: int) -> Iterator[dict[str, Any]]:
         """What the helper tells, until it ends. It is killed, which is safe at any moment, when it falls silent."""
+        patience = _START_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while True:
-                if not selector.select(_SILENCE_SECONDS):
+                if not selector.select(patience):
                     self._process.kill()
                     self._process.wait()
-                    raise self._failed(f"the helper process was silent for {_SILENCE_SECONDS:g} s")
+                    raise self._failed(f"the helper process was silent for {patience:g} s")
+                patience = _SILENCE_SECONDS
                 block = os.read(output, 65536)
                 if not block:
                     return

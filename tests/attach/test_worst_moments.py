@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pyobserver.attach import AttachError, inject
+from pyobserver.attach import AttachError, inject, injector
 from pyobserver.attach.procfs import status
 
 from ..support.interpreters import Interpreter
@@ -156,6 +156,36 @@ def test_an_observer_that_goes_away_does_not_take_the_helper_along(newest: Inter
         assert status(target.pid)["TracerPid"] == "0"
         inject(target.pid, leave(2))
         assert end(target)["seen"] == [1, 2]
+
+
+def helper_after(seconds: float, folder: Path) -> str:
+    """A Python that begins so much later, as on a machine that has too much to do."""
+    starter = folder / "python"
+    own = sys.executable
+    lines = [f"#!{own}", "import os, sys, time", f"time.sleep({seconds})"]
+    starter.write_text("\n".join([*lines, f"os.execv({own!r}, [{own!r}, *sys.argv[1:]])"]))
+    starter.chmod(0o755)
+    return str(starter)
+
+
+@pytest.mark.every
+def test_a_helper_that_is_slow_to_begin(newest: Interpreter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has longer for that than between two of its words."""
+    monkeypatch.setattr(injector, "_SILENCE_SECONDS", 4.0)
+    monkeypatch.setattr(sys, "executable", helper_after(5.0, tmp_path))
+    with running(newest, "idle") as target:
+        inject(target.pid, leave(1))
+        assert end(target)["seen"] == [1]
+
+
+def test_a_helper_that_never_begins(newest: Interpreter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is not waited for without end, and the target has not been touched."""
+    monkeypatch.setattr(injector, "_START_SECONDS", 0.3)
+    monkeypatch.setattr(sys, "executable", helper_after(600.0, tmp_path))
+    with running(newest, "idle") as target:
+        with pytest.raises(AttachError, match=r"silent for 0\.3 s"):
+            inject(target.pid, leave(13))
+        assert end(target)["seen"] == []
 
 
 def test_a_process_of_the_same_number_is_not_the_same(newest: Interpreter) -> None:
