@@ -25,11 +25,25 @@ from ..support.surroundings import (
 )
 from .conftest import attach_often, end, leave, leftovers, running, within
 
-pytestmark = pytest.mark.every
 ROOT = Path(__file__).resolve().parents[2]
 FAULT_FINDING = ("MALLOC_PERTURB_=165", "PYTHONMALLOC=malloc", "PYTHONMALLOC=debug", "PYTHONDEVMODE=1")
 
 
+def test_as_far_away_as_can_be(newest: Interpreter, tmp_path: Path) -> None:
+    """In namespaces and below a root of its own, on the newest interpreter; what follows tries it on each."""
+    with running(newest, "idle", through=other_root(tmp_path, *EVERY_NAMESPACE)) as target:
+        left = attach_often(newest, within(target), times=2)
+        assert end(target)["seen"] == left
+
+
+def test_memory_that_finds_faults(newest: Interpreter) -> None:
+    """All checks that the interpreter has for its own development."""
+    with running(newest, "malloc", environment={"PYTHONDEVMODE": "1", "MALLOC_PERTURB_": "165"}) as target:
+        left = attach_often(newest, target.pid, times=2)
+        assert end(target)["seen"] == left
+
+
+@pytest.mark.every
 @pytest.mark.parametrize("state", ["idle", "lock"])
 @pytest.mark.parametrize("which", [*NAMESPACES, "all"])
 def test_namespaces_of_its_own(interpreter: Interpreter, which: str, state: str) -> None:
@@ -42,6 +56,7 @@ def test_namespaces_of_its_own(interpreter: Interpreter, which: str, state: str)
         assert end(target)["seen"] == left
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("state", ["idle", "lock"])
 @pytest.mark.parametrize("which", ["chroot", "chroot and all namespaces"])
 def test_another_root(interpreter: Interpreter, tmp_path: Path, which: str, state: str) -> None:
@@ -54,6 +69,7 @@ def test_another_root(interpreter: Interpreter, tmp_path: Path, which: str, stat
         assert end(target)["seen"] == left
 
 
+@pytest.mark.every
 def test_no_rights_at_all(interpreter: Interpreter) -> None:
     """It can get no new privileges and has no capabilities, as in a container."""
     with running(started_by(interpreter, *working(NO_RIGHTS)), "malloc") as target:
@@ -62,6 +78,7 @@ def test_no_rights_at_all(interpreter: Interpreter) -> None:
     assert not leftovers(interpreter)
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("state", ["idle", "lock"])
 def test_another_user_seen_by_root(interpreter: Interpreter, state: str) -> None:
     """It has no rights, and could not read a file of ours."""
@@ -81,6 +98,7 @@ for number in range(5):
 """
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("state", ["idle", "lock"])
 def test_the_same_user_without_rights(interpreter: Interpreter, state: str) -> None:
     """No privilege is needed for what is one's own."""
@@ -101,6 +119,7 @@ def scratch(interpreter: Interpreter) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("state", ["idle", "churn"])
 @pytest.mark.parametrize("library", ALLOCATORS)
 def test_another_allocator(interpreter: Interpreter, scratch: Path, library: str, state: str) -> None:
@@ -112,11 +131,9 @@ def test_another_allocator(interpreter: Interpreter, scratch: Path, library: str
     assert not leftovers(interpreter)
 
 
-@pytest.mark.parametrize("state", ["idle", "churn"])
-@pytest.mark.parametrize(
-    "setting", ["MALLOC_PERTURB_=165", "PYTHONMALLOC=malloc", "PYTHONMALLOC=debug", "PYTHONDEVMODE=1"]
-)
-def test_an_allocator_that_finds_faults(interpreter: Interpreter, setting: str, state: str) -> None:
+@pytest.mark.every
+@pytest.mark.parametrize("setting", FAULT_FINDING)
+def test_an_allocator_that_finds_faults(interpreter: Interpreter, setting: str) -> None:
     """Memory that is not ours would be noticed."""
     with running(interpreter, "malloc", environment=dict([setting.split("=")])) as target:
         left = attach_often(interpreter, target.pid)
