@@ -158,9 +158,10 @@ def test_a_script_leaves_nothing_of_its_own_behind(interpreter: Interpreter) -> 
     """Neither names in `__main__`, nor modules, nor threads, nor mappings, nor open files."""
     count = "import sys\nm = sys.modules['__main__']\nm.seen.append([sorted(vars(m)), sorted(sys.modules)])"
     with running(interpreter, "sleep") as target:
+        threads = threads_of(target.pid)
         for way in ways(interpreter):
             inject(target.pid, count, method=way)
-        files, threads = len(os.listdir(f"/proc/{target.pid}/fd")), threads_of(target.pid)
+        files = len(os.listdir(f"/proc/{target.pid}/fd"))
         for way in ways(interpreter):
             inject(target.pid, count, method=way)
         wait_until(lambda: threads_of(target.pid) == threads)

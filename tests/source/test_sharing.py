@@ -67,6 +67,7 @@ def test_observers_that_come_at_once_share_one_agent(target: RunningTarget) -> N
     assert all(each["problems"] == [] and each["agent"]["self_check"] == "ok" for each in found)
 
 
+@pytest.mark.every
 def test_an_agent_of_another_build_makes_room(target: RunningTarget, interpreter: Interpreter) -> None:
     """Also one that was to stay for ever, and that has an observer, who is told."""
     before = threads_of(target.pid)
