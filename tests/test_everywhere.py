@@ -63,7 +63,7 @@ def observed(pid: int, command: Any = ours) -> dict[str, Any]:
     detached = command("detach", pid)
     assert (detached.returncode, detached.stderr) == (0, "")
     assert find_agent(pid) is None
-    wait_until(lambda: sockets_below(Path(f"/proc/{pid}/root"), pid) == [])
+    assert sockets_below(Path(f"/proc/{pid}/root"), pid) == []
     return found
 
 

@@ -6,6 +6,7 @@ listens to it, and starts anew when it falls silent. Neither ever waits for the 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -245,7 +246,7 @@ class LiveSource:
 
 
 def remove_agent(pid: int) -> bool:
-    """Remove the agent from a process, and return when it is gone; False when there is none.
+    """Remove the agent from a process, and return when it is gone, with its socket; False when there is none.
 
     Raises ClientError when it does not answer, or does not go.
     """
@@ -261,5 +262,7 @@ def remove_agent(pid: int) -> bool:
     while find_agent(pid) is not None:
         if time.monotonic() > end:
             raise ClientError(f"there is still an agent in process {pid} after {BYE_SECONDS:g} s")
+        time.sleep(0.01)
+    while os.path.lexists(path) and time.monotonic() < end:  # it stops listening first, and removes the file then
         time.sleep(0.01)
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pyobserver.source import live
 from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, SourceError, remove_agent
 
+from ..agent.mirror import bring
 from ..support.interpreters import Interpreter, interpreters
 from ..support.targets import RunningTarget, launch
 from .scripted import wait_for
@@ -141,3 +143,13 @@ def test_no_thread_of_ours_stays(target: RunningTarget) -> None:
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith("pyobserver-")]
     remove_agent(target.pid)
+
+
+def test_whoever_removes_an_agent_finds_no_socket_afterwards(target: RunningTarget) -> None:
+    """Time after time, at once: the agent removes its socket a moment after it has stopped to listen."""
+    for _ in range(3):
+        bring(target.pid)
+        path = wait_for(lambda: find_agent(target.pid), "the agent")
+        assert remove_agent(target.pid)
+        assert not os.path.lexists(path)
+    assert target.stop() == (0, "")
