@@ -61,7 +61,7 @@ def settings() -> dict[str, Any]:
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     umask = os.umask(0)
     os.umask(umask)
-    loop = asyncio.get_running_loop()
+    loop = asyncio._get_running_loop()  # a forked child has none, in most versions
     return {
         "environment": sorted(os.environ.items()),
         "folder": os.getcwd(),
@@ -79,25 +79,25 @@ def settings() -> dict[str, Any]:
         "path": list(sys.path),
         "at exit": atexit._ncallbacks(),
         "threads known": sorted(thread.name for thread in threading.enumerate()),
-        "debug": loop.get_debug(),
+        "debug": loop and loop.get_debug(),
         "names": [sorted(vars(each)) for each in (sys, builtins, sys.modules["__main__"], threading, asyncio.events)],
     }
 
 
 def hooks() -> dict[str, Any]:
     """What a program, or a tool in it, can put in the interpreter's way; by identity."""
-    loop = asyncio.get_running_loop()
+    loop = asyncio._get_running_loop()  # a forked child has none, in most versions
     found = {
         "trace": (sys.gettrace(), sys.getprofile()),
         "trace of threads": (threading._trace_hook, threading._profile_hook),  # type: ignore[attr-defined]
-        "exceptions": (sys.excepthook, sys.unraisablehook, threading.excepthook, loop.get_exception_handler()),
+        "exceptions": (sys.excepthook, sys.unraisablehook, threading.excepthook, loop and loop.get_exception_handler()),
         "output": (sys.displayhook, sys.breakpointhook, sys.stdin, sys.stdout, sys.stderr, warnings.showwarning),
         "imports": (builtins.__import__, sys.meta_path, sys.path_hooks, sorted(sys.path_importer_cache)),
         "collector": gc.callbacks,
         "ends of threads": getattr(threading, "_threading_atexits", None),
         "asynchronous generators": sys.get_asyncgen_hooks(),
         "policy": asyncio.events._event_loop_policy,  # type: ignore[attr-defined]
-        "tasks": loop.get_task_factory(),
+        "tasks": loop and loop.get_task_factory(),
     }
     if hasattr(sys, "monitoring"):
         found["monitoring"] = [sys.monitoring.get_tool(number) for number in range(6)]
