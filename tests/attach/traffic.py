@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,15 +59,21 @@ def traffic(port: int) -> Iterator[None]:
 
 
 def told_by(port: int, pids: list[int]) -> dict[int, list[int]]:
-    """What scripts have left in each of the processes `pids` that serve together."""
+    """What scripts have left in each of the processes `pids` that serve together.
+
+    While one is asked the others stand still, as it may always be the same one that takes a connection.
+    """
     told: dict[int, list[int]] = {}
-
-    def all_have_answered() -> bool:
-        answer = ask(port, 2)
+    for pid in pids:
+        others = [other for other in pids if other != pid]
+        try:
+            for other in others:
+                os.kill(other, signal.SIGSTOP)
+            answer = ask(port, 2)
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
         told[answer["pid"]] = answer["seen"]
-        return set(pids) <= set(told)
-
-    wait_until(all_have_answered)
     return told
 
 
