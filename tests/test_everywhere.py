@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pyobserver.attach.procfs import start_ticks
 from pyobserver.source.find import find_agent
 
 from .agent.mirror import files_of
@@ -68,10 +69,11 @@ def observed(pid: int, command: Any = ours) -> dict[str, Any]:
 
 
 def sockets_below(root: Path, pid: int) -> list[Path]:
-    """The sockets of an agent in a process, as the process numbers itself."""
+    """The sockets of an agent in a process, as the process numbers itself; not those of an earlier one."""
     status = Path(f"/proc/{pid}/status").read_text()
     number = next(line.split()[-1] for line in status.splitlines() if line.startswith("NSpid:"))
-    return [found for base in ("tmp", "var/tmp", "dev/shm") for found in (root / base).glob(f"pyobserver-*/{number}-*")]
+    names = [f"pyobserver-*/{number}-{ticks}.sock" for ticks in (start_ticks(pid), 0)]
+    return [found for base in ("tmp", "var/tmp", "dev/shm") for name in names for found in (root / base).glob(name)]
 
 
 def named(found: dict[str, Any], kind: str) -> list[str]:
