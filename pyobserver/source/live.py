@@ -26,6 +26,7 @@ from .watcher import Watcher
 
 _RETRY_SECONDS = 3.0
 _FIRST_RETRY_SECONDS = 0.2  # an agent that fails says why to whoever connects in the next second
+_FRUITLESS = 3  # updates in which no more tasks were measured than before
 _HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
 
 
@@ -134,11 +135,14 @@ class LiveSource:
     def wait_until_known(self, patience: float = 30.0, settle: float = 10.0) -> None:
         """Wait until the first complete picture is there: tasks listed and measured, holders and threads looked for.
 
-        Gives up on completeness `settle` seconds after the agent has answered; what is known then is shown as it is.
-        Raises SourceError when there is no agent within `patience` seconds, or when it cannot be.
+        Tasks that end sooner than they can be measured are not waited for. Gives up on completeness `settle` seconds
+        after the agent has answered; what is known then is shown as it is. Raises SourceError when there is no agent
+        within `patience` seconds, or when it cannot be.
         """
         begun = time.monotonic()
         answered: float | None = None
+        most, fruitless = -1, 0  # tasks measured at once, and updates since then without more of them
+        before = None
         while True:
             snapshot = self._store.snapshot()
             tick = snapshot.tick
@@ -149,7 +153,12 @@ class LiveSource:
                 raise SourceError(self._failure)
             if tick is not None:
                 answered = answered or now
-                known = tick.complete and tick.holders_complete and tick.measured >= tick.total
+                if tick.measured > most:
+                    most, fruitless = tick.measured, 0
+                fruitless += tick is not before
+                before = tick
+                is_measured = tick.measured >= tick.total or fruitless > _FRUITLESS
+                known = tick.complete and tick.holders_complete and is_measured
                 if (known and self._watcher.has_read.is_set()) or now - answered > settle:
                     return
             elif now - begun > patience:

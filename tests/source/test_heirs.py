@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -78,6 +80,13 @@ def _method(pid: int) -> str:
         return client.hello.method
 
 
+def _end(program: Program) -> None:
+    """Kill it, and its children with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.process.pid, signal.SIGKILL)
+    program.process.wait()
+
+
 @pytest.mark.parametrize("how", ["fork", "spawn", "command"])
 def test_children_have_the_agent_from_their_first_line(here: Interpreter, how: str, tmp_path: Path) -> None:
     """Forked, spawned or started as a command; they see nothing of it on their path, and end as they would."""
@@ -93,8 +102,7 @@ def test_children_have_the_agent_from_their_first_line(here: Interpreter, how: s
         assert program.process.wait(30) == 0
         assert len(program.log.read_text().splitlines()) == 1
     finally:
-        program.process.kill()
-        program.process.wait()
+        _end(program)
         program.tidy()
         program.log.unlink()
 
@@ -111,8 +119,7 @@ def test_without_that_they_have_none(tmp_path: Path) -> None:
         over.touch()
         assert program.process.wait(30) == 0
     finally:
-        program.process.kill()
-        program.process.wait()
+        _end(program)
         program.log.unlink()
 
 
@@ -142,7 +149,6 @@ def test_a_child_that_cannot_read_the_script_does_without(tmp_path: Path) -> Non
         over.touch()
         assert program.process.wait(30) == 0
     finally:
-        program.process.kill()
-        program.process.wait()
+        _end(program)
         program.tidy()
         program.log.unlink()

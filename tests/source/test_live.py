@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, SourceError, remove_agent
 
 from ..agent.mirror import bring
+from ..model.made import tick
 from ..support.interpreters import Interpreter, interpreters
 from ..support.targets import RunningTarget, launch
 from .scripted import wait_for
@@ -49,6 +51,29 @@ def _status(source: LiveSource, phase: Phase, text: str = "") -> Snapshot:
 
     snapshot: Snapshot = wait_for(found, f"{phase.value}: {text}", within=60.0)
     return snapshot
+
+
+def test_tasks_that_end_before_they_are_measured_are_not_waited_for() -> None:
+    """On a busy server there are always some: the picture is whole when no more of them come to be measured."""
+    source = LiveSource(os.getpid())
+    source._watcher.has_read.set()
+    over = threading.Event()
+
+    def updates() -> None:
+        measured = 0
+        while not over.wait(0.02):
+            measured = min(20, measured + 5)
+            source.store.add_tick(tick(time.time(), total=50, measured=measured))
+
+    thread = threading.Thread(target=updates)
+    thread.start()
+    try:
+        source.wait_until_known(60.0, settle=3600.0)
+    finally:
+        over.set()
+        thread.join()
+    known = source.store.snapshot().tick
+    assert known is not None and known.measured == 20
 
 
 def test_two_observers_see_the_same_tasks_and_the_agent_is_one(target: RunningTarget) -> None:
