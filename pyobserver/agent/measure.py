@@ -1,4 +1,4 @@
-"""When which task is measured: what is on a screen first, then what is new, then what has moved, then what is old."""
+"""When which task is measured: what is on a screen first, then what is new, what has moved, what is young or old."""
 
 from _collections import deque
 
@@ -11,6 +11,8 @@ _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has m
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
 _OLD_AT_ONCE = 300
+_YOUNG_SECONDS = (2.0, 10.0)  # after its first value: who has created it may have held for a moment what it works on
+_MOST_YOUNG = 5000
 _MOST_TRIES = 3  # of a task that has not moved, when only a lower bound comes out
 _AGAIN_SECONDS = 0.3  # before the next of them
 _LONGER_SECONDS = 0.0016  # what the later ones of them may take
@@ -30,6 +32,7 @@ class Measuring:
         self._moved = {}  # id -> row
         self._doubted = set()  # ids of rows with a lower bound that is soon tried again
         self._order = {}  # id -> row, the one whose value is oldest first
+        self._young = [deque((), _MOST_YOUNG) for _ in _YOUNG_SECONDS]  # (when it is due again, row), in this order
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
@@ -43,7 +46,7 @@ class Measuring:
 
     def kept(self):
         """Everything that takes room, to be let go of."""
-        return [self._new, self._moved, self._order]
+        return [self._new, self._moved, self._order, *self._young]
 
     def counts(self):
         """Return (tasks, those of them that have a value which is not tried again at once)."""
@@ -95,6 +98,9 @@ class Measuring:
         for row in moved:
             yield from self._take_new()
             yield row
+        for row in self._take_young(wall):
+            yield from self._take_new()
+            yield row
         limit = max(_OLD_SECONDS, self._seconds * len(self._order) / _DUTY)
         old = []
         for row in self._order.values():
@@ -108,6 +114,19 @@ class Measuring:
     def _take_new(self):
         while self._new:
             yield self._new.popleft()
+
+    def _take_young(self, wall):
+        """Yield what is to be measured again a while after its first value; it follows at longer intervals then."""
+        for stage, waiting in enumerate(self._young):
+            while waiting and waiting[0][0] <= wall:
+                row = waiting.popleft()[1]
+                if self._table.rows.get(row.id) is row:
+                    self._wait_young(row, wall, stage + 1)
+                    yield row
+
+    def _wait_young(self, row, wall, stage):
+        if stage < len(self._young):
+            self._young[stage].append((wall + _YOUNG_SECONDS[stage], row))
 
     def _is_due(self, row, wall, seconds):
         if row.kind != schema.KIND_TASK:
@@ -150,9 +169,12 @@ class Measuring:
     def _write(self, row, found):
         if found.accuracy == schema.UNAVAILABLE:
             return
+        wall = self._agent.wall()
         if not row.measured_at:
             self._measured += 1
-        row.measured_at = self._agent.wall()
+            if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
+                self._wait_young(row, wall, 0)
+        row.measured_at = wall
         self._moved.pop(row.id, None)
         self._order.pop(row.id, None)
         self._order[row.id] = row

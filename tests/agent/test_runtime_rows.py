@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyobserver.protocol import schema
+
 from ..support.interpreters import Interpreter
 from ..support.targets import RunningTarget, launch
 from .mirror import Mirror, observed, on_interpreters, silence
@@ -78,4 +80,21 @@ def test_a_task_that_has_ended_stays_as_long_as_it_is_held(interpreter: Interpre
             assert row is not None and row["function"] == "__main__.Places.limited"
             target.ask("forget limited")
             mirror.wait(lambda: not mirror.named("limited"), "its going")
+        silence(target.stop())
+
+
+@on_interpreters
+def test_what_the_creator_lets_go_of_is_soon_the_tasks(interpreter: Interpreter) -> None:
+    """A task is new while whoever has created it still holds what it works on; it does not move when that ends."""
+    with launch(interpreter, "parked", "--tasks", 3, "--bytes", 500_000) as target, observed(target.pid) as mirror:
+        mirror.wait_until_known()
+        target.ask("lend 0.8")
+        lent = mirror.wait(lambda: mirror.named("lent"), "the new task")
+        assert not lent["flags"] & schema.FLAG_AGE_IS_MINIMUM
+
+        def is_whole() -> bool:
+            row = mirror.named("lent")
+            return row is not None and row["retained"] > 500_000
+
+        mirror.wait(is_whole, "its payload", within=20.0)  # what is old is measured again after thirty
         silence(target.stop())

@@ -50,6 +50,18 @@ class Yard:
         self.park(int(count))
         return self.truth()
 
+    def lend(self, seconds: str) -> dict[str, Any]:
+        """Starts a task on a payload that is held here for some seconds more."""
+        payload = self.payload()
+        self.tasks["lent"] = asyncio.get_running_loop().create_task(self.hold(payload), name="lent")
+        asyncio.get_running_loop().call_later(float(seconds), lambda kept: None, payload)
+        return self.truth()
+
+    async def hold(self, payload: Any) -> None:
+        """What a task does whose payload comes from elsewhere."""
+        await asyncio.Event().wait()
+        del payload
+
     async def drop(self, count: str) -> dict[str, Any]:
         """Ends the `count` newest tasks."""
         dropped = [self.tasks.popitem()[1] for _ in range(int(count))]
@@ -89,7 +101,7 @@ async def main(options: argparse.Namespace) -> None:
     yard = Yard(options.bytes, options.pieces)
     yard.park(options.tasks)
     await asyncio.sleep(0)
-    await serve({"truth": yard.truth, "add": yard.add, "drop": yard.drop, "cancel": yard.cancel})
+    await serve({"truth": yard.truth, "add": yard.add, "lend": yard.lend, "drop": yard.drop, "cancel": yard.cancel})
 
 
 if __name__ == "__main__":
