@@ -12,6 +12,7 @@ from ..attach import AttachError, Injection, inject
 from .client import AgentClient
 from .errors import AgentEnded, AgentFailed, ClientError, OtherProtocol
 from .find import find_agent
+from .sweep import sweep
 
 _APPEARS_SECONDS = 10.0  # from the end of an injection until the agent's greeting
 _LOOK_SECONDS = 0.02
@@ -77,6 +78,7 @@ class Approach:
             raise AgentLeft(f"the agent has left: {self._left}; attach again to bring it back")
         found = self._bring()
         client = self._appeared(replaces=path is not None)
+        sweep(self.pid)
         return Contact(client, found.method, found.attach_seconds, found.held_seconds)
 
     def has_ended(self, lived: float) -> None:

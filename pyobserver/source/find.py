@@ -43,6 +43,20 @@ def find_agent(pid: int) -> str | None:
     return None
 
 
+def agent_folders(pid: int) -> list[str]:
+    """Return the folders in which an agent in process `pid` would have its socket, those that are there and safe."""
+    try:
+        owners = {0, *uids(pid)}
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (AttachError, OSError):
+        return []
+    try:
+        numbers = _uids_inside(pid, sorted(owners))
+        return [f"/proc/{pid}/root{folder}" for folder in _folders(root, numbers, owners)]
+    finally:
+        os.close(root)
+
+
 def _uids_inside(pid: int, outside: Sequence[int]) -> list[int]:
     """These users as the process itself may number them: by its user namespace, or as they are seen here.
 
