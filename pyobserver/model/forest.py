@@ -98,8 +98,16 @@ class Forest:
 
 
 def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
-    """Build the forest. What has a parent that is not known, or is part of a circle, hangs under the process."""
-    listed = tuple(nodes.values())
+    """Build the forest. What has a parent that is not known, or is part of a circle, hangs under the process.
+
+    A holder under which nothing hangs is left out: its tasks have owners, as those of a task group.
+    """
+    above, also_above = tasks["parent"], {node.parent for node in nodes.values()}
+    listed = tuple(
+        node
+        for node in nodes.values()
+        if node.kind != _HOLDER or node.id in also_above or bool((above == node.id).any())
+    )
     ids = np.concatenate([[PROCESS], tasks["id"].astype(np.int64), [n.id for n in listed]]).astype(np.int64)
     wanted = np.concatenate([[PROCESS], tasks["parent"].astype(np.int64), [n.parent for n in listed]]).astype(np.int64)
     parents, depths = _rooted(_parents(ids, wanted))
@@ -161,6 +169,7 @@ def _levels(depths: Ints) -> list[Ints]:
     return [order[ends[depth - 1] : ends[depth]] for depth in range(len(ends) - 1, 0, -1)]
 
 
+_HOLDER = "holder"
 FOLD = 8  # more alike children than this are shown as one line
 
 

@@ -113,7 +113,7 @@ def test_hostile_trees(seed: int) -> None:
         {"id": i, "parent": r.randrange(0, 130), "kind": r.randrange(3), "function": r.randrange(3), "retained": i}
         for i in range(1, 100)
     ]
-    snapshot = snapshot_of(rows, *(node(i, parent=r.randrange(0, 130)) for i in range(100, 120)))
+    snapshot = snapshot_of(rows, *(node(i, "task_group", parent=r.randrange(0, 130)) for i in range(100, 120)))
     shown = tree(snapshot, WINDOW, least=2)
     keys = walk(shown)
     assert len(keys) == len(set(keys)) and {k for k in keys if isinstance(k, int)} == set(range(120))

@@ -207,7 +207,7 @@ def test_what_has_ended_is_not_listed() -> None:
     """Rows, nodes and folds that still fade on the screen are gone from the document."""
     store = Store(Clock())
     made.put(store, [{"id": i, "retained": 5} for i in range(1, 60)])
-    store.put_nodes([node(100), node(101)])
+    store.put_nodes([node(100, "loop"), node(101, "loop")])
     store.remove([*range(1, 55), 101])
     whole = document(store.snapshot())
     assert whole["tasks"]["total"] == whole["tasks"]["shown"] == 5

@@ -94,9 +94,15 @@ def test_random_parents(seed: int) -> None:
         {"id": n, "parent": said[n], "kind": r.choice([0, 0, 1, 2]), "retained": r.choice([-1, 0, 10, 10**10])}
         for n in ids[:rows_count]
     ]
-    forest = planted(rows, *[node(n, parent=said[n]) for n in ids[rows_count:]])
+    forest = planted(rows, *[node(n, "task_group", parent=said[n]) for n in ids[rows_count:]])
     assert parent_ids(forest) == reference_parents(said)
     check_sums(forest)
+
+
+def test_a_holder_under_which_nothing_hangs_is_left_out() -> None:
+    """The tasks in it have owners; one that holds others, or rows that have ended, stays."""
+    forest = planted([{"id": 1, "parent": 20}], node(20), node(21), node(22), node(23, parent=22), node(24, "unowned"))
+    assert set(forest.ids.tolist()) - {PROCESS} == {1, 20, 22, 24}
 
 
 def test_a_circle_hangs_under_the_process_and_keeps_what_hangs_under_it() -> None:
@@ -204,7 +210,7 @@ def test_what_has_ended_keeps_its_place_and_counts_no_more() -> None:
     rows = [{"id": i, "parent": 90, "retained": 5} for i in range(1, 31)]
     store.put(made.columns([*rows, {"id": 50, "parent": 1, "retained": 3}]), [""] * 31, NOW)
     store.end(range(1, 21), NOW)
-    forest = plant(store.view(NOW), {90: node(90), 91: replace(node(91), ended=True)})
+    forest = plant(store.view(NOW), {90: node(90), 91: replace(node(91, "loop"), ended=True)})
     assert parent_ids(forest) == {**dict.fromkeys(range(1, 31), 90), 50: 1, 90: 0, 91: 0}
     at = forest.position(90)
     assert at is not None and len(forest.children_of(at)) == 30
