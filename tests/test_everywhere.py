@@ -125,7 +125,7 @@ def scratch(interpreter: Interpreter) -> Iterator[Path]:
 
 def test_another_allocator(interpreter: Interpreter, scratch: Path) -> None:
     """While eight threads allocate."""
-    with running(preloaded(interpreter, "libjemalloc.so.2", scratch), "churn") as target:
+    with running(preloaded(interpreter, "libjemalloc.so.2", scratch), "crowd") as target:
         with unchanged(target.pid):
             assert len(named(observed(target.pid), "thread")) >= 9
         end(target)

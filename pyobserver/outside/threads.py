@@ -69,7 +69,7 @@ def _read(line: Lifeline, number: int) -> OsThread | None:
         fields = stat_fields(raw)
     except OutsideError:
         return None
-    name = raw[raw.index(b"(") + 1 : raw.rindex(b")")].decode("utf-8", "replace")
+    name = raw.partition(b"(")[2].rpartition(b")")[0].decode("utf-8", "replace")
     waits_in = _optional(line, f"{folder}/wchan")
     return OsThread(
         thread_id=number,

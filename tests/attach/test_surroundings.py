@@ -120,7 +120,7 @@ def scratch(interpreter: Interpreter) -> Iterator[Path]:
 
 
 @pytest.mark.every
-@pytest.mark.parametrize("state", ["idle", "churn"])
+@pytest.mark.parametrize("state", ["idle", "crowd"])
 @pytest.mark.parametrize("library", ALLOCATORS)
 def test_another_allocator(interpreter: Interpreter, scratch: Path, library: str, state: str) -> None:
     """Its locks are none of the C library's, and must not be held either."""
