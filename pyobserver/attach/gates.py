@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
 from dataclasses import dataclass
 
 from .errors import CONTINUE_HELP, PREPARE_HELP, TRACE_HELP, AttachError
@@ -17,6 +18,7 @@ PEP768 = frozenset({(3, 14), (3, 15)})
 """The versions whose request for running a script we know how to write."""
 METHODS = ("auto", "pep768", "ptrace")
 
+_ALARMS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)
 _LIST_HELP = "pyobserver ps lists the Python processes"
 _FINAL = re.compile(r"(\d+)\.(\d+)\.\d+\+?$")
 _MUSL = re.compile(r"/(?:ld-musl-|libc\.musl-)")
@@ -231,15 +233,27 @@ class _Gates:
             return f"it was started with -X {_OPT_OUT_OPTION}"
         return ""
 
+    def _has_alarms(self) -> bool:
+        """Whether timers interrupt the program, whose handlers mostly raise an exception.
+
+        A request is run by the main thread, and what a handler raises in the moment in which it begins is lost with it.
+        """
+        return any(catches(self.status, number) for number in _ALARMS)
+
     def _way(self) -> str:
         if self.method == "ptrace":
             return "ptrace"
         if self.interpreter and speaks_pep768(self.interpreter) and not self._opt_out():
-            return "pep768"
+            return "ptrace" if self.method == "auto" and self._has_alarms() else "pep768"
         if self.method == "pep768":
             why = "its interpreter takes no requests: they came with Python 3.14, and can be switched off"
             raise _Closed("unsupported", why, "leave the method to us, or choose ptrace")
         return "ptrace"
+
+
+def catches(status: dict[str, str], number: int) -> bool:
+    """Whether a process has a handler for a signal, by its /proc/PID/status."""
+    return bool(int(status.get("SigCgt", "0"), 16) >> (number - 1) & 1)
 
 
 def _minor(found: Interpreter) -> tuple[int, int] | None:

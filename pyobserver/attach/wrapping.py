@@ -10,8 +10,15 @@ ANSWER_SIZE = stub.REPORT_SIZE
 # Evaluated in a namespace of its own, which has nothing but the builtins: nothing is bound in `__main__`.
 _IN_MEMORY = '(lambda names: (exec(compile({wrapper}, "<pyobserver>", "exec"), names), names["REPORT"])[1])({names})'
 
-# Run as a file, by the interpreter, in a namespace of its own as well.
-_IN_FILE = 'exec(compile({wrapper}, "<pyobserver>", "exec"), {names})'
+# Run as a file, by the interpreter, in a namespace of its own as well. The main thread runs it, as it does the handlers
+# of the program's signals: what one of them raises meanwhile comes out in here.
+_IN_FILE = """names = {names}
+try:
+    exec(compile({wrapper}, "<pyobserver>", "exec"), names)
+except BaseException as error:
+    names.get("give_back", repr)(error)
+names.clear()
+"""
 
 _RETURNS = """
 REPORT = b""
@@ -56,6 +63,29 @@ def leave(content):
     finally:
         posix.close(file)
 
+Method = type(posix.__spec__.loader.find_spec)
+
+def give_back(error):
+    # A timeout of the program's own, or Ctrl-C, which is not for us: its signal comes again when we are gone.
+    import _signal, _thread
+    codes, trace = [], error.__traceback__
+    while trace is not None:
+        codes.append(id(trace.tb_frame.f_code))
+        trace = trace.tb_next
+    for number in _signal.valid_signals():
+        handler = _signal.getsignal(number)
+        if type(handler) is Method:
+            handler = handler.__func__
+        is_its = type(handler) is type(give_back) and id(handler.__code__) in codes
+        if is_its or (handler is _signal.default_int_handler and isinstance(error, KeyboardInterrupt)):
+            _thread.start_new_thread(again, (_signal, _thread.get_ident(), number))
+            return
+
+def again(signal, thread, number):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signal.sigtimedwait((), 0.01)
+    signal.pthread_kill(thread, number)
+
 def run():
     if not awaited():
         remove()
@@ -65,8 +95,7 @@ def run():
     try:
         exec(compile(SOURCE, "<pyobserver>", "exec"), {"__name__": "<pyobserver>"})
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):  # meant for the program, not for us
-            __import__("_thread").interrupt_main()
+        give_back(error)
         try:
             text = "%s: %s" % (type(error).__name__, error)
         except BaseException:
@@ -74,12 +103,7 @@ def run():
     leave(text.encode("utf-8", "replace")[:SIZE].ljust(SIZE, b"\\0"))
     posix.rename(ANSWER + ".part", ANSWER)
 
-try:
-    run()
-except BaseException:
-    pass
-finally:
-    globals().clear()
+run()
 """
 
 

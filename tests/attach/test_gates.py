@@ -129,6 +129,18 @@ def executable_named(name: str) -> Iterator[int]:
         shutil.rmtree(folder)
 
 
+def test_a_program_with_alarms_is_not_asked(requestable: Interpreter) -> None:
+    """What their handlers raise while a request begins would be lost; whoever wants it so can have it."""
+    with running(requestable, "signals") as target:
+        assert examine(target.pid).method == "ptrace"
+        assert examine(target.pid, "pep768").method == "pep768"
+        assert inject(target.pid, leave(1)).method == "ptrace"
+        assert end(target)["seen"] == [1]
+    with running(requestable, "idle") as target:
+        assert examine(target.pid).method == "pep768"
+        end(target)
+
+
 def test_a_stopped_process_is_left_stopped(newest: Interpreter) -> None:
     """It is refused, stays as it is, and can be attached to when it goes on."""
     with running(newest, "sleep") as target:
