@@ -14,6 +14,7 @@ from .tasks import COLUMNS, OWN_COLUMNS, Array, Tasks
 
 FADE_SECONDS = 6.0  # ended rows stay this long, grey
 GROWTH_SECONDS = 300.0  # a row's growth is over one to two times this
+SETTLE_SECONDS = 15.0  # the agent measures young tasks again within these
 MAX_ROWS = 300_000
 MAX_TEXTS = 200_000
 TOO_MANY_TEXTS = "(too many texts)"
@@ -123,8 +124,16 @@ class TaskStore:
         self._slots.update(zip(ids, range(start, end), strict=True))
 
     def _note_first_values(self, slots: Slots, now: float) -> None:
+        """Growth is told from the first value on; of a row that began before our eyes from when it has settled.
+
+        Until then its creator lets go of what it works on: what it comes to own by that is not growth.
+        """
         base, retained = self._columns["base_retained"], self._columns["retained"]
-        first = slots[np.isnan(base[slots].astype(np.float64)) & (retained[slots].astype(np.int64) >= 0)]
+        created = self._columns["created"][slots].astype(np.float64)
+        is_exact = (self._columns["flags"][slots].astype(np.int64) & schema.FLAG_AGE_IS_MINIMUM) == 0
+        settles = is_exact & (created > 0.0) & (now - created < SETTLE_SECONDS)
+        wanted = np.isnan(base[slots].astype(np.float64)) | settles
+        first = slots[wanted & (retained[slots].astype(np.int64) >= 0)]
         for prefix in ("base", "middle"):
             self._columns[f"{prefix}_retained"][first] = retained[first]
             self._columns[f"{prefix}_at"][first] = now

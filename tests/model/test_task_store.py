@@ -201,6 +201,19 @@ def test_growth_of_a_row() -> None:
     assert growth[0] == 2000 / 30 * 60 and math.isnan(growth[1])
 
 
+def test_what_a_young_row_comes_to_own_is_no_growth() -> None:
+    """Its creator held it at first; one that was there before us, or that grows later, does grow."""
+    store = TaskStore()
+    old = {"id": 2, "created": NOW - 1, "flags": schema.FLAG_AGE_IS_MINIMUM}
+    for seconds, sizes in ((0, (700, 700)), (3, (400_000, 400_000)), (20, (400_000, 400_000))):
+        young = {"id": 1, "created": NOW - 1, "retained": sizes[0]}
+        store.put(made.columns([young, {**old, "retained": sizes[1]}]), ["", ""], NOW + seconds)
+    growth = store.view(NOW + 30).growth
+    assert growth[0] == 0.0 and growth[1] > 700_000
+    store.put(made.columns([{"id": 1, "created": NOW - 1, "retained": 500_000}]), [""], NOW + 40)
+    assert store.view(NOW + 40).growth[0] > 100_000
+
+
 def test_the_window_of_growth_moves_on() -> None:
     """A row that grew long ago and stands still since is not growing any more after two windows."""
     store = TaskStore()
