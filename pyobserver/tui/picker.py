@@ -159,6 +159,11 @@ class PickerApp(App[int]):
         """The list."""
         return self.query_one(VirtualTable)
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether there is a list: a last answer, or a last letter, may come while the screen is being taken down."""
+        return bool(self.screen_stack) and all(self.query(kind) for kind in (VirtualTable, Said, Reason))
+
     def on_mount(self) -> None:
         self.query_one(Said).change(("looking for Python processes", "dim"))
         self.table.focus()
@@ -190,6 +195,8 @@ class PickerApp(App[int]):
 
     def _show(self, problem: str = "") -> None:
         self._shown = self._lines.with_text(self._filter) if self._filter else self._lines
+        if not self._is_open:
+            return
         table = self.table
         table.empty_text = "no Python process can be seen by this user"
         if self._filter and len(self._lines):
@@ -235,7 +242,8 @@ class PickerApp(App[int]):
         self.table.focus()
 
     def on_virtual_table_cursor_moved(self) -> None:
-        self._explain()
+        if self._is_open:
+            self._explain()
 
     def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
         """Return the pid, if one can attach to it."""

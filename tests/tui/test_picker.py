@@ -63,6 +63,16 @@ async def test_enter_gives_the_pid() -> None:
     assert app.return_value == 4720
 
 
+async def test_an_answer_that_comes_while_it_is_being_left() -> None:
+    """The list is gone before the last listing, or the last letter, has been taken."""
+    async with picking(lambda: SOME) as (app, _, opened):
+        await opened.until_line("rudder.main")
+        await app.query_one(VirtualTable).remove()
+        app._take(SOME, "")
+        app.on_virtual_table_cursor_moved()
+    app._take(SOME, "")
+
+
 @pytest.mark.parametrize("key", ["q", "escape"])
 async def test_leaving_gives_none(key: str) -> None:
     """Nothing was chosen."""
