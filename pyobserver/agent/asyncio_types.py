@@ -26,6 +26,7 @@ class AsyncioTypes:
         self.queue = _named(namespace_of("asyncio.queues"), "Queue")
         self._callbacks = self._getter("_callbacks", self.c_future)
         self._waiter = self._getter("_fut_waiter", self.c_task)
+        self.waiter_of = self._waiter or _not_in_c  # of a task in C: TypeError for everything else
         self._coroutine = self._getter("_coro", self.c_task)
         self._state = self._getter("_state", self.c_future)
         self._loop = self._getter("_loop", self.c_future)
@@ -77,6 +78,10 @@ class AsyncioTypes:
     def is_pending(self, task):
         """Return whether a task has not ended yet."""
         return self._read(self._state, task, "_state") == "PENDING"
+
+
+def _not_in_c(task):
+    raise TypeError
 
 
 _known = AsyncioTypes()

@@ -22,19 +22,21 @@ from pyobserver.agent.attributes import (
 
 MAX_CHAIN = 60
 _MAX_CODES = 4000
+_MAX_NAMES = 20  # of one code
 _WRAPPERS = frozenset(["coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"])
 
 
 class Place:
     """One code object: its name, whether it is asyncio's own, and the texts of the lines where tasks stand in it."""
 
-    __slots__ = ("_module", "code", "file", "is_asyncio", "texts")
+    __slots__ = ("_module", "code", "file", "functions", "is_asyncio", "texts")
 
     def __init__(self, code, asyncio_folder):
         self.code = ref(code)
         self.file = text(code.co_filename)
         self.is_asyncio = bool(asyncio_folder) and self.file.startswith(asyncio_folder)
         self.texts = {}
+        self.functions = {}  # by qualified name, as closures may share a code
         self._module = None
 
     def module(self):
@@ -71,6 +73,20 @@ class Describer:
         """Return `module.qualname` of what a task runs."""
         chain = self.chain(coroutine)[0]
         return self._function_of(chain[0]) if chain else class_name(type(coroutine))
+
+    def function_text(self, coroutine):
+        """Return the number of the text that names what a task runs: `module.qualname`."""
+        kind = lines.kind_of(coroutine)
+        if kind is None:
+            return self._texts.intern(self.function(coroutine))
+        place = self._place(kind.code(coroutine))
+        name = self._qualname(coroutine)
+        found = place.functions.get(name)
+        if found is None:
+            found = self._texts.intern(self.function(coroutine))
+            if len(place.functions) < _MAX_NAMES:
+                place.functions[name] = found
+        return found
 
     def name(self, task):
         """Return the name of a task, without making asyncio make one."""

@@ -76,8 +76,7 @@ class Details:
                 answer["awaited_by"] = [[above.id, "%s  %s" % (above.name, function)]]
         holder = self._ownership.holder_of(row)
         if holder is not None:
-            held = sum([1 for each in self._tasks.rows() if each.held == holder.id])
-            answer["holders"] = [[holder.label, holder.detail, held]]
+            answer["holders"] = [[holder.label, holder.detail, self._ownership.tasks_in(holder)]]
         elif not self._ownership.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)

@@ -2,6 +2,9 @@
 
 import gc
 import sys
+from _weakref import ref
+
+_NODE_BYTES = 350  # with its label and its share of a dict
 
 
 def text(value, limit=300):
@@ -41,7 +44,8 @@ class OwnMemory:
         self._agent = agent
         self._modules = modules
         self._code = 0
-        self._row = 0
+        own = 1 + (sys.version_info >= (3, 14))  # to what it awaits; up to 3.13 the one to the task is asyncio's own
+        self._reference_bytes = own * (sys.getsizeof(ref(OwnMemory)) + 8)
 
     def count(self, now):
         """Count the code, in slices; a round of a job."""
@@ -60,14 +64,11 @@ class OwnMemory:
     def total(self):
         """Return the bytes as they are now."""
         table = self._agent.table
-        row = next(iter(table.rows.values()), None)
-        if row is not None and not self._row:  # with its numbers, its weak reference and its share of four dicts
-            numbers = sum([sys.getsizeof(getattr(row, name)) for name in ("id", "created", "retained", "measured_at")])
-            self._row = sys.getsizeof(row) + numbers + 80 + 4 * 100
         texts = table.texts.items
-        kept = self._row * len(table.rows) + sum([sys.getsizeof(n) + 56 for n in table.nodes.values()])
+        nodes = _NODE_BYTES * len(table.nodes)
         waiting = sum([observer.out_bytes for observer in self._agent.service.observers.values()])
-        return self._code + kept + 2 * sys.getsizeof(texts) + 120 * len(texts) + waiting
+        rows = table.bytes + self._agent.tasks.bytes + table.count * self._reference_bytes
+        return self._code + rows + nodes + 2 * sys.getsizeof(texts) + 120 * len(texts) + waiting
 
 
 def _code_size(value, depth=0):

@@ -20,6 +20,7 @@ from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
 _FIRST_OBSERVER_SECONDS = 20.0
+_AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
 
@@ -39,7 +40,7 @@ class Agent:
         self.farewell = ""
         self.config = config
         self.started_at = self.wall()
-        self.table = Table()
+        self.table = Table(self.started_at)
         self.problems = []
         self.longest_hold = 0.0
         self.torn = 0
@@ -98,11 +99,11 @@ class Agent:
         if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
-            begun = self.cpu()
+            start, begun = clock(), self.cpu()
             self.scanner.begin_slice()
             self.schedule.work()
             self._held(self.cpu() - begun)
-            ready = clock() + (schedule.GAP_SECONDS if self.is_known() else schedule.FIRST_GAP_SECONDS)
+            ready = start + (schedule.FIRST_SECONDS if self._is_awaited() else schedule.EVERY_SECONDS)
             self.service.flush(clock())
         return ready
 
@@ -137,13 +138,15 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        for kept in [*self.table.kept(), *self.tasks.kept(), *self.measure.kept()]:
+        for kept in [*self.table.kept(), *self.measure.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
                 if self.clock() - begun > schedule.SLICE_SECONDS:
-                    collector.outside(self.sleep, schedule.GAP_SECONDS)
+                    collector.outside(self.sleep, schedule.EVERY_SECONDS)
                     begun = self.clock()
+        self.table.drop()
+        self.tasks.drop()
         parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
         for part in (self.ownership.walk(), *parts, self.scanner):
             if part is not None:
@@ -156,6 +159,10 @@ class Agent:
         if self._is_open:
             self.service.abandon()
             self.tasks.close()
+
+    def _is_awaited(self):
+        """Whether somebody sits before a picture that is not complete: for seconds, not for as long as it may take."""
+        return self.wall() - self.started_at < _AWAITED_SECONDS and not self.is_known()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""
@@ -211,7 +218,7 @@ class Agent:
             "t": "tick",
             "seq": number,
             "time": self.wall(),
-            "total": counts[0],
+            "total": self.tasks.total(),
             "measured": counts[1],
             "complete": self.tasks.complete,
             "holders_complete": self.ownership.complete,

@@ -1,8 +1,16 @@
-"""When which task is measured: what is on a screen first, then what is new, what has moved, what is young or old."""
+"""When which task is measured: what is on a screen first, then a sample of each function, then what is new, has moved,
+is young or old.
+
+A sample of each function comes first, as many speak for all: what a hundred thousand tasks retain together is known to
+a few percent long before all of them have been measured.
+"""
 
 from _collections import deque
+from itertools import islice
 
 from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.retention.containers import Chance
+from pyobserver.agent.rows import MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
@@ -10,13 +18,17 @@ _ROUND_SECONDS = 0.2
 _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has moved
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
-_OLD_AT_ONCE = 300
+_AT_ONCE = 300  # old ones, and moved ones, in a round
+_LOOKED_AT = 4000  # positions in a round, for those that have no value, and for old ones
+_SAMPLE = 200  # of one function
+_MOST_SAMPLED = 200  # functions
+_MOST_NEW = 2000  # that are noted; more are found by looking at all
 _YOUNG_SECONDS = (2.0, 10.0)  # after its first value: who has created it may have held for a moment what it works on
 _MOST_YOUNG = 5000
 _MOST_TRIES = 3  # of a task that has not moved, when only a lower bound comes out
 _AGAIN_SECONDS = 0.3  # before the next of them
 _LONGER_SECONDS = 0.0016  # what the later ones of them may take
-_DUTY_FIRST, _DUTY = 0.1, 0.008
+_DUTY_FIRST, _DUTY = 1.0, 0.008  # at first the pauses between slices are what limits it
 _FRESH_SHARE = 0.8
 
 
@@ -28,11 +40,14 @@ class Measuring:
         self._table = agent.table
         self._tasks = tasks
         self._focus = []
-        self._new = deque()
-        self._moved = {}  # id -> row
+        self._new = deque()  # ids
+        self._samples = {}  # function -> [ids of some of its tasks, by chance; how many there were to choose from]
+        self._chance = Chance()
+        self._moved = {}  # id -> None
         self._doubted = set()  # ids of rows with a lower bound that is soon tried again
-        self._order = {}  # id -> row, the one whose value is oldest first
-        self._young = [deque((), _MOST_YOUNG) for _ in _YOUNG_SECONDS]  # (when it is due again, row), in this order
+        self._young = [deque((), _MOST_YOUNG) for _ in _YOUNG_SECONDS]  # (when it is due again, id), in this order
+        self._without = 0  # position from which on there may be rows without a value that nothing else leads to
+        self._oldest = 0  # position from which on the next old values are looked for
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
@@ -46,11 +61,11 @@ class Measuring:
 
     def kept(self):
         """Everything that takes room, to be let go of."""
-        return [self._new, self._moved, self._order, *self._young]
+        return [self._new, self._moved, self._samples, *self._young]
 
     def counts(self):
         """Return (tasks, those of them that have a value which is not tried again at once)."""
-        return len(self._tasks.rows()), self._measured - len(self._doubted)
+        return self._tasks.count, self._measured - len(self._doubted)
 
     def first(self, ids):
         """Measure these rows before all others: they are on a screen."""
@@ -58,15 +73,34 @@ class Measuring:
         self._job.hurry()
 
     def _note_new(self, row, task):
-        self._new.append(row)
+        if len(self._new) < _MOST_NEW:
+            self._new.append(row.id)
+        elif row.position < self._without:
+            self._without = row.position
+        if not self._tasks.complete:
+            self._sample(row)
+
+    def _sample(self, row):
+        """Take a task among the sample of its function with the same chance for each."""
+        if row.function not in self._samples and len(self._samples) >= _MOST_SAMPLED:
+            return
+        entry = self._samples.setdefault(row.function, [[], 0])
+        entry[1] += 1
+        if len(entry[0]) < _SAMPLE:
+            entry[0].append(row.id)
+        else:
+            place = self._chance.below(entry[1])
+            if place < _SAMPLE:
+                entry[0][place] = row.id
 
     def _note_moved(self, row, task):
         row.tries = 0
-        self._moved[row.id] = row
+        row.mark(MOVED)
+        if len(self._moved) < _MOST_NEW:
+            self._moved[row.id] = None
 
     def _note_ended(self, row):
         self._moved.pop(row.id, None)
-        self._order.pop(row.id, None)
         self._doubted.discard(row.id)
         if row.measured_at:
             self._measured -= 1
@@ -75,75 +109,132 @@ class Measuring:
 
     def _round(self, now):
         for row in self._next(self._agent.wall()):
+            if row is None:  # nothing to be measured was found so far
+                if now.over():
+                    now = yield
+                continue
             while now.left() < 0.3 * now.seconds:
                 now = yield
+            number = row.id
             if row.tries or not self._scan(row, now):
                 now = yield WHOLE  # a large one gets a slice of its own
-                self._scan(row, now, True)
+                if row.id == number:
+                    self._scan(row, now, True)
             if now.over():
                 now = yield
-        first = bool(self._new) or bool(self._doubted) or self._measured < len(self._tasks.rows())
+        first = bool(self._doubted) or self._measured < self._tasks.count
         self._job.duty = _DUTY_FIRST if first else _DUTY
 
     def _next(self, wall):
-        """Yield the rows to measure. New ones may come in meanwhile, and go first."""
+        """Yield the rows to measure; None now and then, when none is found. New ones may come in meanwhile."""
         rows = self._table.rows
         for number in self._focus:
             row = rows.get(number)
             if row is not None and self._is_due(row, wall, _FOCUS_SECONDS):
                 yield row
+        self._job.is_urgent = self._tasks.complete and bool(self._samples)
+        yield from self._take_samples()
+        if not self._tasks.complete:  # first of all, how many there are of what
+            return
+        self._samples.clear()
+        self._job.is_urgent = False
         yield from self._take_new()
-        moved = [row for row in self._moved.values() if self._is_due(row, wall, _MOVED_SECONDS)]
-        moved.sort(key=lambda row: -row.retained)
-        for row in moved:
+        moved = []
+        for number in list(islice(self._moved, _MOST_NEW)):
+            row = rows.get(number)
+            if row is None:
+                self._moved.pop(number, None)
+            elif self._is_due(row, wall, _MOVED_SECONDS):
+                moved.append((-row.retained, number))
+            if len(moved) % 64 == 63:
+                yield None
+        moved.sort()
+        for _, number in moved[:_AT_ONCE]:
             yield from self._take_new()
-            yield row
-        for row in self._take_young(wall):
-            yield from self._take_new()
-            yield row
-        limit = max(_OLD_SECONDS, self._seconds * len(self._order) / _DUTY)
-        old = []
-        for row in self._order.values():
-            if wall - row.measured_at < limit or len(old) >= _OLD_AT_ONCE:
-                break
-            old.append(row)
-        for row in old:
-            yield from self._take_new()
-            yield row
+            yield rows.get(number)
+        yield from self._take_young(wall)
+        yield from self._take_without()
+        yield from self._take_old(wall)
+
+    def _take_samples(self):
+        """Yield the tasks that stand for their functions, one of each function in turn."""
+        for turn in range(_SAMPLE):
+            for ids, _ in list(self._samples.values()):
+                row = self._table.rows.get(ids[turn]) if turn < len(ids) else None
+                if row is not None and not row.measured_at:
+                    yield row
+            yield None
 
     def _take_new(self):
         while self._new:
-            yield self._new.popleft()
+            row = self._table.rows.get(self._new.popleft())
+            if row is not None and not row.measured_at:
+                yield row
 
     def _take_young(self, wall):
         """Yield what is to be measured again a while after its first value; it follows at longer intervals then."""
         for stage, waiting in enumerate(self._young):
             while waiting and waiting[0][0] <= wall:
-                row = waiting.popleft()[1]
-                if self._table.rows.get(row.id) is row:
+                row = self._table.rows.get(waiting.popleft()[1])
+                if row is not None:
                     self._wait_young(row, wall, stage + 1)
                     yield row
 
     def _wait_young(self, row, wall, stage):
         if stage < len(self._young):
-            self._young[stage].append((wall + _YOUNG_SECONDS[stage], row))
+            self._young[stage].append((wall + _YOUNG_SECONDS[stage], row.id))
+
+    def _take_without(self):
+        """Yield rows that have no value yet, in the order of the columns."""
+        end = min(self._without + _LOOKED_AT, self._table.end_position)
+        while self._without < end:
+            position = self._without
+            self._without += 1
+            columns = self._table.columns
+            if not columns.measured_at[position] and columns.kind[position] == schema.KIND_TASK:
+                yield from self._take_new()
+                yield Row(self._table, position)
+            elif not position & 63:
+                yield None
+
+    def _take_old(self, wall):
+        """Yield rows whose value is old, or that have moved without being noted; each round goes on where one ended."""
+        limit = max(_OLD_SECONDS, self._seconds * self._tasks.count / _DUTY)
+        found = 0
+        for _ in range(min(_LOOKED_AT, self._table.end_position)):
+            if self._oldest >= self._table.end_position:
+                self._oldest = 0
+            position = self._oldest
+            self._oldest += 1
+            columns = self._table.columns
+            if columns.kind[position] == schema.KIND_TASK and columns.measured_at[position]:
+                age = wall - self._table.begun - columns.measured_at[position]
+                if age >= limit or (columns.marks[position] & MOVED and age >= _MOVED_SECONDS):
+                    yield from self._take_new()
+                    yield Row(self._table, position)
+                    found += 1
+            if not position & 63:
+                yield None
+            if found >= _AT_ONCE:
+                return
 
     def _is_due(self, row, wall, seconds):
         if row.kind != schema.KIND_TASK:
             return False
         if row.id in self._doubted:
             seconds = _AGAIN_SECONDS
-        return not row.measured_at or (row.id in self._moved and wall - row.measured_at >= seconds)
+        return not row.measured_at or (row.is_marked(MOVED) and wall - row.measured_at >= seconds)
 
     def _scan(self, row, now, is_last_try=False):
         """Measure one row; False when it needs a slice of its own, or the slice was torn."""
-        task = row.ref()
-        if task is None or row.id not in self._table.rows:
+        task = row.ref() if row.ref is not None else None
+        if task is None:
             return True
-        if self._agent.ownership.is_walking_in(row):
-            self._moved[row.id] = row
+        if self._agent.ownership.is_walking_in(task):
+            self._again(row)
             return True
         types = known()
+        self._tasks.look(row, task)
         if self._tasks.describer.is_running(types.coroutine(task)):
             if row.measured_at and row.accuracy != schema.STALE:
                 row.accuracy = schema.STALE
@@ -158,7 +249,7 @@ class Measuring:
         if now.torn():
             self._agent.torn += 1
             if is_last_try:
-                self._moved[row.id] = row
+                self._again(row)
             return is_last_try
         if found.accuracy != schema.EXACT and not is_fresh and not is_last_try:
             return False
@@ -175,9 +266,8 @@ class Measuring:
             if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
                 self._wait_young(row, wall, 0)
         row.measured_at = wall
+        row.mark(MOVED, False)
         self._moved.pop(row.id, None)
-        self._order.pop(row.id, None)
-        self._order[row.id] = row
         retained, error = int(found.bytes), int(found.error or 0)
         if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
             row.retained, row.accuracy, row.error = retained, found.accuracy, error
@@ -185,6 +275,14 @@ class Measuring:
         if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES:
             row.tries += 1
             self._doubted.add(row.id)
-            self._moved[row.id] = row  # what was in the way may have become known meanwhile
+            self._again(row)  # what was in the way may have become known meanwhile
         else:
             self._doubted.discard(row.id)
+
+    def _again(self, row):
+        """Measure it once more, although it may not move."""
+        row.mark(MOVED)
+        if not row.measured_at:
+            self._without = min(self._without, row.position)
+        elif len(self._moved) < _MOST_NEW or row.id in self._doubted:
+            self._moved[row.id] = None

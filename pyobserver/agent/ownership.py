@@ -10,14 +10,17 @@ from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.owners import holders
 from pyobserver.agent.owners.parents import is_unowned, owner_of
+from pyobserver.agent.rows import OWNED, Row, node_count, node_id
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
 _OWNERS_SECONDS = 2.0
+_OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
 _LOOK_SECONDS = 0.5  # whether a walk is needed
 _WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
 _EMPTY_SECONDS = 10.0
 _AT_ONCE = 20
+_AT_FIRST = 2000
 
 
 class Ownership:
@@ -37,16 +40,23 @@ class Ownership:
         self._unresolved = 0  # tasks met since the last walk began
         self._walk = None
         self._walked_at = 0.0
-        self._walk_job = Job("holders", _LOOK_SECONDS, self._search)
+        self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
         tasks.on_new.append(self._note_new)
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("owners", _OWNERS_SECONDS, self._look_again, duty=0.005), self._walk_job]
+        return [Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY), self._walk_job]
 
     def holder_of(self, row):
         """Return the node of the container that a row is in, None if none is known."""
         return self._table.nodes.get(row.held)
+
+    def tasks_in(self, node):
+        """Return how many tasks the walk has found in a container."""
+        number, end = node_count(node.id), self._table.end_position
+        return sum(
+            [self._table.columns.held[at : min(at + 1000, end)].tolist().count(number) for at in range(0, end, 1000)]
+        )
 
     def owner(self, task):
         """Return who waits for a task, or None."""
@@ -55,14 +65,20 @@ class Ownership:
     # -- told by callbacks --------------------------------------------------------------------------------------------
 
     def _note_new(self, row, task):
+        if not self._tasks.complete and self._tasks.count > _AT_FIRST:  # it will be looked at with all others
+            self._unresolved += 1
+            return
         self._assign(row, task)
-        if not row.owned and not row.held:
+        if not row.is_marked(OWNED) and not row.held:
             self._unresolved += 1
 
     def _look_again(self, now):
         """Somebody may begin or cease to wait for a task without its moving."""
+        while not self._tasks.complete:
+            now = yield
         count = 0
-        for row in list(self._tasks.rows()):
+        for position in self._tasks.positions():
+            row = Row(self._table, position)
             task = row.ref()
             if task is not None and row.state != schema.STATE_DONE_HELD:
                 self._assign(row, task)
@@ -82,8 +98,9 @@ class Ownership:
         parent, edge = 0, schema.EDGE_RUNS
         if owner is not None:
             parent, edge = self._place_of(owner, row)
-        row.owned = parent != 0 and edge != schema.EDGE_HOLDS
-        if row.owned:
+        is_owned = parent != 0 and edge != schema.EDGE_HOLDS
+        row.mark(OWNED, is_owned)
+        if is_owned:
             self._hang(row, parent, edge)
             return
         if parent:
@@ -99,7 +116,7 @@ class Ownership:
         """Return (node or row, edge) for an owner; (0, 0) when there is none yet."""
         if owner.kind == "awaits":
             above = self._tasks.row_of(owner.obj)
-            return (0, 0) if above is None or above is row else (above.id, schema.EDGE_AWAITS)
+            return (0, 0) if above is None or above.id == row.id else (above.id, schema.EDGE_AWAITS)
         if owner.kind == "holder":
             node = self._containers.get(id(owner.obj))
             return (node.id, schema.EDGE_HOLDS) if node is not None and node.id in self._table.nodes else (0, 0)
@@ -128,7 +145,7 @@ class Ownership:
     def _place_group(self, node, owner, row):
         """Hang a group under the task that waits for it, and say where that is."""
         above = self._tasks.row_of(owner.via) if owner.via is not None else None
-        if above is None or above is row:
+        if above is None or above.id == row.id:
             return
         name, node.detail = self._tasks.describer.spot(known().coroutine(owner.via))
         node.label = node.label.partition(" in ")[0] + (" in " + name if name else "")
@@ -155,50 +172,52 @@ class Ownership:
         self._walk.types.update(self._tasks.kinds)
         begun = now.begun
         self._unresolved = 0
-        looked_for = list(self._tasks.rows())
+        last = self._table.last_generation()
+        end = self._table.end_position
         while not self._walk.run(now.deadline):
             now = yield
         self._walked_at = begun
         found = self._walk.found
-        count = 0
-        for holding in list(found.values()):
-            self._hold(holding)
-            count += 1
-            if count % _AT_ONCE == 0 and now.over():
+        is_whole = not self._walk.incomplete
+        for position in range(end):
+            columns = self._table.columns
+            if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
+                continue  # it has come meanwhile, perhaps to the place of one that was found
+            holding = found.get(position + 1)
+            if holding is not None:
+                self._hold(Row(self._table, position), holding)
+            elif is_whole:
+                self._not_held(Row(self._table, position))
+            if position % _AT_ONCE == 0 and now.over():
                 now = yield
-        if not self._walk.incomplete:
-            for row in looked_for:
-                if row.id not in found:
-                    self._not_held(row)
-                    count += 1
-                    if count % _AT_ONCE == 0 and now.over():
-                        now = yield
         self.complete = True
 
     def _to_walk(self):
         """The tasks whose variables are searched: all of them, when there is a task that nothing else holds."""
         found = self._walk.found
-        for row in self._tasks.rows():
-            if row.id not in found and not row.owned and not row.flags & schema.FLAG_MAIN:
-                return self._tasks.references()
-        return []
+        for position in self._tasks.positions():
+            row = Row(self._table, position)
+            if position + 1 not in found and not row.is_marked(OWNED) and not row.flags & schema.FLAG_MAIN:
+                break
+            if position % _AT_ONCE == 0:
+                yield None
+        else:
+            return
+        yield from self._tasks.references()
 
     def walk(self):
         """Return the walk that goes on, or has been through; None before the first."""
         return self._walk
 
-    def is_walking_in(self, row):
+    def is_walking_in(self, task):
         """Whether the walk is among what a task retains: it refers to some of that, which cannot be counted then."""
-        return self._walk is not None and self._walk.inside == row.address
+        return self._walk is not None and self._walk.inside == id(task)
 
     def _wanted(self, address):
         row = self._tasks.row_at(address)
-        return 0 if row is None else row.id
+        return 0 if row is None else row.position + 1
 
-    def _hold(self, holding):
-        row = self._table.rows.get(holding.row)
-        if row is None:
-            return
+    def _hold(self, row, holding):
         node = self._containers.get(holding.key)
         if node is None or node.id not in self._table.nodes or node.label != holding.path:
             node = self._table.add_node(schema.NODE_HOLDER, holding.path, row.loop, schema.EDGE_HOLDS, holding.type)
@@ -206,14 +225,15 @@ class Ownership:
                 return
             self._containers[holding.key] = node
         row.held = node.id
-        row.flags &= ~schema.FLAG_UNOWNED
-        if not row.owned:
+        if row.flags & schema.FLAG_UNOWNED:
+            row.flags &= ~schema.FLAG_UNOWNED
+        if not row.is_marked(OWNED):
             self._hang(row, node.id, schema.EDGE_HOLDS)
 
     def _not_held(self, row):
         row.held = 0
         task = row.ref()
-        if task is None or row.owned or row.id not in self._table.rows:
+        if task is None or row.is_marked(OWNED):
             return
         nobody = is_unowned(task, known().callbacks(task))
         task = None
@@ -237,12 +257,15 @@ class Ownership:
 
     def _sweep(self, now):
         used = set()
-        count = 0
-        for row in list(self._tasks.rows()):
-            used.add(row.parent)
-            used.add(row.held)
-            count += 1
-            if count % 500 == 0 and now.over():
+        position = 0
+        while position < self._table.end_position:
+            columns = self._table.columns
+            end = position + 500
+            used.update(columns.parent[position:end])
+            used.update(map(node_id, set(columns.held[position:end])))
+            position = end
+            if now.over():
+                columns = None
                 now = yield
         for known_nodes in (self._groups, self._containers, self._unowned):
             for key, node in list(known_nodes.items()):

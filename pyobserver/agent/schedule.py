@@ -8,8 +8,8 @@ import sys
 
 SLICE_SECONDS = 0.001
 _SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
-GAP_SECONDS = 0.009
-FIRST_GAP_SECONDS = 0.004  # until the first picture is complete: somebody waits for it
+EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
+FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 WHOLE = "a whole slice"
 _FAILURES = 3
 _TORN_SHARE = 0.9
@@ -57,6 +57,7 @@ class Job:
         self.rounds = 0
         self.failures = 0
         self.wants_whole = False
+        self.is_urgent = False  # it goes before others
         self._work = work
         self.duty = duty  # it may be changed between rounds
         self._round = None
@@ -148,7 +149,7 @@ class Schedule:
 
 
 def _goes_later(job):
-    return not job.wants_whole
+    return not job.is_urgent, not job.wants_whole
 
 
 def described(name, error):

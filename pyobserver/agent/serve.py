@@ -4,6 +4,7 @@ import _socket
 import sys
 
 from pyobserver.agent import collector
+from pyobserver.agent.columns import Columns
 from pyobserver.protocol import frames, schema
 
 _RECEIVE = 65536
@@ -36,6 +37,7 @@ class Observer:
         self.due = 0.0
         self.position = None  # in the log of changes; None: everything is new to it
         self.texts = 1
+        self.named = Columns((("generation", "i"),))  # of the row at each position whose name has been sent
         self.focus = []
         self.wants = []  # details that it waits for: (id, token)
         self.update = None
@@ -241,17 +243,19 @@ class Service:
         table = self._agent.table
         found = None if observer.position is None else table.changes(observer.position, _LOG_ENTRIES)
         if found is None:
-            ids = [*table.nodes, *table.rows]
-            observer.position = table.skip_to_end()
-            for start in range(0, len(ids), _ROWS_IN_FRAME):
-                for _ in self._tell(observer, ids[start : start + _ROWS_IN_FRAME]):
-                    yield None
+            observer.position = table.end
+            nodes = list(table.nodes)
+            for start in range(0, len(nodes), _ROWS_IN_FRAME):
+                yield from self._tell(observer, nodes[start : start + _ROWS_IN_FRAME])
+            at = 0
+            while at < table.end_position:
+                yield from self._tell(observer, table.ids(at, at + _ROWS_IN_FRAME))
+                at += _ROWS_IN_FRAME
         else:
             end = table.end
             while found is not None and found[0]:
                 ids, observer.position = found
-                for _ in self._tell(observer, ids):
-                    yield None
+                yield from self._tell(observer, ids)
                 if observer.position >= end:
                     break
                 found = table.changes(observer.position, _LOG_ENTRIES)
@@ -260,33 +264,56 @@ class Service:
         yield True
 
     def _tell(self, observer, ids):
-        """Send these rows and nodes, and the texts that they need first."""
+        """Send these rows and nodes, a frame at each step."""
         table = self._agent.table
-        rows = [row for row in map(table.rows.get, ids) if row is not None]
         nodes = [node for node in map(table.nodes.get, ids) if node is not None]
-        gone = [n for n in ids if n not in table.rows and n not in table.nodes]
-        texts = table.texts.items
-        while observer.texts < len(texts):
-            items = _fitting(texts, observer.texts, _TEXTS_IN_FRAME, _cost)
-            observer.send({"t": "strings", "first": observer.texts, "items": items})
-            observer.texts += len(items)
-            yield
+        rows = [n for n in ids if n not in table.nodes and n in table.rows]
+        gone = [n for n in ids if n not in table.nodes and n not in table.rows]
         start = 0
         while start < len(nodes):
             part = _fitting(nodes, start, _ROWS_IN_FRAME, _cost_of_node)
             observer.send({"t": "nodes", "items": [_node(node) for node in part]})
+            for node in part:
+                table.told(node)
             start += len(part)
             yield
-        start = 0
-        while start < len(rows):
-            part = _fitting(rows, start, _ROWS_IN_FRAME, _cost_of_row)
-            start += len(part)
-            columns = [(name, code, [getattr(row, name) for row in part]) for name, code in schema.ROW_COLUMNS]
-            observer.send({"t": "rows", "names": [row.name for row in part]}, columns)
-            yield
+        for start in range(0, len(rows), _ROWS_IN_FRAME):
+            for _ in self._tell_rows(observer, rows[start : start + _ROWS_IN_FRAME]):
+                yield
         if gone:
             observer.send({"t": "gone"}, [("id", "q", gone)])
             yield
+
+    def _tell_rows(self, observer, ids):
+        """Send these rows, the texts that they need first, as many in a frame as their names leave room for."""
+        table = self._agent.table
+        texts = table.texts.items
+        while ids:
+            while observer.texts < len(texts):
+                items = _fitting(texts, observer.texts, _TEXTS_IN_FRAME, _cost)
+                observer.send({"t": "strings", "first": observer.texts, "items": items})
+                observer.texts += len(items)
+                yield
+            positions = [p for p in map(table.position_of, ids[:_ROWS_IN_FRAME]) if p >= 0]
+            names = _fitting(self._names(observer, positions), 0, _ROWS_IN_FRAME, _cost)
+            del positions[len(names) :]
+            columns = [(name, code, table.column(name, positions)) for name, code in schema.ROW_COLUMNS]
+            observer.send({"t": "rows", "names": names}, columns)
+            for position in positions:
+                table.told(position)
+                observer.named.generation[position] = table.columns.generation[position]
+            last = table.id_at(positions[-1]) if positions else ids[-1]
+            del ids[: ids.index(last) + 1]
+            yield
+
+    def _names(self, observer, positions):
+        """Return the names of rows, None for those that the observer has been told."""
+        table = self._agent.table
+        if observer.named.length < table.columns.length:
+            observer.named.extend(table.columns.length - observer.named.length)
+        named, generation = observer.named.generation, table.columns.generation
+        is_kept = table.rare["name"]
+        return [None if named[p] == generation[p] and p not in is_kept else table.name_at(p) for p in positions]
 
 
 def _fitting(items, start, count, cost):
@@ -301,11 +328,9 @@ def _fitting(items, start, count, cost):
 
 def _cost(text):
     """Bytes of a text as JSON, at most."""
+    if text is None:
+        return 6
     return 6 + (2 if text.isascii() and text.isprintable() else 12) * len(text)
-
-
-def _cost_of_row(row):
-    return _cost(row.name)
 
 
 def _cost_of_node(node):

@@ -5,19 +5,35 @@ Where asyncio keeps them: `_all_tasks` up to 3.11, `_scheduled_tasks` and `_eage
 """
 
 import sys
+from _operator import is_
 from _weakref import ref
+from itertools import islice, repeat
 
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute
+from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.loops import Loops
+from pyobserver.agent.rows import MET, Row
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
-_KNOWN_AT_ONCE = 500  # weak references looked at between two looks at the clock
-_UNMOVED_AT_ONCE = 30
+_AT_ONCE = 256  # weak references, or rows, that are looked at between two looks at the clock
 _ENUMERATE_SECONDS = 0.5
 _SWEEP_SECONDS = 1.0
+_DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
+_DUTY_LISTS, _DUTY_STATES = 0.004, 0.006
+_DUTY_CALL = 0.0005  # of what cannot be done in parts: 8 ms among 100,000 tasks, so each 16 s
+_AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
+_ALL_TASKS = bytes([schema.KIND_TASK]) * _AT_ONCE
+
+
+class _Unknown:
+    """What no task awaits."""
+
+
+_UNKNOWN = _Unknown()
+_ANYTHING = ref(_UNKNOWN)  # the key of a task of which it is not known what it awaits
 
 
 class TaskProbe:
@@ -28,6 +44,7 @@ class TaskProbe:
 
     def __init__(self, agent, loop_hint):
         self.complete = False
+        self.count = 0
         self.describer = Describer(agent.table)
         self.loops = Loops(agent, loop_hint)
         self.on_new = []
@@ -35,60 +52,106 @@ class TaskProbe:
         self.on_ended = []
         self._agent = agent
         self._table = agent.table
-        self._by_reference = {}  # id of the weak reference -> row; the row keeps the reference, and so the id
-        self._by_address = {}
+        self._table.namer = self.describer.name
+        self._places = Places(self._address_at)
+        self._met = Met(agent.table)
+        self._listed = {}  # by source, how many it had when it was last gone through
+        self._calls = {}  # id of a loop -> when it may be asked for its tasks again
+        self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
-        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep)
+        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST)
+        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES)
 
     def jobs(self):
         """What is done again and again."""
         return [self._enumerate_job, self._sweep_job]
 
-    def kept(self):
-        """Everything that takes room, to be let go of."""
-        return [self._by_address, self._by_reference]
+    def drop(self):
+        """Let go of what takes room."""
+        self._places.drop()
+        self._met.drop()
 
     def close(self):
         """Let go of files."""
         self.describer.close()
 
+    @property
+    def bytes(self):
+        """How much memory it takes, without what the table has."""
+        return self._places.bytes + self._met.bytes
+
+    def total(self):
+        """Return how many tasks there are: those that are known, and those that there is no room for."""
+        is_part = not self.complete or self._table.is_full()
+        return max(self.count, sum(self._listed.values())) if is_part else self.count
+
     def row_of(self, task):
         """Return the row of a task, None if it has none."""
-        row = self._by_address.get(id(task))
-        return row if row is not None and row.ref() is task else None
+        return self.row_at(id(task))
 
     def row_at(self, address):
         """Return the row of the task with this id, None if it has none."""
-        return self._by_address.get(address)
+        position = self._places.find(address)
+        return Row(self._table, position) if position >= 0 else None
+
+    def positions(self):
+        """Yield the positions of all tasks; of those that come meanwhile some may be missed."""
+        table = self._table
+        position = 0
+        while position < table.end_position:
+            if table.columns.kind[position] == schema.KIND_TASK:
+                yield position
+            position += 1
 
     def references(self):
-        """Weak references to all tasks."""
-        return [row.ref for row in self._by_reference.values()]
+        """Yield weak references to all tasks."""
+        for position in self.positions():
+            yield self._table.refs[position]
 
-    def rows(self):
-        """All rows of tasks."""
-        return self._by_reference.values()
+    def _address_at(self, position):
+        """Return the id of the task at a position, None if it has ended."""
+        reference = self._table.refs[position]
+        task = reference() if reference is not None else None
+        return None if task is None else id(task)
 
     # -- which there are ----------------------------------------------------------------------------------------------
 
     def _enumerate(self, now):
-        for source in self._sources():
+        for name, held in self._sets():
+            self._listed[name] = len(held)
+            references = iter(held)
+            at = 0
+            while True:
+                try:
+                    some = list(islice(references, _AT_ONCE))
+                except RuntimeError:  # it has changed: what has moved to another place of it is met the next time
+                    references = islice(iter(held), at, None)
+                    continue
+                if not some or self._table.is_full():
+                    break
+                at += len(some)
+                for reference in self._met.new(some):
+                    self._meet(reference)
+                    if now.over():
+                        now = yield
+                if now.over():
+                    some = None
+                    now = yield
+            self._listed[name] = len(held)
+        for name, source in self._calls_due(now):
             references = source()
-            for start in range(0, len(references), _KNOWN_AT_ONCE):
-                for reference in references[start : start + _KNOWN_AT_ONCE]:
-                    if id(reference) not in self._by_reference:
-                        self._meet(reference)
-                        if now.over():
-                            now = yield
+            self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
+            while references:
+                self._meet(references.pop())
                 if now.over():
                     now = yield
         if not self.complete:
             self.complete = True
+            self._enumerate_job.duty = _DUTY_LISTS
             self._sweep_job.hurry()
 
-    def _sources(self):
-        """Functions that return lists of weak references to tasks."""
+    def _sets(self):
+        """Yield (name, a set of weak references to tasks)."""
         module = sys.modules.get("asyncio.tasks")
         if module is None:
             return
@@ -96,100 +159,149 @@ class TaskProbe:
         for name in ("_all_tasks", "_scheduled_tasks"):
             held = attribute(names.get(name), "data") if name in names else None
             if type(held) is set:
-                yield lambda held=held: list(held)
-        if type(names.get("_eager_tasks")) is set:
-            yield lambda: list(map(ref, names["_eager_tasks"]))
+                yield name, held
+
+    def _calls_due(self, now):
+        """Yield (name, function that returns a list of weak references to tasks) for what is not kept in such sets."""
+        module = sys.modules.get("asyncio.tasks")
+        if module is None:
+            return
+        names = module.__dict__
+        if type(names.get("_eager_tasks")) is set and names["_eager_tasks"]:
+            yield "eager", lambda: list(map(ref, names["_eager_tasks"]))
         if sys.version_info >= (3, 14):
             self.loops.look_for()
             for loop in self.loops.references():
-                yield lambda loop=loop: _tasks_of(names.get("all_tasks"), loop)
+                if now.clock() >= self._calls.get(id(loop), 0.0):
+                    yield id(loop), lambda loop=loop: _tasks_of(names.get("all_tasks"), loop)
 
     def _meet(self, reference):
         task = reference()
         if task is None:
             return
         types = known()
-        if not types.is_task(task):
-            return
-        row = self.row_of(task)
-        if row is not None:  # known by another weak reference
+        kind = id(type(task))
+        if kind not in self.kinds:
+            if not types.is_task(task):
+                return
+            self.kinds.add(kind)
+            self._agent.scanner.add_barrier(type(task))
+        position = self._places.find(id(task))
+        if position >= 0:
+            if self._table.refs[position] is reference:
+                self._met.note(reference, position)
             return
         row = self._table.add_row(schema.KIND_TASK)
         if row is None:
             return
-        row.ref = reference
-        row.address = id(task)
-        row.created = self._agent.wall()
+        self.count += 1
+        position = row.position
+        self._table.refs[position] = reference
+        self._places.put(id(task), position)
+        self._met.note(reference, position)
+        columns = self._table.columns
+        columns.created[position] = self._table.seconds(self._agent.wall())
         if not self.complete:
-            row.flags |= schema.FLAG_AGE_IS_MINIMUM
-        self._by_reference[id(reference)] = row
-        self._by_address[row.address] = row
-        if id(type(task)) not in self.kinds:
-            self.kinds.add(id(type(task)))
-            self._agent.scanner.add_barrier(type(task))
-        coroutine = types.coroutine(task)
-        row.function = self._table.texts.intern(self.describer.function(coroutine))
-        row.name = self.describer.name(task)
-        row.loop = self.loops.node_of(types.loop(task))
-        row.parent, row.edge = row.loop, schema.EDGE_RUNS
-        self._look(row, task, types)
+            columns.flags[position] = schema.FLAG_AGE_IS_MINIMUM
+        columns.function[position] = self.describer.function_text(types.coroutine(task))
+        row.loop = loop = self.loops.node_of(types.loop(task))
+        columns.parent[position] = loop
+        if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
+            self._look(row, task, types)
+        else:
+            self._table.keys[position] = _ANYTHING
         for tell in self.on_new:
             tell(row, task)
 
     def _end(self, row):
-        del self._by_reference[id(row.ref)]
-        if self._by_address.get(row.address) is row:
-            del self._by_address[row.address]
-        self._table.remove(row.id)
         for tell in self.on_ended:
             tell(row)
+        self.count -= 1
+        self._table.remove(row.id)
 
     # -- whether they have moved --------------------------------------------------------------------------------------
 
     def _sweep(self, now):
-        rows = list(self._by_reference.values())
-        unmoved = 0
-        for row in rows:
-            task = row.ref()
-            if task is None:
-                self._end(row)
-            elif row.state == schema.STATE_DONE_HELD or not self._check(row, task):
-                unmoved += 1
-                if unmoved % _UNMOVED_AT_ONCE:
-                    continue
+        while not self.complete:
+            now = yield
+        self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else _DUTY_STATES
+        self._table.looks += 1
+        start = 0
+        while start < self._table.end_position:
+            end = min(start + _AT_ONCE, self._table.end_position)
+            if not self._is_still(start, end):
+                for position in range(start, end):
+                    self._check(position)
+                    if now.over():
+                        now = yield
             if now.over():
-                task = None
                 now = yield
+            start = end
         self.loops.sweep()
 
-    def _check(self, row, task):
-        """Look whether a task has run since; return whether it has."""
-        types = known()
-        waiter = types.awaited(task)
-        row.checks += 1
-        if waiter is not None and row.key is not None and row.key() is waiter:
-            self._note_activity(row)
+    def _is_still(self, start, end):
+        """Whether nothing needs to be done for the rows from `start` to `end`: all are tasks that have not moved.
+
+        It asks nothing of one row after another, but of all at once: among tasks that wait, 0.1 us for each.
+        """
+        table = self._table
+        columns = table.columns
+        if columns.kind[start:end].tobytes() != _ALL_TASKS[: end - start] or any(columns.moves[start:end].tobytes()):
             return False
-        row.moves += 1
-        self._note_activity(row)
+        tasks = [reference() for reference in table.refs[start:end]]
+        try:
+            waiters = list(map(known().waiter_of, tasks))
+        except TypeError:  # one has ended, or is not written in C
+            return False
+        keys = [key() for key in table.keys[start:end]]
+        return False not in map(is_, waiters, keys) and True not in map(is_, waiters, repeat(None))
+
+    def _check(self, position):
+        """Look whether a task has run since."""
+        table = self._table
+        if table.columns.kind[position] != schema.KIND_TASK:
+            return
+        task = table.refs[position]()
+        row = Row(table, position)
+        if task is None:
+            self._end(row)
+            return
+        types = known()
+        if not row.is_marked(MET) and self._is_measured_soon:
+            return
+        waiter = types.awaited(task)
+        if waiter is None:
+            if row.state == schema.STATE_DONE_HELD:
+                return
+        elif row.key() is waiter:
+            self._note_activity(row)
+            return
+        if row.is_marked(MET):
+            row.moves += 1
+            self._note_activity(row)
         self._look(row, task, types)
         for tell in self.on_moved:
             tell(row, task)
-        return True
+
+    def look(self, row, task):
+        """Write down what a task does, if that has not been done: it is in the processor's cache now."""
+        if not row.is_marked(MET):
+            self._look(row, task, known())
 
     def _note_activity(self, row):
-        if row.checks >= 64:
-            row.checks, row.moves = row.checks // 2, row.moves // 2
-        share = row.moves / row.checks
-        if not abs(share - row.activity) < 0.02:  # also when it was not a number
-            row.activity = share
+        """Tell of the share of looks at which a task had moved, from time to time."""
+        looks = self._table.looks - row.since
+        if not looks & (looks - 1) and (row.moves or looks == 1):
             self._table.touch(row)
+        if looks >= 64:  # what was long ago counts half
+            row.moves >>= 1
+            row.since = self._table.looks - 32
 
     def _look(self, row, task, types):
         """Write down what a task does now."""
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        row.key = None if waiter is None else ref(waiter)
+        row.key = _ANYTHING if waiter is None else ref(waiter)
         changed = self.describer.describe(row, coroutine, waiter)
         if not types.is_pending(task):
             state = schema.STATE_DONE_HELD
@@ -199,9 +311,47 @@ class TaskProbe:
             state = schema.STATE_RUNNING
         else:
             state = schema.STATE_READY
+        row.mark(MET)
         if changed or state != row.state:
             row.state = state
             self._table.touch(row)
+
+
+class Met:
+    """Which weak references have been met: answered for most of them at once, in 0.1 us.
+
+    A place keeps the position of the last one that came there, and others that share it are asked about in full.
+    """
+
+    def __init__(self, table):
+        self._table = table
+        self._make(1024)
+
+    def _make(self, size):
+        self._mask = size - 1
+        self._positions = memoryview(bytearray(4 * size)).cast("i")
+
+    @property
+    def bytes(self):
+        """How much memory it takes."""
+        return self._positions.nbytes
+
+    def new(self, references):
+        """Return those of the references that may not have been met."""
+        refs, positions, mask = self._table.refs, self._positions, self._mask
+        if not refs:
+            return references
+        return [each for each in references if refs[positions[id(each) >> 4 & mask]] is not each]
+
+    def note(self, reference, position):
+        """This reference has been met, and its row is at this position."""
+        if self._table.count > self._mask:
+            self._make(4 * len(self._positions))
+        self._positions[id(reference) >> 4 & self._mask] = position
+
+    def drop(self):
+        """Let go of it."""
+        self._make(1)
 
 
 def _tasks_of(all_tasks, loop):

@@ -188,7 +188,7 @@ class Mirror:
             for key in ("function", "waiting", "where"):
                 row[key] = self.texts[row[key]]
             row["state"] = schema.STATES[row["state"]]
-            row["name"] = name
+            row["name"] = self.rows[row["id"]]["name"] if name is None else name
             self.rows[row["id"]] = row
 
 

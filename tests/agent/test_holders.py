@@ -170,7 +170,6 @@ def go(walk, budget=0.001, between=None):
 def told(walk, tasks):
     found = {}
     for row, holding in walk.found.items():
-        assert holding.row == row
         found[id(tasks[row - 1])] = [holding.path, holding.type, holding.length]
     return found
 
@@ -197,7 +196,7 @@ async def main():
     found = told(walk, tasks)
     wrong = [[found.get(number), place] for number, place in app.expected.items() if found.get(number) != place]
     ids = {}
-    for holding in walk.found.values():
+    for _, holding in walk.found.items():
         ids.setdefault((holding.path, holding.type), set()).add(walk.container_id(holding))
     finish(wrong=wrong, total=len(tasks), incomplete=walk.incomplete, same=before == after,
            ids={path: len(each) for (path, _), each in ids.items()}, objects=walk.objects)
@@ -245,7 +244,8 @@ async def main():
     tasks = [task for task in asyncio.all_tasks() if "push_hash" in task.get_coro().__qualname__]
     walk = walk_for(tasks)
     slices = go(walk)
-    finish(found=sorted(told(walk, tasks).values()), ids=len(set(map(walk.container_id, walk.found.values()))))
+    ids = {walk.container_id(holding) for _, holding in walk.found.items()}
+    finish(found=sorted(told(walk, tasks).values()), ids=len(ids))
 
 asyncio.run(main())
 """
@@ -603,7 +603,7 @@ async def main():
             while len(walks) < 5:
                 while not walk.run(CLOCK() + 0.001):
                     time.sleep(0.001)
-                walks.append([len(walk.found), sorted({h.path for h in walk.found.values()})])
+                walks.append([len(walk.found), sorted({h.path for _, h in walk.found.items()})])
                 walk.restart()
         except BaseException as problem:
             problems.append(repr(problem))

@@ -12,6 +12,7 @@ from sys import getrefcount
 
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
+from pyobserver.agent.columns import Columns
 from pyobserver.agent.owners.holder_kinds import (
     ATTRIBUTES,
     CLASS,
@@ -55,11 +56,12 @@ def _calibrate():
 
 ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
+_END = object()
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
 class Holding:
-    """One task, by its row, in the container or attribute that keeps it.
+    """The container or attribute that keeps tasks.
 
     path    `rudder.pipeline.Spawner._children`: by the class of the instance, however that was reached; of what is in
             a container in a container, `app.State.rooms[...]`; `locals of app.main` for a variable
@@ -68,22 +70,63 @@ class Holding:
     key     the id of the container, or the path: see `Walk.container_id`
     """
 
-    __slots__ = ("key", "length", "path", "row", "type")
+    __slots__ = ("key", "length", "path", "type")
 
-    def __init__(self, row, path, kind, length, key):
-        self.row = row
+    def __init__(self, path, kind, length, key):
         self.path = path
         self.type = kind
         self.length = length
         self.key = key
 
 
+class Found:
+    """Which task is in which `Holding`, by the number of the task's row: 8 bytes for each, however many there are."""
+
+    def __init__(self):
+        self._columns = Columns((("holding", "i"), ("score", "i")))
+        self._holdings = [None]
+        self._known = {}  # (key, path) -> place among the holdings
+        self._count = 0
+
+    def __len__(self):
+        return self._count
+
+    def __contains__(self, row):
+        return row < self._columns.length and self._columns.holding[row] != 0
+
+    def is_better(self, row, score):
+        """Whether a place with this score is better than the one that is known; a score is better when it is less."""
+        return row not in self or score < self._columns.score[row]
+
+    def put(self, row, score, path, kind, length, key):
+        """Note where a task is."""
+        while row >= self._columns.length:
+            self._columns.extend()
+        known = self._known.get((key, path))
+        if known is None:
+            known = self._known[key, path] = len(self._holdings)
+            self._holdings.append(Holding(path, kind, length, key))
+        self._count += not self._columns.holding[row]
+        self._columns.holding[row], self._columns.score[row] = known, score
+
+    def get(self, row):
+        """Return the holding of a task, None if none was found."""
+        return self._holdings[self._columns.holding[row]] if row < self._columns.length else None
+
+    def items(self):
+        """Yield (row, holding) for all tasks."""
+        for row in range(self._columns.length):
+            if self._columns.holding[row]:
+                yield row, self._holdings[self._columns.holding[row]]
+
+
 class Walk:
     """One walk: `run` it until it has been through, `restart` it for another.
 
-    `wanted(id(object))` returns the row of a task that is looked for, or 0; it is asked about objects whose type is in
-    `types`, a set of `id(type)`. `clock()` and the deadlines of `run` are on the same clock. `tasks()` returns weak
-    references to the tasks whose variables are searched last. What was found is in `found`, from row to `Holding`: a
+    `wanted(id(object))` returns the number of a task that is looked for, or 0; it is asked about objects whose type is
+    in `types`, a set of `id(type)`. Numbers are small, as there is a place for each up to the largest. `clock()` and
+    the deadlines of `run` are on the same clock. `tasks()` yields weak references to the tasks whose variables are
+    searched last, or None when it has nothing yet. What was found is in `found`, from number to `Holding`: a
     container of the application before an attribute, before the same of a library, before variables; the shortest
     path, and the first met.
     """
@@ -99,10 +142,9 @@ class Walk:
     def restart(self):
         """Forget everything and begin anew."""
         self._old = self._seen  # to be dropped in parts: 300,000 marks at once would take ms
-        self.found = {}
+        self.found = Found()
         self.objects = 0  # looked into
         self.is_through = False
-        self._scores = {}
         self._seen = [set() for _ in range(SHARDS)]
         self._marks = 0
         self._unmarked = self._too_deep = self._restless = 0
@@ -118,6 +160,7 @@ class Walk:
         self._libraries = []
         self._namespaces = set()
         self._variables = None  # of which tasks, when their turn has come
+        self._is_searched = False
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
         self._asyncio = known()
         self._paths = Paths(self._owners, self._kinds, self._shape)
@@ -193,11 +236,15 @@ class Walk:
                 self._paths.module = name
                 self._push(namespace, MODULE)
         elif self._variables is None:
-            self._variables = [] if self._tasks is None else list(self._tasks())
-        elif self._variables:
-            self._begin_task(self._variables.pop()())
+            self._variables = iter(() if self._tasks is None else self._tasks())
+        elif not self._is_searched:
+            reference = next(self._variables, _END)
+            if reference is _END:
+                self._is_searched = True
+            elif reference is not None:
+                self._begin_task(reference())
         elif self._seen:
-            self._old, self._seen, self._scores, self._shapes = self._seen, [], {}, {}
+            self._old, self._seen, self._shapes = self._seen, [], {}
         else:
             return False
         return True
@@ -384,9 +431,8 @@ class Walk:
         if not row or number == self.inside:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
-        if row not in self.found or score < self._scores[row]:
-            self.found[row] = Holding(row, path, kind, length, key)
-            self._scores[row] = score
+        if self.found.is_better(row, score):
+            self.found.put(row, score, path, kind, length, key)
         return STRIDE // 2 if length is None else 1
 
 

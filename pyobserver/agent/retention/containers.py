@@ -120,6 +120,23 @@ _KINDS = {
 }
 
 
+class Chance:
+    """Numbers by chance, the same ones each time: the upper half of a linear congruential generator's state.
+
+    The interpreter's own generator is an extension, which a process that has changed its root or user cannot load.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self):
+        self._state = SEED
+
+    def below(self, limit):
+        """Return a number from 0 on, below `limit`."""
+        self._state = (self._state * MULTIPLIER + INCREMENT) & MASK
+        return (self._state >> 32) * limit >> 32
+
+
 class Containers:
     """The container types seen so far, by `id(type)`: how long an instance is, and how to pick from it.
 
@@ -145,7 +162,7 @@ class Containers:
 
     def begin_scan(self):
         """Let the next picks be those of every scan."""
-        self._state = SEED
+        self.chance = Chance().below
 
     def learn(self, tp, bases):
         """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""
@@ -178,14 +195,6 @@ class Containers:
         """Return whether a table of so many bytes has so few entries that going through it takes too long."""
         key = id(type(o))
         return self._bases.get(key) in (dict, set, frozenset) and size > EMPTIEST * (self.lengths[key](o) + 1000)
-
-    def chance(self, below):
-        """Return a number from 0 on, below `below`: the upper half of a linear congruential generator's state.
-
-        The interpreter's own generator is an extension, which a process that has changed its root or user cannot load.
-        """
-        self._state = (self._state * MULTIPLIER + INCREMENT) & MASK
-        return (self._state >> 32) * below >> 32
 
     def base_of(self, tp):
         """Return the container type that `tp` is or comes from, None if it is no container that was learned."""
