@@ -44,7 +44,6 @@ class Agent:
         self.problems = []
         self.longest_hold = 0.0
         self.torn = 0
-        self.rows_limit_hit = False
         self._mine = mine
         self._poll = original("select", "poll")()
         self.service = serve.Service(self, listener, self._poll)
@@ -231,6 +230,6 @@ class Agent:
                 "dropped": self.table.overflow + self.service.dropped,
                 "torn": self.torn,
                 "observers": len(self.service.observers),
-                "rows_limit_hit": self.table.overflow > 0,
+                "rows_limit_hit": self.table.is_full(),
             },
         }

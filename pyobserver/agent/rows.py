@@ -150,7 +150,8 @@ def _rare(name, missing):
     return property(read, write)
 
 
-Row.ref, Row.key = _reference("refs"), _reference("keys")
+for _name in ("refs", "keys"):
+    setattr(Row, _name[:-1], _reference(_name))
 for _place, (_name, _code) in enumerate(_COLUMNS):
     if _name not in ("generation", "marks"):
         _make = _node if _name in ("loop", "held") else _time if _code == "f" else _number

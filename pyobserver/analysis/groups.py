@@ -29,7 +29,8 @@ from .growth import NOTICED_BYTES, NOTICED_COUNT, grows, per_minute
 class GroupRow:
     """All rows of one kind and function. Sizes in bytes, growth per minute, None for what is not known.
 
-    `bytes` is the measured ones' mean times the count: exact when `measured_share` is 1.
+    `bytes` is the measured ones' mean times the count: exact when `measured_share` is 1. `count` is an estimate where
+    not all tasks have been met, or there are too many to keep all.
     """
 
     key: GroupKey
@@ -51,6 +52,7 @@ class GroupRow:
     growing: bool
     marked_count: int | None  # change since the baseline
     marked_bytes: float | None
+    count_is_estimate: bool = False
 
 
 def group_rows(snapshot: Snapshot, window: float) -> list[GroupRow]:
@@ -125,6 +127,7 @@ def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, win
         function=snapshot.tasks.texts[key[1]],
         held=key[2],
         count=group.count,
+        count_is_estimate=group.is_estimate,
         count_growth=per_minute(counts),
         bytes=size,
         bytes_growth=per_minute(sizes),
@@ -175,6 +178,13 @@ def members(tasks: Tasks, key: GroupKey) -> NDArray[np.bool_]:
 
 
 def kind_counts(tasks: Tasks) -> dict[str, int]:
-    """Return how many rows have not ended, by kind, without the kinds that there are none of."""
+    """Return how many there are that have not ended, by kind, without the kinds that there are none of.
+
+    Of asyncio tasks it is all of them, also where not all have rows.
+    """
     counts = np.bincount(tasks["kind"].astype(np.int64)[tasks.alive])
-    return {name_of(schema.KINDS, kind): n for kind, n in enumerate(counts.tolist()) if n}
+    found = {name_of(schema.KINDS, kind): n for kind, n in enumerate(counts.tolist()) if n}
+    task = schema.KINDS[schema.KIND_TASK]
+    if task in found:
+        found[task] = round(found[task] / tasks.known_share)
+    return found

@@ -115,7 +115,11 @@ def _group_cells(row: GroupRow, room: int) -> tuple[str, ...]:
     about = "~" if row.measured_share < 1 and row.bytes is not None else ""
     return (
         lead + fit(row.function, room - len(lead) - len(held), cut="start").rstrip() + held,
-        *(count(row.count), growth_count(row.count_growth), about + bytes_text(row.bytes)),
+        *(
+            ("~" if row.count_is_estimate else "") + count(row.count),
+            growth_count(row.count_growth),
+            about + bytes_text(row.bytes),
+        ),
         *(growth_bytes(row.bytes_growth), _at_least(row.oldest_is_minimum) + duration(row.oldest_age)),
     )
 

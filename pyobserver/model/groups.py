@@ -16,11 +16,13 @@ GroupKey = tuple[int, int, bool]  # kind, function (an index of the texts), done
 
 @dataclass(frozen=True)
 class GroupSums:
-    """The living rows of one group. `bytes` is estimated from the measured ones where some are not."""
+    """The living rows of one group. `bytes` is estimated from the measured ones where some are not, and so is `count`
+    where not all tasks have rows."""
 
     count: int
     measured: int
     bytes: float
+    is_estimate: bool = False  # the count
 
 
 def group_name(key: GroupKey, quantity: str) -> str:
@@ -82,7 +84,10 @@ def group_sums(tasks: Tasks) -> dict[GroupKey, GroupSums]:
     counts = np.bincount(which)
     known = retained >= 0
     measured = np.bincount(which[known], minlength=len(groups))
+    is_part = (tasks.known_share < 1) & ((groups >> 1 & 0xFF) == schema.KIND_TASK)
+    counts = np.where(is_part, np.rint(counts / tasks.known_share), counts).astype(np.int64)
     sums = np.bincount(which[known], retained[known], minlength=len(groups))
     estimates = np.divide(sums * counts, measured, out=np.zeros(len(groups)), where=measured > 0)
-    rows = zip(groups.tolist(), counts.tolist(), measured.tolist(), estimates.tolist(), strict=True)
-    return {group_key(number): GroupSums(c, m, b) for number, c, m, b in rows}
+    columns = (groups, counts, measured, estimates, is_part)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {group_key(number): GroupSums(*sums) for number, *sums in rows}

@@ -217,3 +217,4 @@ class Tick:
     holders_complete: bool  # the walk for holders has been through once
     collector: Collector | None
     cost: AgentCost
+    is_full: bool = False  # the agent has no room for rows of all tasks

@@ -287,6 +287,7 @@ class Store:
                 if self._now.agent_cpu_share is not None:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
+            self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):
                 self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them
                 self._put_threads()

@@ -49,6 +49,7 @@ class TaskStore:
         self.refused = 0  # rows that there was no room for
         self._text_ids: dict[str, int] = {"": 0}
         self._slots: dict[int, int] = {}
+        self.in_all: int | None = None  # asyncio tasks, when there are more than have rows
         self._names: list[str] = []
         self._columns: dict[str, Array] = {name: np.zeros(64, kind) for name, kind in _ALL_COLUMNS.items()}
         self._named = 1
@@ -222,8 +223,16 @@ class TaskStore:
     def view(self, now: float) -> Tasks:
         """Return all rows as they are now."""
         columns = {name: self._used(name).copy() for name in self._columns}
-        return Tasks(now, columns, self._names.copy(), self.texts, dict(self.ended), self._name_order)
+        share = self._known_share()
+        return Tasks(now, columns, self._names.copy(), self.texts, dict(self.ended), share, self._name_order)
 
     def glance(self, now: float) -> Tasks:
         """Return all rows without copying them: what comes out is valid until the next change."""
-        return Tasks(now, {name: self._used(name) for name in self._columns}, self._names, self.texts)
+        columns = {name: self._used(name) for name in self._columns}
+        return Tasks(now, columns, self._names, self.texts, known_share=self._known_share())
+
+    def _known_share(self) -> float:
+        if self.in_all is None:
+            return 1.0
+        known = int(np.count_nonzero((self._used("kind") == schema.KIND_TASK) & np.isnan(self._used("ended_at"))))
+        return known / self.in_all if 0 < known < self.in_all else 1.0

@@ -67,6 +67,7 @@ class Tasks:
     names: list[str]
     texts: Sequence[str]
     ended_by_function: dict[tuple[int, int], int] = field(default_factory=dict)  # (kind, function) -> ended so far
+    known_share: float = 1.0  # of the asyncio tasks that there are, those that have a row: less while they are counted
     name_order: NameOrder = field(default_factory=NameOrder, compare=False, repr=False)  # shared with other moments
 
     def __len__(self) -> int:

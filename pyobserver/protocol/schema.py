@@ -25,10 +25,11 @@ gone    column id: rows and nodes that ended or are not seen any more
 nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an
         index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or
         changed tree nodes which are not rows
-tick    closes an update: seq, time, total (rows known), measured (rows with a value), complete (bool: the first
-        enumeration has finished), holders_complete (bool: the holder walk has been through once since the start),
-        loops (list of {id, thread, tasks}), gc (counts, list of 3; collections, list of 3; collected, uncollectable),
-        agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, rows_limit_hit}
+tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
+        others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
+        (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
+        list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
+        memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)}
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), by_type (list of [type,
         count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
         awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or

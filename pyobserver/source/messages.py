@@ -218,6 +218,7 @@ def tick(frame: Frame) -> Tick:
         holders_complete=_flag(head, "holders_complete"),
         collector=None if head.get("gc") is None else _collector(_object(head, "gc")),
         cost=cost,
+        is_full=row_limit_is_hit(frame),
     )
 
 

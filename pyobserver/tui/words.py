@@ -119,7 +119,11 @@ def _progress(snapshot: Snapshot) -> str:
     if tick is None:
         return ", waiting for the first tasks"
     if not tick.complete:
-        return f", still counting: {count(tick.total)} tasks so far"
+        return f", still looking at all {count(tick.total)} tasks"
+    if tick.is_full:
+        return (
+            f", showing {percent(snapshot.tasks.known_share)} of {count(tick.total)} tasks: there is no room for more"
+        )
     if tick.cost.dropped:
         return f", {count(tick.cost.dropped)} updates were dropped"
     return ""

@@ -86,3 +86,21 @@ def test_nothing_to_count() -> None:
     assert group_sums(store.view(NOW)) == {}
     values, places = distinct(np.empty(0, np.int64))
     assert len(values) == len(places) == len(sorted_by(np.empty(0, np.int64))) == 0
+
+
+def test_while_tasks_are_counted_those_that_are_known_speak_for_all() -> None:
+    """A quarter has been met: each function has four times as many, and threads are as many as they are."""
+    store = TaskStore()
+    store.intern("work")
+    rows = [{"id": i, "kind": schema.KIND_TASK, "function": 1, "retained": 100} for i in range(1, 26)]
+    rows.append({"id": 26, "kind": schema.KIND_THREAD, "function": 1})
+    store.put(made.columns(rows), [""] * len(rows), NOW)
+    store.in_all = 100
+    tasks = store.view(NOW)
+    assert tasks.known_share == 0.25
+    sums = group_sums(tasks)
+    group, threads = sums[schema.KIND_TASK, 1, False], sums[schema.KIND_THREAD, 1, False]
+    assert (group.count, group.measured, group.bytes, group.is_estimate) == (100, 25, 10_000.0, True)
+    assert (threads.count, threads.is_estimate) == (1, False)
+    store.in_all = None
+    assert group_sums(store.view(NOW))[schema.KIND_TASK, 1, False].count == 25

@@ -28,7 +28,7 @@ def known(status: Status, tick: Tick | None = TICK, heard: float = NOW) -> Snaps
         (known(Status(Phase.LIVE), tick=None), "connected, waiting for the first tasks", ""),
         (
             known(Status(Phase.LIVE), replace(TICK, complete=False)),
-            "connected, still counting: 429 tasks so far",
+            "connected, still looking at all 429 tasks",
             "",
         ),
         (

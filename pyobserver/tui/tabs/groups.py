@@ -27,7 +27,7 @@ _FUNCTION = Column(
     help="What they run: module and qualified name. ▲ before it: they grow. Behind it: what is no task, and tasks that "
     "are done while somebody still holds them.",
 )
-_COUNT = Column("count", "Count", 7, "right", help="How many there are now.")
+_COUNT = Column("count", "Count", 7, "right", help="How many there are now. ~ estimated, as not all were met.")
 _COUNT_GROWTH = Column(
     "count_growth", "+/min", 6, "right", help="How many more there are each minute, over the window (+ and -)."
 )
@@ -125,7 +125,7 @@ def _function(row: GroupRow) -> Cell:
 _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
     "mark": lambda row: ("▲", "grow") if row.growing else "",
     "function": _function,
-    "count": lambda row: count(row.count),
+    "count": lambda row: ("~" if row.count_is_estimate else "") + count(row.count),
     "count_growth": lambda row: _growing(row, growth_count(row.count_growth)),
     "memory": _memory,
     "growth": lambda row: _growing(row, growth_bytes(row.bytes_growth)),

@@ -126,7 +126,7 @@ class TasksTab(Tab):
         held = 0 if self._is_single else self._groups.held
         if held:
             pieces.append(Piece(f"{count(held)} done, but still held", "grow", 4))
-        shown, in_all = len(self._singles.lines), len(snapshot.tasks)
+        shown, in_all = len(self._singles.lines), max(len(snapshot.tasks), sum(counted.values()))
         if not self._is_single:
             shown, in_all = len(self._groups.lines), self._groups.in_all
         if shown != in_all:

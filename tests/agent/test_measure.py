@@ -1,0 +1,73 @@
+"""Which tasks are measured first."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+from pyobserver.agent.measure import Measuring
+from pyobserver.agent.rows import Table
+from pyobserver.protocol import schema
+
+
+def measuring() -> tuple[Any, Table]:
+    """A measuring of an agent that has only rows."""
+    table = Table(1000.0)
+    tasks = SimpleNamespace(on_new=[], on_moved=[], on_ended=[], complete=False, count=0)
+    agent = SimpleNamespace(table=table, self_check="ok")
+    return Measuring(agent, tasks), table
+
+
+def met(measure: Any, table: Table, functions: list[int]) -> list[int]:
+    """Rows that are met in this order; their ids."""
+    ids = []
+    for function in functions:
+        row: Any = table.add_row(schema.KIND_TASK)
+        row.function = function
+        measure._note_new(row, None)
+        ids.append(row.id)
+    return ids
+
+
+def test_a_sample_of_each_function_is_drawn_from_all_of_its_tasks() -> None:
+    """However many there are of another, and with the same chance for the first and for the last."""
+    measure, table = measuring()
+    functions = ([1] * 49 + [2]) * 200
+    ids = met(measure, table, functions)
+    drawn = [row.id for row in measure._take_samples() if row is not None]
+    place = {number: at for at, number in enumerate(ids)}
+    counted = Counter(functions[place[number]] for number in drawn)
+    assert counted == {1: 200, 2: 200}
+    places = [place[number] for number in drawn if functions[place[number]] == 1]
+    assert abs(statistics.mean(places) - 5000) < 1000 and len(set(places)) == 200
+
+
+def test_samples_alternate_between_functions() -> None:
+    """After the first of each, every function has a value."""
+    measure, table = measuring()
+    met(measure, table, [1] * 500 + [2] * 500 + [3])
+    first = [row.function for row in measure._take_samples() if row is not None][:5]
+    assert first == [1, 2, 3, 1, 2]
+
+
+def test_what_was_measured_is_not_in_the_sample_again() -> None:
+    """A row with a value gives its place to nobody."""
+    measure, table = measuring()
+    ids = met(measure, table, [1] * 10)
+    row: Any = table.rows.get(ids[0])
+    row.measured_at = 1001.0
+    assert ids[0] not in [row.id for row in measure._take_samples() if row is not None]
+
+
+def test_what_finds_no_place_among_the_new_is_found_by_position() -> None:
+    """Thousands that come at once are all measured."""
+    measure, table = measuring()
+    measure._tasks.complete = True
+    ids = met(measure, table, [1] * 6000)
+    taken = set()
+    for _ in range(4):
+        taken.update(row.id for row in measure._take_new() if row is not None)
+        taken.update(row.id for row in measure._take_without() if row is not None)
+    assert taken == set(ids)
