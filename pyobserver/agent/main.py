@@ -102,7 +102,8 @@ class Agent:
             self.scanner.begin_slice()
             self.schedule.work()
             self._held(self.cpu() - begun)
-            ready = start + (schedule.FIRST_SECONDS if self._is_awaited() else schedule.EVERY_SECONDS)
+            every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.EVERY_SECONDS
+            ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
         return ready
 

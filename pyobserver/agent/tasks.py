@@ -246,6 +246,8 @@ class TaskProbe:
         """
         table = self._table
         columns = table.columns
+        if self._is_measured_soon and columns.kind[start] == schema.KIND_TASK and not columns.marks[start] & MET:
+            return True  # they will be looked at when they are measured for the first time
         if columns.kind[start:end].tobytes() != _ALL_TASKS[: end - start] or any(columns.moves[start:end].tobytes()):
             return False
         tasks = [reference() for reference in table.refs[start:end]]

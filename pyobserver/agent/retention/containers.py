@@ -129,6 +129,10 @@ class Chance:
     __slots__ = ("_state",)
 
     def __init__(self):
+        self.restart()
+
+    def restart(self):
+        """Begin with the first number again."""
         self._state = SEED
 
     def below(self, limit):
@@ -150,7 +154,8 @@ class Containers:
         self._pickers = {key: pick for key, (_, pick) in _KINDS.items()}
         self._bases = {id(tp): tp for tp in (list, tuple, dict, set, frozenset, deque)}
         self._bases[id(OrderedDict)] = dict
-        self.begin_scan()
+        self._chance = Chance()
+        self.chance = self._chance.below
 
     def begin_slice(self):
         """Forget all classes: their ids may mean others by now."""
@@ -162,7 +167,7 @@ class Containers:
 
     def begin_scan(self):
         """Let the next picks be those of every scan."""
-        self.chance = Chance().below
+        self._chance.restart()
 
     def learn(self, tp, bases):
         """Note whether `tp` is a kind of container; `bases` are the ids of its bases."""

@@ -29,18 +29,18 @@ CHECK = 24  # objects between two looks at the clock
 class Trial:
     """One trial; `run` it once. It is `complete` when every object it met was looked into.
 
-    `parts` are the large containers that the walk owns and that were only weighed. Without a `sampler` every large
-    container is left closed.
+    `parts` are the large containers that the walk owns and that were only weighed. `samples.sampler` weighs others;
+    without it every large container is left closed.
     """
 
-    def __init__(self, walker, walk, border, stop, sampler=None, parts=(), bound=BOUND):
+    def __init__(self, walker, walk, border, stop, samples=None, parts=(), bound=BOUND):
         self._clock = walker.clock
         self._kinds = walker.kinds
         self._walk = walk
         self._border = border
         self._stop = stop
         self._until = stop  # for expanding
-        self._sampler = sampler
+        self._samples = samples
         self._owned_parts = parts
         self._bound = bound
         self._members = {}
@@ -137,15 +137,15 @@ class Trial:
     def _close(self, o, can_be_weighed):
         """Note a member that is not expanded; a container has some entries weighed."""
         self._closed.add(id(o))
-        if not can_be_weighed or self._sampler is None or len(self._parts) >= MOST_PARTS:
+        if not can_be_weighed or self._samples is None or len(self._parts) >= MOST_PARTS:
             self.complete = False
             return
         targets = {i for i in self._walk.pending if self._walk.counts.get(i, 0) > 0}
         targets.update(self._members)
-        self._sampler.targets = targets
+        self._samples.sampler.targets = targets
         part = self._parts[id(o)] = Part(o)
         now = self._clock()
-        self._sampler.weigh(part, now + (self._until - now) / 3)
+        self._samples.sampler.weigh(part, now + (self._until - now) / 3)
         part.container = None  # this reference would be counted
 
     def _count_links(self, part):

@@ -26,9 +26,17 @@ class Scan:
         self.always = shared.always
         self._deadline = deadline
         self.walk = Walk(roots)
-        self.sampler = Sampler(walker, shared, border, self.walk.counts)
+        self._shared = shared
+        self._sampler = None
         self.parts = []
         self.reached = self.complete = True
+
+    @property
+    def sampler(self):
+        """What weighs entries for this scan; most scans need none."""
+        if self._sampler is None:
+            self._sampler = Sampler(self._walker, self._shared, self._border, self.walk.counts)
+        return self._sampler
 
     def run(self):
         """Look at as much as the time allows."""
@@ -40,7 +48,7 @@ class Scan:
         if self.reached:
             stop = self._within(0.5 if self.parts else 0.9)
             self._border.seconds = stop - self._clock()
-            trial = Trial(self._walker, walk, self._border, stop, self.sampler, self.parts)
+            trial = Trial(self._walker, walk, self._border, stop, self, self.parts)
             trial.run()
             self.complete = trial.complete
             if walk.large:
