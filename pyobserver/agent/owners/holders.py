@@ -148,12 +148,14 @@ class Walk:
         self._shapes.clear()
         self._resume()
         try:
-            while self._clock() < deadline:
+            while True:  # at least once: to come back to where it was may have taken all the time
                 if self._iterators:
                     self._look()
                 elif not self._begin_root():
                     self.is_through = True
                     return True
+                if self._clock() >= deadline:
+                    break
         finally:
             self._pause()
         return False
