@@ -15,6 +15,8 @@ from pyobserver.agent import (
     tasks,
     threads,
 )
+from pyobserver.agent.kinds import trio
+from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
@@ -54,6 +56,11 @@ class Agent:
         self.tasks = tasks.TaskProbe(self, mine["loop"])
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
+        self.trio = trio.TrioProbe(self)
+        self.subjects = {  # how the rows of a kind are looked into
+            schema.KIND_TASK: TaskSubject(self),
+            schema.KIND_TRIO_TASK: self.trio.subject,
+        }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
@@ -63,6 +70,7 @@ class Agent:
             self._wanted,
             *self.threads.jobs(),
             *self.tasks.jobs(),
+            *self.trio.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
@@ -137,15 +145,15 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        for kept in [*self.table.kept(), *self.tasks.kept(), *self.measure.kept()]:
+        for kept in [*self.table.kept(), *self.tasks.kept(), *self.trio.kept(), *self.measure.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
                 if self.clock() - begun > schedule.SLICE_SECONDS:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
-        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
-        for part in (self.ownership.walk(), *parts, self.scanner):
+        parts = (self.service, self.measure, self.details, self.ownership, self.trio, self.tasks, self.threads)
+        for part in (self.ownership.walk(), *parts, self.schedule, *self.subjects.values(), self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._memory = self._poll = self.scanner = None
@@ -160,7 +168,7 @@ class Agent:
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""
         total, measured = self.measure.counts()
-        return self.tasks.complete and (measured >= 0.9 * total or self.self_check != "ok")
+        return self.tasks.complete and self.trio.complete and (measured >= 0.9 * total or self.self_check != "ok")
 
     # -- what the connections ask for ---------------------------------------------------------------------------------
 
@@ -213,7 +221,7 @@ class Agent:
             "time": self.wall(),
             "total": counts[0],
             "measured": counts[1],
-            "complete": self.tasks.complete,
+            "complete": self.tasks.complete and self.trio.complete,
             "holders_complete": self.ownership.complete,
             "loops": self.tasks.loops.summary(),
             "gc": facts.collector(),

@@ -2,7 +2,6 @@
 
 from _collections import deque
 
-from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
@@ -21,7 +20,10 @@ _FRESH_SHARE = 0.8
 
 
 class Measuring:
-    """Keeps `retained` of all rows of tasks as true as its share of the time allows."""
+    """Keeps `retained` of all rows that can be measured as true as its share of the time allows.
+
+    How the things of a kind are measured is told by `agent.subjects`, from kind to `kinds.subject.Subject`.
+    """
 
     def __init__(self, agent, tasks):
         self._agent = agent
@@ -36,9 +38,32 @@ class Measuring:
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
+        self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
         tasks.on_moved.append(self._note_moved)
         tasks.on_ended.append(self._note_ended)
+
+    def add(self, row):
+        """Measure this row of another kind from now on."""
+        if self._subject(row).is_counted:
+            self._others += 1
+            self._new.append(row)
+        else:
+            self._moved[row.id] = row
+
+    def note_moved(self, row):
+        """What this row of another kind stands for has run, or may have."""
+        row.tries = 0
+        self._moved[row.id] = row
+
+    def forget(self, row):
+        """Measure this row of another kind no more: it has ended."""
+        if self._subject(row).is_counted:
+            self._others -= 1
+        self._note_ended(row)
+
+    def _subject(self, row):
+        return self._agent.subjects[row.kind]
 
     def jobs(self):
         """What is done again and again: nothing, when the self-check has found that values would be wrong."""
@@ -49,8 +74,8 @@ class Measuring:
         return [self._new, self._moved, self._order, *self._young]
 
     def counts(self):
-        """Return (tasks, those of them that have a value which is not tried again at once)."""
-        return len(self._tasks.rows()), self._measured - len(self._doubted)
+        """Return (tasks and what is counted like them, those that have a value which is not tried again at once)."""
+        return len(self._tasks.rows()) + self._others, self._measured - len(self._doubted)
 
     def first(self, ids):
         """Measure these rows before all others: they are on a screen."""
@@ -68,7 +93,7 @@ class Measuring:
         self._moved.pop(row.id, None)
         self._order.pop(row.id, None)
         self._doubted.discard(row.id)
-        if row.measured_at:
+        if row.measured_at and self._subject(row).is_counted:
             self._measured -= 1
 
     # -- one round ----------------------------------------------------------------------------------------------------
@@ -82,7 +107,7 @@ class Measuring:
                 self._scan(row, now, True)
             if now.over():
                 now = yield
-        first = bool(self._new) or bool(self._doubted) or self._measured < len(self._tasks.rows())
+        first = bool(self._new) or bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
 
     def _next(self, wall):
@@ -129,7 +154,7 @@ class Measuring:
             self._young[stage].append((wall + _YOUNG_SECONDS[stage], row))
 
     def _is_due(self, row, wall, seconds):
-        if row.kind != schema.KIND_TASK:
+        if row.kind not in self._agent.subjects:
             return False
         if row.id in self._doubted:
             seconds = _AGAIN_SECONDS
@@ -137,14 +162,14 @@ class Measuring:
 
     def _scan(self, row, now, is_last_try=False):
         """Measure one row; False when it needs a slice of its own, or the slice was torn."""
-        task = row.ref()
-        if task is None or row.id not in self._table.rows:
+        thing = row.ref()
+        if thing is None or row.id not in self._table.rows:
             return True
         if self._agent.ownership.is_walking_in(row):
             self._moved[row.id] = row
             return True
-        types = known()
-        if self._tasks.describer.is_running(types.coroutine(task)):
+        subject = self._subject(row)
+        if subject.is_executing(thing):
             if row.measured_at and row.accuracy != schema.STALE:
                 row.accuracy = schema.STALE
                 self._table.touch(row)
@@ -152,8 +177,8 @@ class Measuring:
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
         begun = now.clock()
         deadline = now.begun + _LONGER_SECONDS if is_fresh and row.tries else now.deadline
-        found = self._agent.scanner.scan(task, deadline)
-        task = None
+        found = subject.scan(thing, deadline)
+        thing = None
         taken = now.clock() - begun
         if now.torn():
             self._agent.torn += 1
@@ -170,8 +195,9 @@ class Measuring:
         if found.accuracy == schema.UNAVAILABLE:
             return
         wall = self._agent.wall()
+        subject = self._subject(row)
         if not row.measured_at:
-            self._measured += 1
+            self._measured += subject.is_counted
             if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
                 self._wait_young(row, wall, 0)
         row.measured_at = wall
@@ -182,7 +208,7 @@ class Measuring:
         if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
             row.retained, row.accuracy, row.error = retained, found.accuracy, error
         self._table.touch(row)
-        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES:
+        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES and subject.is_counted:
             row.tries += 1
             self._doubted.add(row.id)
             self._moved[row.id] = row  # what was in the way may have become known meanwhile
