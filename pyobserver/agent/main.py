@@ -15,7 +15,7 @@ from pyobserver.agent import (
     tasks,
     threads,
 )
-from pyobserver.agent.kinds import trio
+from pyobserver.agent.kinds import jobs, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -57,9 +57,11 @@ class Agent:
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
         self.trio = trio.TrioProbe(self)
+        self.jobs = jobs.JobProbe(self)
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
             schema.KIND_TRIO_TASK: self.trio.subject,
+            schema.KIND_JOB: self.jobs.subject,
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
@@ -71,6 +73,7 @@ class Agent:
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.trio.jobs(),
+            *self.jobs.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
@@ -145,15 +148,16 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        for kept in [*self.table.kept(), *self.tasks.kept(), *self.trio.kept(), *self.measure.kept()]:
+        probes = (self.table, self.tasks, self.trio, self.jobs, self.measure)
+        for kept in [each for probe in probes for each in probe.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
                 if self.clock() - begun > schedule.SLICE_SECONDS:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
-        parts = (self.service, self.measure, self.details, self.ownership, self.trio, self.tasks, self.threads)
-        for part in (self.ownership.walk(), *parts, self.schedule, *self.subjects.values(), self.scanner):
+        parts = (self.service, self.measure, self.details, self.ownership, self.trio, self.jobs, self.tasks)
+        for part in (self.ownership.walk(), *parts, self.threads, self.schedule, *self.subjects.values(), self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._memory = self._poll = self.scanner = None

