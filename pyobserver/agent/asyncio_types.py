@@ -79,6 +79,12 @@ class AsyncioTypes:
         return self._read(self._state, task, "_state") == "PENDING"
 
 
+def coroutine_of(thing):
+    """Return the coroutine of a task of asyncio, None for anything else."""
+    types = known()
+    return types.coroutine(thing) if types.is_task(thing) else None
+
+
 _known = AsyncioTypes()
 
 

@@ -64,6 +64,11 @@ class Describer:
     def unavailable(self):
         return self._lines.unavailable
 
+    @property
+    def memory(self):
+        """The file descriptor of this process's memory, -1 where it is not needed or cannot be had."""
+        return self._lines.memory
+
     def close(self):
         """Let go of the file that lines are read through."""
         self._lines.close()
@@ -148,6 +153,11 @@ class Describer:
         code = self._code(chain[0]) if chain else None
         place = self._place(code)
         return (0, called) if place is None else (self._where(chain[0], code, place), called)
+
+    def definition(self, link):
+        """Return "file:line" of where the function of a coroutine or generator begins."""
+        code = self._code(link)
+        return "%s:%d" % (text(code.co_filename), code.co_firstlineno)
 
     def where(self, link):
         """Return "file:line" of one coroutine or generator as the id of a text, 0 if it has ended."""

@@ -15,7 +15,7 @@ from pyobserver.agent import (
     tasks,
     threads,
 )
-from pyobserver.agent.kinds import jobs, trio
+from pyobserver.agent.kinds import generators, jobs, never_awaited, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -58,10 +58,15 @@ class Agent:
         self.measure = measure.Measuring(self, self.tasks)
         self.trio = trio.TrioProbe(self)
         self.jobs = jobs.JobProbe(self)
+        self.never_awaited = never_awaited.NeverAwaitedProbe(self)
+        self.generators = generators.GeneratorProbe(self)
+        self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
             schema.KIND_TRIO_TASK: self.trio.subject,
             schema.KIND_JOB: self.jobs.subject,
+            schema.KIND_ASYNC_GENERATOR: self.generators.subject,
+            schema.KIND_NEVER_AWAITED: self.never_awaited.subject,
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
@@ -74,6 +79,8 @@ class Agent:
             *self.tasks.jobs(),
             *self.trio.jobs(),
             *self.jobs.jobs(),
+            *self.generators.jobs(),
+            *self.never_awaited.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
@@ -148,7 +155,8 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        probes = (self.table, self.tasks, self.trio, self.jobs, self.measure)
+        kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
+        probes = (self.table, self.tasks, *kinds, self.measure)
         for kept in [each for probe in probes for each in probe.kept()]:
             begun = self.clock()
             while kept:
@@ -156,8 +164,8 @@ class Agent:
                 if self.clock() - begun > schedule.SLICE_SECONDS:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
-        parts = (self.service, self.measure, self.details, self.ownership, self.trio, self.jobs, self.tasks)
-        for part in (self.ownership.walk(), *parts, self.threads, self.schedule, *self.subjects.values(), self.scanner):
+        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
+        for part in (self.ownership.walk(), *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._memory = self._poll = self.scanner = None

@@ -36,6 +36,7 @@ class Ownership:
         self._unowned = {}  # id of a loop's node -> the node under it
         self._unresolved = 0  # tasks met since the last walk began
         self._walk = None
+        self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
         self._walked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search)
         tasks.on_new.append(self._note_new)
@@ -149,10 +150,10 @@ class Ownership:
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk)
+            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self._coroutine_of)
         else:
             self._walk.restart()
-        self._walk.types.update(self._tasks.kinds)
+        self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
         begun = now.begun
         self._unresolved = 0
         looked_for = list(self._tasks.rows())
@@ -162,7 +163,7 @@ class Ownership:
         found = self._walk.found
         count = 0
         for holding in list(found.values()):
-            self._hold(holding)
+            self.hold(holding)
             count += 1
             if count % _AT_ONCE == 0 and now.over():
                 now = yield
@@ -176,12 +177,27 @@ class Ownership:
         self.complete = True
 
     def _to_walk(self):
-        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds."""
+        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds.
+
+        Otherwise the main one's, which lead to what a program does not keep in its modules.
+        """
         found = self._walk.found
+        main = []
         for row in self._tasks.rows():
-            if row.id not in found and not row.owned and not row.flags & schema.FLAG_MAIN:
-                return self._tasks.references()
-        return []
+            if row.flags & schema.FLAG_MAIN:
+                main.append(row.ref)
+            elif row.id not in found and not row.owned:
+                return self._tasks.references() + self._main_of_trio()
+        return main + self._main_of_trio()
+
+    def _main_of_trio(self):
+        return [row.ref for row in self._agent.trio.rows() if row.flags & schema.FLAG_MAIN]
+
+    def _coroutine_of(self, task):
+        trio = self._agent.trio
+        return (trio.subject if id(type(task)) in trio.types else self._agent.subjects[schema.KIND_TASK]).coroutine(
+            task
+        )
 
     def walk(self):
         """Return the walk that goes on, or has been through; None before the first."""
@@ -195,7 +211,12 @@ class Ownership:
         row = self._tasks.row_at(address)
         return 0 if row is None else row.id
 
-    def _hold(self, holding):
+    def _meet(self, thing, place):
+        for meet in self.on_met:
+            meet(thing, place)
+
+    def hold(self, holding):
+        """Hang a row under the container that a walk has found it in."""
         row = self._table.rows.get(holding.row)
         if row is None:
             return
@@ -238,7 +259,7 @@ class Ownership:
     def _sweep(self, now):
         used = set()
         count = 0
-        for row in list(self._tasks.rows()):
+        for row in list(self._table.rows.values()):
             used.add(row.parent)
             used.add(row.held)
             count += 1

@@ -70,21 +70,16 @@ class TrioProbe:
 
     def _look(self, now):
         """Meet the new ones and look at all others, then see which have ended."""
-        number = 0
-        while True:
-            runner = _runner(number)
-            if runner is None:
-                break
-            loop, start = self._run(runner), 0
-            runner = None
-            while loop is not None:
-                left = self._look_at_some(loop, number, start)
-                if left == 0:
+        loops = [self.node_of(runner) for runner in runners()]
+        for number, loop in enumerate(loops):
+            start = 0
+            while loop:
+                looked = self._look_at_some(loop, number, start)
+                if looked == 0:
                     break
-                start += left
+                start += looked
                 if now.over():
                     now = yield
-            number += 1
         self.complete = True
         for count, (address, number) in enumerate(list(self._by_address.items())):
             self._end_if_gone(address, number)
@@ -97,7 +92,8 @@ class TrioProbe:
 
         What comes or goes meanwhile moves the others, so that one may be missed until the next round.
         """
-        runner = _runner(number)
+        found = runners()
+        runner = found[number] if number < len(found) else None
         tasks = attribute(runner, "tasks") if runner is not None else None
         if type(tasks) is not set:
             return 0
@@ -112,13 +108,13 @@ class TrioProbe:
                 self._check(row, task)
         return count
 
-    def _run(self, runner):
-        """Return the id of the node of one run of trio, under its thread where that is known; None without one."""
+    def node_of(self, runner):
+        """Return the id of the node of one run of trio, under its thread where that is known; 0 without one."""
         reference, number = self._runs.get(id(runner), (None, 0))
         if reference is None or reference() is not runner:
             node = self._table.add_node(schema.NODE_LOOP, "trio", 0, schema.EDGE_RUNS, class_name(type(runner)))
             if node is None:
-                return None
+                return 0
             number = node.id
             self._runs[id(runner)] = (ref(runner), number)
         node = self._table.nodes[number]
@@ -249,7 +245,7 @@ class TrioProbe:
         """Return (qualified name, "file:line") of the coroutine that has opened a nursery; the line where it is now."""
         chain = self._describer.chain(coroutine)[0]
         for link in chain:
-            if any(_is_for(each, nursery) for each in _variables(link)):
+            if any(_is_for(each, nursery) for each in variables(link)):
                 name = self._describer.qualname(link)
                 return name, self._table.texts.items[self._describer.where(link)]
         return self._describer.spot(coroutine)
@@ -270,10 +266,11 @@ class TrioProbe:
                 self._table.remove(number)
 
 
-def _runner(number):
-    """Return the runner of this number, in the order of the threads that run trio; None if there are not so many."""
+def runners():
+    """Return the runners of all threads that run trio, for one slice."""
     context = (namespace_of("trio._core._run") or {}).get("GLOBAL_RUN_CONTEXT")
     pending = [(context, 0)] if context is not None else []
+    found = []
     seen = 0
     while pending and seen < _MAX_OBJECTS:
         each, depth = pending.pop(0)
@@ -281,13 +278,11 @@ def _runner(number):
         if type(each) is dict and depth:
             runner = each.get("runner")
             if runner is not None:
-                if number == 0:
-                    return runner
-                number -= 1
+                found.append(runner)
                 continue
         if depth < _MAX_DEPTH and (depth == 0 or type(each) is dict or class_name(type(each)).startswith("_thread.")):
             pending.extend([(inner, depth + 1) for inner in get_referents(each)[:_MAX_OBJECTS]])
-    return None
+    return found
 
 
 def _is_in_main_thread(runner):
@@ -295,7 +290,7 @@ def _is_in_main_thread(runner):
     return attribute(attribute(runner, "ki_manager"), "handler") is not None
 
 
-def _variables(link):
+def variables(link):
     """What a coroutine refers to: itself, or up to 3.10 its frame. Later it may have one, too, which shows nothing."""
     found = get_referents(link)
     for each in found[:4]:
