@@ -15,7 +15,7 @@ from pyobserver.agent import (
     tasks,
     threads,
 )
-from pyobserver.agent.kinds import generators, jobs, never_awaited, trio
+from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -61,12 +61,14 @@ class Agent:
         self.never_awaited = never_awaited.NeverAwaitedProbe(self)
         self.generators = generators.GeneratorProbe(self)
         self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
+        self.frames = frames.ThreadFrames(self)
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
             schema.KIND_TRIO_TASK: self.trio.subject,
             schema.KIND_JOB: self.jobs.subject,
             schema.KIND_ASYNC_GENERATOR: self.generators.subject,
             schema.KIND_NEVER_AWAITED: self.never_awaited.subject,
+            **self.frames.subjects(),
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
@@ -79,6 +81,7 @@ class Agent:
             *self.tasks.jobs(),
             *self.trio.jobs(),
             *self.jobs.jobs(),
+            *self.frames.jobs(),
             *self.generators.jobs(),
             *self.never_awaited.jobs(),
             *self.ownership.jobs(),
@@ -165,7 +168,7 @@ class Agent:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
         parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
-        for part in (self.ownership.walk(), *kinds, *self.subjects.values(), *parts, self.scanner):
+        for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._memory = self._poll = self.scanner = None

@@ -44,12 +44,9 @@ class Measuring:
         tasks.on_ended.append(self._note_ended)
 
     def add(self, row):
-        """Measure this row of another kind from now on."""
-        if self._subject(row).is_counted:
-            self._others += 1
-            self._new.append(row)
-        else:
-            self._moved[row.id] = row
+        """Measure this row of another kind from now on; one that is not counted begins with `note_moved`."""
+        self._others += 1
+        self._new.append(row)
 
     def note_moved(self, row):
         """What this row of another kind stands for has run, or may have."""
@@ -58,6 +55,8 @@ class Measuring:
 
     def forget(self, row):
         """Measure this row of another kind no more: it has ended."""
+        if row.kind not in self._agent.subjects:
+            return
         if self._subject(row).is_counted:
             self._others -= 1
         self._note_ended(row)
