@@ -145,7 +145,7 @@ class Ownership:
 
     def _search(self, now):
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
-        if not self._tasks.complete:
+        if not (self._tasks.complete and self._agent.trio.complete):
             return
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return

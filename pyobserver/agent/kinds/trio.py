@@ -17,7 +17,8 @@ from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
 _SECONDS = 0.5
-_AT_ONCE = 200  # tasks picked out between two looks at the clock
+_BETWEEN_LOOKS = 4  # tasks between two looks at the clock: a new one takes 50 us
+_AT_ONCE = 200  # the same for what takes little
 _MAX_OBJECTS = 500  # on the way from the namespaces of the threads to the runners
 _MAX_DEPTH = 4
 _EMPTY_SECONDS = 10.0
@@ -74,7 +75,7 @@ class TrioProbe:
         for number, loop in enumerate(loops):
             start = 0
             while loop:
-                looked = self._look_at_some(loop, number, start)
+                looked = self._look_at_some(loop, number, start, now)
                 if looked == 0:
                     break
                 start += looked
@@ -87,8 +88,8 @@ class TrioProbe:
                 now = yield
         yield from self._sweep(now)
 
-    def _look_at_some(self, loop, number, start):
-        """Look at some tasks of a runner, from the one at `start` on; return how many.
+    def _look_at_some(self, loop, number, start, now):
+        """Look at tasks of a runner, from the one at `start` on, while there is time; return how many.
 
         What comes or goes meanwhile moves the others, so that one may be missed until the next round.
         """
@@ -99,13 +100,15 @@ class TrioProbe:
             return 0
         main = attribute(runner, "main_task")
         count = 0
-        for task in islice(tasks, start, start + _AT_ONCE // 10):
+        for task in islice(tasks, start, None):
             count += 1
             row = self._row_of(task)
             if row is None:
                 self._meet(task, loop, task is main)
             else:
                 self._check(row, task)
+            if count % _BETWEEN_LOOKS == 0 and now.over():
+                break
         return count
 
     def node_of(self, runner):
