@@ -110,7 +110,7 @@ class GeneratorProbe:
         """Look at some generators of a loop, from the one at `start` on; return how many these were."""
         references = list(islice(self._generators_of(number) or (), start, start + _AT_ONCE))
         for reference in references:
-            generator = reference()
+            generator = reference() if type(reference) is ref else None
             if type(generator) is AsyncGenerator and is_idle(generator):
                 idle[id(generator)] = (ref(generator), node)
         return len(references)
@@ -146,7 +146,9 @@ class GeneratorProbe:
         if suspects or address in self._rows:
             return
         generator = reference()
-        row = self._table.add_row(schema.KIND_ASYNC_GENERATOR) if generator is not None else None
+        if generator is None or not is_idle(generator):  # any more: to look at all tasks may have taken long
+            return
+        row = self._table.add_row(schema.KIND_ASYNC_GENERATOR)
         if row is None:
             return
         row.ref = reference

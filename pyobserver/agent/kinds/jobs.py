@@ -38,6 +38,7 @@ _QUEUED = ("PENDING", "CANCELLED")  # states of a future whose job no worker has
 
 Builtin = type(len)
 Method = type(Job("", 0, None).run)
+MethodDescriptor = type(str.join)
 _self_of_builtin = Builtin.__dict__["__self__"].__get__
 _name_of_builtin = Builtin.__dict__["__qualname__"].__get__
 _module_of_builtin = Builtin.__dict__["__module__"].__get__
@@ -204,7 +205,7 @@ def _executors():
     queues = attribute(threads, "data") if threads is not None else None
     found = {}
     for reference, queue in list(queues.items()) if type(queues) is dict else ():
-        thread = reference()
+        thread = reference() if type(reference) is ref else None
         ident = attribute(thread, "_ident")
         if thread is None or type(ident) is not int:
             continue
@@ -219,12 +220,15 @@ def _executors():
 def _items(queue, start, count):
     """Return how many items a queue has, and `count` of them from the one at `start` on, which is taken out next."""
     kind = type(queue)
-    if class_name(kind) != "_queue.SimpleQueue":
+    if kind is not (namespace_of("_queue") or {}).get("SimpleQueue"):
         held = attribute(queue, "queue")  # queue.Queue and its like, or an executor's with an order of its own
         if type(held) is list or type(held) is Deque:
             return len(held), [item for item in islice(held, start, start + count) if item is not None]
         return 0, []
-    length = class_dict(kind)["qsize"](queue)
+    size_of = class_dict(kind).get("qsize")
+    if type(size_of) is not MethodDescriptor:  # as `queue` has it without the extension
+        return 0, []
+    length = size_of(queue)
     if sys.version_info >= (3, 13):
         if length > MAX_LISTED:
             return length, []
