@@ -84,6 +84,12 @@ def _not_in_c(task):
     raise TypeError
 
 
+def coroutine_of(thing):
+    """Return the coroutine of a task of asyncio, None for anything else."""
+    types = known()
+    return types.coroutine(thing) if types.is_task(thing) else None
+
+
 _known = AsyncioTypes()
 
 

@@ -23,18 +23,21 @@ from pyobserver.agent.attributes import (
 MAX_CHAIN = 60
 _MAX_CODES = 4000
 _MAX_NAMES = 20  # of one code
+_LIBRARIES = ("trio", "anyio")  # whose own coroutines are, as asyncio's, not where a program stands
 _WRAPPERS = frozenset(["coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"])
 
 
 class Place:
-    """One code object: its name, whether it is asyncio's own, and the texts of the lines where tasks stand in it."""
+    """One code object: its name, whether it is asyncio's own or of a library like it, and the texts of the lines where
+    tasks stand in it."""
 
-    __slots__ = ("_module", "code", "file", "functions", "is_asyncio", "texts")
+    __slots__ = ("_module", "code", "file", "functions", "is_asyncio", "is_library", "texts")
 
     def __init__(self, code, asyncio_folder):
         self.code = ref(code)
         self.file = text(code.co_filename)
         self.is_asyncio = bool(asyncio_folder) and self.file.startswith(asyncio_folder)
+        self.is_library = self.is_asyncio or self.file.startswith(tuple(filter(None, map(folder_of, _LIBRARIES))))
         self.texts = {}
         self.functions = {}  # by qualified name, as closures may share a code
         self._module = None
@@ -57,13 +60,16 @@ class Describer:
         self._texts = table.texts
         self._lines = lines.Lines()
         self._places = {}
-        module = sys.modules.get("asyncio")
-        file = text(module.__dict__.get("__file__"), "") if module is not None else ""
-        self._asyncio_folder = file.rpartition("/")[0] + "/" if file else ""
+        self._asyncio_folder = folder_of("asyncio")
 
     @property
     def unavailable(self):
         return self._lines.unavailable
+
+    @property
+    def memory(self):
+        """The file descriptor of this process's memory, -1 where it is not needed or cannot be had."""
+        return self._lines.memory
 
     def close(self):
         """Let go of the file that lines are read through."""
@@ -147,6 +153,38 @@ class Describer:
         row.where, row.waiting = where, waiting
         return changed
 
+    def stand(self, coroutine):
+        """Return ("file:line" as the id of a text, what is called there of trio or anyio, else ""): where the program's
+        own innermost coroutine stands; where the first stands if none is the program's own."""
+        chain = self.chain(coroutine)[0]
+        called = ""
+        for link in reversed(chain):
+            code = self._code(link)
+            place = self._place(code)
+            if place is None:
+                continue
+            if not place.is_library:
+                return self._where(link, code, place), called
+            called = self._qualname(link)
+        code = self._code(chain[0]) if chain else None
+        place = self._place(code)
+        return (0, called) if place is None else (self._where(chain[0], code, place), called)
+
+    def definition(self, link):
+        """Return "file:line" of where the function of a coroutine or generator begins."""
+        code = self._code(link)
+        return "%s:%d" % (text(code.co_filename), code.co_firstlineno)
+
+    def where(self, link):
+        """Return "file:line" of one coroutine or generator as the id of a text, 0 if it has ended."""
+        code = self._code(link)
+        place = self._place(code)
+        return 0 if place is None else self._where(link, code, place)
+
+    def qualname(self, link):
+        """Return the qualified name of one coroutine or generator."""
+        return self._qualname(link)
+
     def spot(self, coroutine):
         """Return (qualified name, "file:line") of the innermost coroutine of a chain that is not asyncio's own."""
         for link in reversed(self.chain(coroutine)[0]):
@@ -223,6 +261,13 @@ class Describer:
             if type(function) is Function and code_of(function).co_name == "_call_check_cancel":
                 return "executor job"
         return ""
+
+
+def folder_of(package):
+    """Return the folder of a package's sources with a slash at its end, "" if it is not loaded."""
+    module = sys.modules.get(package)
+    file = text(module_dict(module).get("__file__"), "") if inherits(type(module), Module) else ""
+    return file.rpartition("/")[0] + "/" if file else ""
 
 
 def _wrapped(wrapper):

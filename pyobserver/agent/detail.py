@@ -1,6 +1,5 @@
-"""Everything about one task, for who has asked for it."""
+"""Everything about one row, for who has asked for it."""
 
-from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.schedule import WHOLE
 from pyobserver.agent.serve import OUT_FULL
 from pyobserver.protocol import schema
@@ -51,23 +50,25 @@ class Details:
         if task is None:
             answer["note"] = "it has ended"
             return answer
-        if row.kind != schema.KIND_TASK:
+        subject = self._agent.subjects.get(row.kind)
+        if subject is None:
             answer["note"] = "only tasks are looked into here"
             return answer
-        self._describe(answer, row, task)
-        self._measure(answer, row, task, now)
+        self._describe(answer, row, task, subject)
+        self._measure(answer, subject, task, now)
         task = None
         return answer
 
-    def _describe(self, answer, row, task):
-        notes = []
+    def _describe(self, answer, row, task, subject):
+        notes = [subject.note] if subject.note else []
         describer = self._tasks.describer
-        answer["chain"] = describer.frames(known().coroutine(task))
-        if describer.unavailable:
+        if subject.has_chain:
+            answer["chain"] = describer.frames(subject.coroutine(task))
+        if subject.has_chain and describer.unavailable:
             notes.append("current lines are not known: " + describer.unavailable)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
-        owner = self._ownership.owner(task)
+        owner = self._ownership.owner(task) if row.kind == schema.KIND_TASK else None
         if owner is not None:
             waits = owner.obj if owner.kind == "awaits" else owner.via
             above = self._tasks.row_of(waits) if waits is not None else None
@@ -81,14 +82,14 @@ class Details:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
 
-    def _measure(self, answer, row, task, now):
+    def _measure(self, answer, subject, task, now):
         if self._agent.self_check != "ok":
             answer["note"] = "; ".join(filter(None, [answer["note"], self._agent.self_check]))
             return
-        if self._tasks.describer.is_running(known().coroutine(task)):
+        if subject.is_executing(task):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
-        found = self._agent.scanner.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
+        found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
         answer["by_type"] = [list(entry) for entry in found.by_type]
         answer["biggest"] = [list(entry) for entry in found.biggest]
         answer["retained"] = int(found.measure.bytes)

@@ -95,6 +95,11 @@ class Lines:
             except OSError as error:
                 self.unavailable = "/proc/self/mem cannot be read: %s" % error.strerror
 
+    @property
+    def memory(self):
+        """The file descriptor of this process's memory, -1 where it is not needed or cannot be had."""
+        return self._memory
+
     def close(self):
         """Let go of the file that the lines are read through."""
         if self._memory >= 0:

@@ -15,6 +15,8 @@ from pyobserver.agent import (
     tasks,
     threads,
 )
+from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, trio
+from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
@@ -54,6 +56,20 @@ class Agent:
         self.tasks = tasks.TaskProbe(self, mine["loop"])
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
+        self.trio = trio.TrioProbe(self)
+        self.jobs = jobs.JobProbe(self)
+        self.never_awaited = never_awaited.NeverAwaitedProbe(self)
+        self.generators = generators.GeneratorProbe(self)
+        self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
+        self.frames = frames.ThreadFrames(self)
+        self.subjects = {  # how the rows of a kind are looked into
+            schema.KIND_TASK: TaskSubject(self),
+            schema.KIND_TRIO_TASK: self.trio.subject,
+            schema.KIND_JOB: self.jobs.subject,
+            schema.KIND_ASYNC_GENERATOR: self.generators.subject,
+            schema.KIND_NEVER_AWAITED: self.never_awaited.subject,
+            **self.frames.subjects(),
+        }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
@@ -63,6 +79,11 @@ class Agent:
             self._wanted,
             *self.threads.jobs(),
             *self.tasks.jobs(),
+            *self.trio.jobs(),
+            *self.jobs.jobs(),
+            *self.frames.jobs(),
+            *self.generators.jobs(),
+            *self.never_awaited.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
@@ -138,7 +159,8 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        for kept in [*self.table.kept(), *self.measure.kept()]:
+        kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
+        for kept in [each for probe in (self.table, *kinds, self.measure) for each in probe.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
@@ -148,7 +170,7 @@ class Agent:
         self.table.drop()
         self.tasks.drop()
         parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
-        for part in (self.ownership.walk(), *parts, self.scanner):
+        for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._memory = self._poll = self.scanner = None
@@ -167,7 +189,7 @@ class Agent:
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""
         total, measured = self.measure.counts()
-        return self.tasks.complete and (measured >= 0.9 * total or self.self_check != "ok")
+        return self.tasks.complete and self.trio.complete and (measured >= 0.9 * total or self.self_check != "ok")
 
     # -- what the connections ask for ---------------------------------------------------------------------------------
 
@@ -220,7 +242,7 @@ class Agent:
             "time": self.wall(),
             "total": self.tasks.total(),
             "measured": counts[1],
-            "complete": self.tasks.complete,
+            "complete": self.tasks.complete and self.trio.complete,
             "holders_complete": self.ownership.complete,
             "loops": self.tasks.loops.summary(),
             "gc": facts.collector(),

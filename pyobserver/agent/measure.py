@@ -8,7 +8,6 @@ a few percent long before all of them have been measured.
 from _collections import deque
 from itertools import islice
 
-from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.retention.containers import Chance
 from pyobserver.agent.rows import MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
@@ -33,7 +32,10 @@ _FRESH_SHARE = 0.8
 
 
 class Measuring:
-    """Keeps `retained` of all rows of tasks as true as its share of the time allows."""
+    """Keeps `retained` of all rows that can be measured as true as its share of the time allows.
+
+    How the things of a kind are measured is told by `agent.subjects`, from kind to `kinds.subject.Subject`.
+    """
 
     def __init__(self, agent, tasks):
         self._agent = agent
@@ -51,9 +53,30 @@ class Measuring:
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
+        self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
         tasks.on_moved.append(self._note_moved)
         tasks.on_ended.append(self._note_ended)
+
+    def add(self, row):
+        """Measure this row of another kind from now on; one that is not counted begins with `note_moved`."""
+        self._others += 1
+        self._note_new(row, None)
+
+    def note_moved(self, row):
+        """What this row of another kind stands for has run, or may have."""
+        self._note_moved(row, None)
+
+    def forget(self, row):
+        """Measure this row of another kind no more: it has ended."""
+        if row.kind not in self._agent.subjects:
+            return
+        if self._subject(row).is_counted:
+            self._others -= 1
+        self._note_ended(row)
+
+    def _subject(self, row):
+        return self._agent.subjects[row.kind]
 
     def jobs(self):
         """What is done again and again: nothing, when the self-check has found that values would be wrong."""
@@ -64,8 +87,8 @@ class Measuring:
         return [self._new, self._moved, self._samples, *self._young]
 
     def counts(self):
-        """Return (tasks, those of them that have a value which is not tried again at once)."""
-        return self._tasks.count, self._measured - len(self._doubted)
+        """Return (tasks and what is counted like them, those that have a value which is not tried again at once)."""
+        return self._tasks.count + self._others, self._measured - len(self._doubted)
 
     def first(self, ids):
         """Measure these rows before all others: they are on a screen."""
@@ -77,7 +100,7 @@ class Measuring:
             self._new.append(row.id)
         elif row.position < self._without:
             self._without = row.position
-        if not self._tasks.complete:
+        if not self._tasks.complete and row.kind == schema.KIND_TASK:
             self._sample(row)
 
     def _sample(self, row):
@@ -102,7 +125,7 @@ class Measuring:
     def _note_ended(self, row):
         self._moved.pop(row.id, None)
         self._doubted.discard(row.id)
-        if row.measured_at:
+        if row.measured_at and self._subject(row).is_counted:
             self._measured -= 1
 
     # -- one round ----------------------------------------------------------------------------------------------------
@@ -122,7 +145,7 @@ class Measuring:
                     self._scan(row, now, True)
             if now.over():
                 now = yield
-        first = bool(self._doubted) or self._measured < self._tasks.count
+        first = bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
 
     def _next(self, wall):
@@ -191,7 +214,7 @@ class Measuring:
             position = self._without
             self._without += 1
             columns = self._table.columns
-            if not columns.measured_at[position] and columns.kind[position] == schema.KIND_TASK:
+            if not columns.measured_at[position] and columns.kind[position] in self._agent.subjects:
                 yield from self._take_new()
                 yield Row(self._table, position)
             elif not position & 63:
@@ -207,7 +230,7 @@ class Measuring:
             position = self._oldest
             self._oldest += 1
             columns = self._table.columns
-            if columns.kind[position] == schema.KIND_TASK and columns.measured_at[position]:
+            if columns.measured_at[position]:
                 age = wall - self._table.begun - columns.measured_at[position]
                 if age >= limit or (columns.marks[position] & MOVED and age >= _MOVED_SECONDS):
                     yield from self._take_new()
@@ -219,7 +242,7 @@ class Measuring:
                 return
 
     def _is_due(self, row, wall, seconds):
-        if row.kind != schema.KIND_TASK:
+        if row.kind not in self._agent.subjects:
             return False
         if row.id in self._doubted:
             seconds = _AGAIN_SECONDS
@@ -227,15 +250,16 @@ class Measuring:
 
     def _scan(self, row, now, is_last_try=False):
         """Measure one row; False when it needs a slice of its own, or the slice was torn."""
-        task = row.ref() if row.ref is not None else None
-        if task is None:
+        thing = row.ref() if row.ref is not None else None
+        if thing is None or row.kind not in self._agent.subjects:
             return True
-        if self._agent.ownership.is_walking_in(task):
+        if self._agent.ownership.is_walking_in(thing):
             self._again(row)
             return True
-        types = known()
-        self._tasks.look(row, task)
-        if self._tasks.describer.is_running(types.coroutine(task)):
+        if row.kind == schema.KIND_TASK:
+            self._tasks.look(row, thing)
+        subject = self._subject(row)
+        if subject.is_executing(thing):
             if row.measured_at and row.accuracy != schema.STALE:
                 row.accuracy = schema.STALE
                 self._table.touch(row)
@@ -243,8 +267,8 @@ class Measuring:
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
         begun = now.clock()
         deadline = now.begun + _LONGER_SECONDS if is_fresh and row.tries else now.deadline
-        found = self._agent.scanner.scan(task, deadline)
-        task = None
+        found = subject.scan(thing, deadline)
+        thing = None
         taken = now.clock() - begun
         if now.torn():
             self._agent.torn += 1
@@ -261,8 +285,9 @@ class Measuring:
         if found.accuracy == schema.UNAVAILABLE:
             return
         wall = self._agent.wall()
+        subject = self._subject(row)
         if not row.measured_at:
-            self._measured += 1
+            self._measured += subject.is_counted
             if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
                 self._wait_young(row, wall, 0)
         row.measured_at = wall
@@ -272,7 +297,7 @@ class Measuring:
         if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
             row.retained, row.accuracy, row.error = retained, found.accuracy, error
         self._table.touch(row)
-        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES:
+        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES and subject.is_counted:
             row.tries += 1
             self._doubted.add(row.id)
             self._again(row)  # what was in the way may have become known meanwhile

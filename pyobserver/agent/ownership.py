@@ -39,6 +39,7 @@ class Ownership:
         self._unowned = {}  # id of a loop's node -> the node under it
         self._unresolved = 0  # tasks met since the last walk began
         self._walk = None
+        self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
         self._walked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
         tasks.on_new.append(self._note_new)
@@ -161,15 +162,15 @@ class Ownership:
 
     def _search(self, now):
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
-        if not self._tasks.complete:
+        if not (self._tasks.complete and self._agent.trio.complete):
             return
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk)
+            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self._coroutine_of)
         else:
             self._walk.restart()
-        self._walk.types.update(self._tasks.kinds)
+        self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
         begun = now.begun
         self._unresolved = 0
         last = self._table.last_generation()
@@ -185,7 +186,7 @@ class Ownership:
                 continue  # it has come meanwhile, perhaps to the place of one that was found
             holding = found.get(position + 1)
             if holding is not None:
-                self._hold(Row(self._table, position), holding)
+                self.hold(Row(self._table, position), holding)
             elif is_whole:
                 self._not_held(Row(self._table, position))
             if position % _AT_ONCE == 0 and now.over():
@@ -193,17 +194,28 @@ class Ownership:
         self.complete = True
 
     def _to_walk(self):
-        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds."""
+        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds.
+
+        Otherwise the main one's, which lead to what a program does not keep in its modules.
+        """
         found = self._walk.found
+        main = []
         for position in self._tasks.positions():
             row = Row(self._table, position)
-            if position + 1 not in found and not row.is_marked(OWNED) and not row.flags & schema.FLAG_MAIN:
+            if row.flags & schema.FLAG_MAIN:
+                main.append(row.ref)
+            elif position + 1 not in found and not row.is_marked(OWNED):
+                yield from self._tasks.references()
                 break
             if position % _AT_ONCE == 0:
                 yield None
         else:
-            return
-        yield from self._tasks.references()
+            yield from main
+        yield from [row.ref for row in self._agent.trio.rows() if row.flags & schema.FLAG_MAIN]
+
+    def _coroutine_of(self, task):
+        is_trio = id(type(task)) in self._agent.trio.types
+        return self._agent.subjects[schema.KIND_TRIO_TASK if is_trio else schema.KIND_TASK].coroutine(task)
 
     def walk(self):
         """Return the walk that goes on, or has been through; None before the first."""
@@ -217,7 +229,12 @@ class Ownership:
         row = self._tasks.row_at(address)
         return 0 if row is None else row.position + 1
 
-    def _hold(self, row, holding):
+    def _meet(self, thing, place):
+        for meet in self.on_met:
+            meet(thing, place)
+
+    def hold(self, row, holding):
+        """Hang a row under the container that a walk has found it in."""
         node = self._containers.get(holding.key)
         if node is None or node.id not in self._table.nodes or node.label != holding.path:
             node = self._table.add_node(schema.NODE_HOLDER, holding.path, row.loop, schema.EDGE_HOLDS, holding.type)

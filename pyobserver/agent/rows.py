@@ -44,7 +44,7 @@ _COLUMNS = (
     ("loop", "i"),  # this and the next are what counts in the id of a node
     ("held", "i"),  # in the container that the walk found it in
     ("moves", "H"),  # how often it has been seen to have moved
-    ("since", "i"),  # the number of the look before its first
+    ("since", "i"),  # the number of the look before its first; where looks are not common to all, how many there were
     ("tries", "B"),  # scans since it has moved that gave only a lower bound
     ("marks", "B"),
 )
@@ -256,7 +256,7 @@ class Table:
         columns.kind[position] = kind
         columns.retained[position] = -1
         columns.accuracy[position] = schema.UNAVAILABLE
-        columns.since[position] = self.looks
+        columns.since[position] = self.looks if kind == schema.KIND_TASK else 0
         columns.marks[position] = USED | LOGGED
         self._append(self._generation << _BITS | position)
         return Row(self, position)
@@ -304,8 +304,10 @@ class Table:
 
     def activity(self, position):
         """Return the share of looks at which a task had moved, NaN when there was none."""
-        looks = self.looks - self.columns.since[position]
-        if looks <= 0 or self.columns.kind[position] != schema.KIND_TASK:
+        kind, looks = self.columns.kind[position], self.columns.since[position]
+        if kind == schema.KIND_TASK:
+            looks = self.looks - looks
+        if looks <= 0 or kind not in (schema.KIND_TASK, schema.KIND_TRIO_TASK):
             return _NAN
         return min(1.0, self.columns.moves[position] / looks)
 

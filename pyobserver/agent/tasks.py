@@ -13,6 +13,7 @@ from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute
 from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
+from pyobserver.agent.kinds.activity import MOST, note_share
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.rows import MET, Row
 from pyobserver.agent.schedule import Job
@@ -102,6 +103,11 @@ class TaskProbe:
             if table.columns.kind[position] == schema.KIND_TASK:
                 yield position
             position += 1
+
+    def rows(self):
+        """Yield the rows of all tasks, as `positions`."""
+        for position in self.positions():
+            yield Row(self._table, position)
 
     def references(self):
         """Yield weak references to all tasks."""
@@ -291,13 +297,12 @@ class TaskProbe:
             self._look(row, task, known())
 
     def _note_activity(self, row):
-        """Tell of the share of looks at which a task had moved, from time to time."""
+        """A task has been looked at, as all others have: their looks are counted together."""
         looks = self._table.looks - row.since
-        if not looks & (looks - 1) and (row.moves or looks == 1):
-            self._table.touch(row)
-        if looks >= 64:  # what was long ago counts half
+        note_share(self._table, row, looks)
+        if looks >= MOST:  # what was long ago counts half
             row.moves >>= 1
-            row.since = self._table.looks - 32
+            row.since = self._table.looks - (looks >> 1)
 
     def _look(self, row, task, types):
         """Write down what a task does now."""

@@ -27,6 +27,10 @@ class ThreadProbe:
         """Return the row of the thread with this identity, None if it has none."""
         return self._rows.get(ident)
 
+    def rows(self):
+        """All rows of threads."""
+        return list(self._rows.values())
+
     def _look(self, now):
         threading = sys.modules.get("threading")
         active = threading.__dict__.get("_active") if threading is not None else None
@@ -34,7 +38,7 @@ class ThreadProbe:
         found = dict(active) if type(active) is dict else {}
         main = id(main)
         for ident in [i for i in self._rows if i not in found]:
-            self._agent.table.remove(self._rows.pop(ident).id)
+            self._end(self._rows.pop(ident))
         idents = [i for i in found if type(i) is int]
         found = None
         for ident in idents:
@@ -46,10 +50,14 @@ class ThreadProbe:
                 now = yield
         yield from ()
 
+    def _end(self, row):
+        self._agent.measure.forget(row)
+        self._agent.table.remove(row.id)
+
     def _meet(self, ident, thread, is_main):
         row = self._rows.get(ident)
         if row is not None and row.ref() is not thread:  # the identity of one that has ended
-            self._agent.table.remove(row.id)
+            self._end(row)
             row = None
         if row is None:
             row = self._agent.table.add_row(schema.KIND_THREAD)

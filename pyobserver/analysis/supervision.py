@@ -219,7 +219,7 @@ class SupervisionTree:
             detail=self._forest.tasks.texts[fold.group[1]],
             children_count=len(fold.living) or len(members),
             descendants=int(self._forest.descendants[members].sum()) + len(fold.living),
-            tasks=int((self._forest.tasks["kind"][fold.living - 1] == schema.KIND_TASK).sum())
+            tasks=int(np.isin(self._forest.tasks["kind"][fold.living - 1], schema.TASK_KINDS).sum())
             + int(self._forest.descendant_tasks[members].sum()),
             bytes=size,
             count_growth=count_growth,

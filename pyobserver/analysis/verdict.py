@@ -17,6 +17,7 @@ Level = Literal["", "growing", "limit"]
 
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
+_NO_CAUSES = (schema.KIND_THREAD, schema.KIND_CHILD)  # threads are few, and a child's memory is its own
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def verdict(snapshot: Snapshot, window: float) -> Verdict:
 
 
 def _cause(groups: list[GroupRow], growth: float) -> GroupRow | None:
-    tasks = [g for g in groups if g.kind_index == schema.KIND_TASK and g.bytes_growth is not None]
+    tasks = [g for g in groups if g.kind_index not in _NO_CAUSES and g.bytes_growth is not None]
     largest = max(tasks, key=lambda g: g.bytes_growth or 0.0, default=None)
     if largest is None or (largest.bytes_growth or 0.0) < MAIN_SHARE * growth:
         return None
@@ -75,7 +76,8 @@ def holder_of(snapshot: Snapshot, group: GroupRow) -> tuple[int | None, str]:
 
 def _of_group(snapshot: Snapshot, level: Level, group: GroupRow, growth: float | None) -> Verdict:
     holder_id, holder = holder_of(snapshot, group)
-    parts = [f"{group.count:,} {group.function}" + (" (done)" if group.held else "")]
+    what = "" if group.kind_index in schema.TASK_KINDS else f" ({group.kind})"
+    parts = [f"{group.count:,} {group.function}{what}" + (" (done)" if group.held else "")]
     if group.count_growth is not None and group.count_growth >= 0.05:
         parts.append(f"+{group.count_growth:.1f} a minute")
     if group.mean:

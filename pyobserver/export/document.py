@@ -21,6 +21,7 @@ from ..model.tasks import Row
 
 SCHEMA = "pyobserver/1"
 FOLD_ABOVE = 20
+_MANY = {"child process": "child processes", "coroutine never awaited": "coroutines never awaited that would"}
 _ALLOCATOR_KINDS = {"python": "python_objects", "c_heap": "native", "large_blocks": "native", "native_other": "native"}
 
 
@@ -221,7 +222,8 @@ def _evidence(snapshot: Snapshot, group: GroupRow | None) -> list[str]:
     if group is None:
         return []
     one = group.count == 1
-    lines = [f"{group.count} {group.kind}{'' if one else 's'} run{'s' if one else ''} {group.function}"]
+    kind = group.kind if one else _MANY.get(group.kind, group.kind + "s")
+    lines = [f"{group.count} {kind} run{'s' if one else ''} {group.function}"]
     if group.bytes is not None:
         lines.append(f"{round(group.bytes)} bytes are retained, with {group.measured_share:.0%} of the rows measured")
     if group.where:

@@ -18,6 +18,7 @@ from .document import FOLD_ABOVE
 
 NARROW = 80  # characters of a line that everything is readable in
 _GROUPS = 15
+_SHORT_KINDS = {"executor job": "job", "async generator": "async gen", "coroutine never awaited": "never awaited"}
 _BRANCHES = 12  # children shown of one node
 _LEVELS = 20
 _AGE = 12  # "≥ 9 h 59 min"
@@ -109,7 +110,7 @@ def _groups(snapshot: Snapshot, window: float, width: int) -> list[str]:
 
 
 def _group_cells(row: GroupRow, room: int) -> tuple[str, ...]:
-    kind = "" if row.kind == "asyncio task" else f"{row.kind}  "
+    kind = "" if row.kind == "asyncio task" else f"{_SHORT_KINDS.get(row.kind, row.kind)}  "
     held = " (done)" if row.held else ""
     lead = _mark(row.growing) + kind
     about = "~" if row.measured_share < 1 and row.bytes is not None else ""

@@ -120,7 +120,7 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
     counts = (retained >= 0) & (tasks["kind"] != schema.KIND_CHILD) & tasks.alive
     sizes[1 : n + 1] = np.where(counts, retained, 0)
     measured[1 : n + 1] = counts
-    is_task[1 : n + 1] = (tasks["kind"] == schema.KIND_TASK) & tasks.alive
+    is_task[1 : n + 1] = np.isin(tasks["kind"], schema.TASK_KINDS) & tasks.alive
     below = alive.astype(np.int64)
     tasks_below = is_task.copy()
     for at in _levels(depths):

@@ -40,8 +40,29 @@ bye     reason: the agent ends
 
 VERSION = 1
 
-KINDS = ("asyncio task", "thread", "child process", "trio task", "greenlet")
-KIND_TASK, KIND_THREAD, KIND_CHILD = 0, 1, 2
+# An "executor job" waits in the queue of an executor. An "async generator" is suspended, and no task stands in it or
+# has it among its variables. A "coroutine never awaited" was made a while ago, and has not begun to run.
+KINDS = (
+    "asyncio task",
+    "thread",
+    "child process",
+    "trio task",
+    "greenlet",
+    "executor job",
+    "async generator",
+    "coroutine never awaited",
+)
+(
+    KIND_TASK,
+    KIND_THREAD,
+    KIND_CHILD,
+    KIND_TRIO_TASK,
+    KIND_GREENLET,
+    KIND_JOB,
+    KIND_ASYNC_GENERATOR,
+    KIND_NEVER_AWAITED,
+) = range(8)
+TASK_KINDS = (KIND_TASK, KIND_TRIO_TASK)  # what a loop runs: counted as tasks
 
 STATES = ("unknown", "running", "ready", "waiting", "done, held", "ended")
 STATE_UNKNOWN, STATE_RUNNING, STATE_READY, STATE_WAITING, STATE_DONE_HELD, STATE_ENDED = 0, 1, 2, 3, 4, 5
@@ -91,7 +112,7 @@ ROW_COLUMNS = (
     ("kind", "B"),
     ("state", "B"),
     ("flags", "H"),
-    ("function", "i"),  # "module.qualname" of the coroutine function or thread target
+    ("function", "i"),  # "module.qualname" of the coroutine function, thread target, or function of a job
     ("waiting", "i"),  # what it waits on, in words: "sleep", "Event.wait", "queue get", "task push_hash-3"
     ("where", "i"),  # "file:line", file as the code object has it
     ("created", "d"),  # when it was created or first seen

@@ -14,7 +14,20 @@ STALE_AFTER = 4.0  # seconds without a word of the agent
 NOT_AVAILABLE = "n/a"
 NO_FUNCTION = "(function not known)"
 NO_NAME = "(no name)"
-KINDS = {"asyncio task": "task", "child process": "child", "trio task": "trio"}
+KINDS = {  # in one word, where there is a column for it
+    "asyncio task": "task",
+    "child process": "child",
+    "trio task": "trio",
+    "executor job": "job",
+    "async generator": "agen",
+    "coroutine never awaited": "coro",
+}
+GROUP_KINDS = {  # behind the function that they all run
+    "child process": "child",
+    "trio task": "trio",
+    "executor job": "waiting job",
+    "coroutine never awaited": "never awaited",
+}
 UNSURE = {"sampled": "~", "at_least": "≥", "stale": "*"}
 SIGNS = (
     ("▲", "it grows, by more than noise"),
@@ -60,6 +73,11 @@ def changed(number: int | None) -> str:
 def short_kind(kind: str) -> str:
     """Return a kind of row in one word."""
     return KINDS.get(kind, kind)
+
+
+def group_kind(kind: str) -> str:
+    """Return what the rows of a group are, to be read behind the function that they run."""
+    return GROUP_KINDS.get(kind, kind)
 
 
 def place(where: str) -> str:

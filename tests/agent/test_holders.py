@@ -678,3 +678,31 @@ def test_limits_are_told(interpreter: Interpreter) -> None:
     assert told["deep"] == [0, "1 places nested deeper than 12"]
     assert "beyond the first 100" in told["marks"][0]
     assert told["marks"][1] == 100
+
+
+HURRIED = (
+    WALK
+    + """
+async def kid():
+    await asyncio.get_running_loop().create_future()
+
+
+async def main():
+    task = asyncio.get_running_loop().create_task(kid())
+    HELD.append(task)
+    await asyncio.sleep(0)
+    walk = walk_for([task])
+    slices = 0
+    while not walk.run(0.0) and slices < 100000:
+        slices += 1
+    finish(through=walk.is_through, found=len(walk.found))
+
+HELD = []
+asyncio.run(main())
+"""
+)
+
+
+def test_a_walk_gets_on_even_where_each_slice_is_over_at_once(interpreter: Interpreter) -> None:
+    """To come back to where it was can take a whole slice, as below classes with many names."""
+    assert run_inside(interpreter, HURRIED) == {"through": True, "found": 1}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pyobserver.protocol import schema
 
 from ..support.interpreters import Interpreter
@@ -97,4 +99,16 @@ def test_what_the_creator_lets_go_of_is_soon_the_tasks(interpreter: Interpreter)
             return row is not None and row["retained"] > 500_000
 
         mirror.wait(is_whole, "its payload", within=20.0)  # what is old is measured again after thirty
+        silence(target.stop())
+
+
+@on_interpreters
+def test_a_task_that_has_ended_retains_its_result_as_long_as_it_is_held(interpreter: Interpreter) -> None:
+    if interpreter.minor >= (3, 14):
+        pytest.skip("nothing leads to tasks that ended before the agent came")
+    with launch(interpreter, "workers") as target, observed(target.pid) as mirror:
+        mirror.wait_until_known()
+        rows = [row for row in mirror.tasks if row["name"].startswith("finished-")]
+        assert {row["state"] for row in rows} == {"done, held"} and len(rows) == 3
+        assert all(50_000 < row["retained"] < 51_000 and row["accuracy"] == schema.EXACT for row in rows)
         silence(target.stop())

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
+import functools
 import sys
 import threading
 import types
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, AsyncIterator
 
 from conversation import say, serve
 
@@ -182,12 +184,27 @@ async def owner() -> None:
     del plain, slots, mapping, items, text, block, keys, members, klass
 
 
+async def generate() -> AsyncIterator[int]:
+    """A generator that nobody closes, with one of each."""
+    plain, keys = Plain(), {Slots(): Dict({"a": 1})}
+    yield 1
+    del plain, keys
+
+
+class Callable(Plain):  # type: ignore[misc,valid-type]
+    """What an executor is to call."""
+
+    __call__ = trap("Callable", "__call__", None)
+
+
 class Registry:
     """Holds the tasks, next to things that a walk along references meets first."""
 
     def __init__(self) -> None:
         self.bait = [Plain(), Dict({"x": 1}), {"key": Slots()}]
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.forgotten: list[Any] = []
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix=NAMES["escape"])
 
 
 registry = Registry()
@@ -209,6 +226,12 @@ def start() -> None:
     module = LyingModule("lying")
     module.__dict__["tasks"] = [registry.tasks["lying"]]
     sys.modules["lying"] = module
+    forgotten = owner()
+    forgotten.__qualname__ = "\x1b[2Jforgotten"
+    registry.forgotten = [forgotten, generate()]
+    registry.executor.submit(thread_stop.wait)
+    for job in (Plain(), Callable(), functools.partial(Callable(), Slots()), Callable):
+        registry.executor.submit(job, Dict({"x": 1}), key=Str("text"))
     threading.Thread(target=thread_stop.wait, name=NAMES["escape"], daemon=True).start()
 
 
@@ -240,11 +263,14 @@ def truth() -> dict[str, Any]:
 async def main() -> None:
     global armed
     start()
+    await registry.forgotten[1].__anext__()
     await asyncio.sleep(0.05)
     armed = True
     await serve({"counts": tell, "truth": truth, "poke": poke})
     armed = False
     thread_stop.set()
+    registry.forgotten[0].close()
+    await registry.forgotten[1].aclose()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from _weakref import ref
 from gc import get_referents, is_tracked
 from sys import getrefcount
 
-from pyobserver.agent.asyncio_types import known
+from pyobserver.agent import asyncio_types
 from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
 from pyobserver.agent.columns import Columns
 from pyobserver.agent.owners.holder_kinds import (
@@ -129,10 +129,15 @@ class Walk:
     searched last, or None when it has nothing yet. What was found is in `found`, from number to `Holding`: a
     container of the application before an attribute, before the same of a library, before variables; the shortest
     path, and the first met.
+
+    `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
+    returns the Holding of that. `coroutine_of(task)` returns what a task runs.
     """
 
-    def __init__(self, wanted, clock, tasks=None):
+    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None):
         self.wanted = wanted
+        self._meet = meet
+        self._coroutine_of = coroutine_of or asyncio_types.coroutine_of
         self.types = set()
         self._clock = clock
         self._tasks = tasks
@@ -162,7 +167,6 @@ class Walk:
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
-        self._asyncio = known()
         self._paths = Paths(self._owners, self._kinds, self._shape)
 
     @property
@@ -191,12 +195,14 @@ class Walk:
         self._shapes.clear()
         self._resume()
         try:
-            while self._clock() < deadline:
+            while True:  # at least once: to come back to where it was may have taken all the time
                 if self._iterators:
                     self._look()
                 elif not self._begin_root():
                     self.is_through = True
                     return True
+                if self._clock() >= deadline:
+                    break
         finally:
             self._pause()
         return False
@@ -268,9 +274,7 @@ class Walk:
                 names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
 
     def _begin_task(self, task):
-        if task is None or not self._asyncio.is_task(task):
-            return
-        coroutine = self._asyncio.coroutine(task)
+        coroutine = None if task is None else self._coroutine_of(task)
         if id(type(coroutine)) in GENERATORS:
             self.inside = id(task)
             self._push(coroutine, OBJECT)
@@ -362,6 +366,8 @@ class Walk:
 
     def _enter(self, thing, kind, shared):
         """Look into an object that was met, now or later. Return whether it is on top of the stack."""
+        if kind is OBJECT and id(type(thing)) in GENERATORS and self._meet is not None:
+            self._meet(thing, lambda: Holding(*self._paths.place_of(thing)[:4]))
         if kind is FUNCTION:
             if closure_of(thing) is None:
                 return False

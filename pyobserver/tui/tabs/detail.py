@@ -26,6 +26,8 @@ from .help import HelpScreen
 
 SHOWN = 12  # lines of each list
 OUTSIDE_KINDS = ("thread", "child process")  # nobody awaits these, and no object keeps them
+AWAITED_KINDS = ("asyncio task",)  # of which it is known who awaits them
+FRAMES_UNTIL = (3, 10)  # up to here the frames of running functions are objects that are there anyway
 BLOCKS = ("owners", "chain", "stack", "types", "biggest")
 
 IN_TREE = Key("show_in_tree", "t", "t", "in the tree", "its place in the tree", 8)
@@ -167,8 +169,8 @@ class DetailScreen(Screen[None]):
 
     def _why_unknown(self, row: Row) -> str:
         facts = self._snapshot.facts
-        if row.kind == "thread":
-            return "what a thread alone retains cannot be told"
+        if facts is not None and row.kind == "thread":
+            return _why_no_thread(facts.python)
         if facts is None:
             return "there is no agent in the target"
         if facts.self_check != "ok":
@@ -198,8 +200,9 @@ class DetailScreen(Screen[None]):
             lines.append(
                 Content("").join([styled(f"  held by     {path}", "bold"), styled(f"  ({kind}{size})", "dim")])
             )
-        waiters = ", ".join(label for _, label in answer.awaited_by[:SHOWN]) or "nobody"
-        lines.append(styled(f"  awaited by  {waiters}", ""))
+        if self._row is not None and self._row.kind in AWAITED_KINDS:
+            waiters = ", ".join(label for _, label in answer.awaited_by[:SHOWN]) or "nobody"
+            lines.append(styled(f"  awaited by  {waiters}", ""))
         if answer.created_at is not None:
             ago = duration(self._snapshot.taken_at - answer.created_at)
             lines.append(styled(f"  created     {self._view.date(answer.created_at)}, {ago} ago", ""))
@@ -245,6 +248,14 @@ def _measured_at(snapshot: Snapshot, row_id: int) -> float:
     """When the row was measured, in Unix time; 0 when that is not known."""
     position = snapshot.tasks.position(row_id)
     return 0.0 if position is None else float(snapshot.tasks["measured_at"][position])
+
+
+def _why_no_thread(python: str) -> str:
+    """Why it is not known what a thread retains, on this version of Python."""
+    numbers = tuple(int(part) for part in python.split(".")[:2] if part.isdigit())
+    if numbers > FRAMES_UNTIL:
+        return f"on Python {python} a thread's variables cannot be read without making objects that stay in it"
+    return "it has not been measured yet, or runs no Python code"
 
 
 def _block(title: str, lines: Sequence[Content]) -> Content | None:

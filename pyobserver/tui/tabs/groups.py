@@ -12,7 +12,7 @@ from ...model.store import Snapshot
 from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column
-from ..words import NO_FUNCTION, NOT_AVAILABLE, changed, short_kind, waiting_at
+from ..words import NO_FUNCTION, NOT_AVAILABLE, changed, group_kind, waiting_at
 from .ordered import OrderedTable
 
 TEXT_COLUMNS = ("function", "where")
@@ -116,7 +116,7 @@ def _function(row: GroupRow) -> Cell:
     """The name with what is unusual about it behind it, as that end of a long one is kept."""
     parts = [row.function or NO_FUNCTION]
     if row.kind_index != schema.KIND_TASK:
-        parts.append(short_kind(row.kind))
+        parts.append(group_kind(row.kind))
     if row.held:
         parts.append("done, held")
     return " · ".join(parts)

@@ -25,7 +25,7 @@ from .ordered import OrderedTable
 HELD = schema.STATES[schema.STATE_DONE_HELD]
 TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 
-_KIND = Column("kind", "Kind", 6, priority=4, help="An asyncio task, a thread, a child process.")
+_KIND = Column("kind", "Kind", 6, priority=4, help="A task of asyncio or trio, a thread, a child process, a job, ...")
 _NAME = Column("name", "Name", 14, flex=1, help="The name that the program gave it.")
 _FUNCTION = Column(
     "function", "Function", 16, flex=2, cut="start", priority=7, help="What it runs: module and qualified name."

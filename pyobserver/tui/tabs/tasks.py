@@ -28,6 +28,9 @@ WORDS = {  # one and many
     "child process": ("child process", "child processes"),
     "trio task": ("trio task", "trio tasks"),
     "greenlet": ("greenlet", "greenlets"),
+    "executor job": ("waiting job", "waiting jobs"),
+    "async generator": ("idle async generator", "idle async generators"),
+    "coroutine never awaited": ("coroutine never awaited", "coroutines never awaited"),
 }
 
 

@@ -1,0 +1,42 @@
+"""How the things behind the rows of one kind are looked into: what they run, whether now, and what they retain."""
+
+from pyobserver.agent.asyncio_types import known
+
+
+class Subject:
+    """Those that are themselves a coroutine or a generator; other kinds say what is different with them.
+
+    `is_counted`: they count among what has to be measured before a picture is complete, and a lower bound is tried
+    again. Otherwise they are measured when there is time, as one that cannot be measured would be waited for.
+    """
+
+    is_counted = True
+    has_chain = True  # it runs coroutines that await each other
+    note = ""  # what the memory of such a row means, where that does not go without saying
+
+    def __init__(self, agent):
+        self._agent = agent
+
+    def coroutine(self, thing):
+        """Return the coroutine or generator that it runs, None if there is none."""
+        return thing
+
+    def is_executing(self, thing):
+        """Return whether it is being executed now, so that not all it refers to can be seen."""
+        return self._agent.tasks.describer.is_running(self.coroutine(thing))
+
+    def scan(self, thing, deadline):
+        """Return the `Measure` of what it retains."""
+        return self._agent.scanner.scan(thing, deadline)
+
+    def breakdown(self, thing, deadline):
+        """Return the `Breakdown` of what it retains."""
+        return self._agent.scanner.breakdown(thing, deadline)
+
+
+class TaskSubject(Subject):
+    """asyncio's tasks."""
+
+    def coroutine(self, thing):
+        """Return the coroutine of a task."""
+        return known().coroutine(thing)
