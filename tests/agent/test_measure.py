@@ -16,7 +16,7 @@ def measuring() -> tuple[Any, Table]:
     """A measuring of an agent that has only rows."""
     table = Table(1000.0)
     tasks = SimpleNamespace(on_new=[], on_moved=[], on_ended=[], complete=False, count=0)
-    agent = SimpleNamespace(table=table, self_check="ok")
+    agent = SimpleNamespace(table=table, self_check="ok", subjects={schema.KIND_TASK: None})
     return Measuring(agent, tasks), table
 
 
