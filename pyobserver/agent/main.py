@@ -4,6 +4,7 @@ import posix
 import sys
 
 from pyobserver.agent import (
+    actions,
     collector,
     detail,
     facts,
@@ -55,12 +56,15 @@ class Agent:
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
         self.details = detail.Details(self, self.tasks, self.ownership)
+        self.actions = actions.Actions(self)
+        self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
         self.schedule.jobs = [
             self._updates,
             self._wanted,
+            self.actions.job,
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.ownership.jobs(),
@@ -144,7 +148,16 @@ class Agent:
                 if self.clock() - begun > schedule.SLICE_SECONDS:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
-        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
+        parts = (
+            self.service,
+            self.measure,
+            self.details,
+            self.actions,
+            self.ownership,
+            self.tasks,
+            self.threads,
+            self.schedule,
+        )
         for part in (self.ownership.walk(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
@@ -199,7 +212,7 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail"],
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "cancel"],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }

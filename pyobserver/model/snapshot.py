@@ -6,6 +6,7 @@ import enum
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+from .actions import Action
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
@@ -79,6 +80,7 @@ class Snapshot:
     stacks_problem: str = ""
     children: tuple[ChildProcess, ...] = ()
     problems: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
 

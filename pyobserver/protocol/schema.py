@@ -9,6 +9,8 @@ hello   protocol (int), observer (str, version), actions (bool: whether this obs
 watch   interval (float, seconds, at least 0.1): begin sending updates to this observer at this pace
 focus   ids (list of int, at most 256): the rows on the screen; they are measured first
 detail  id (int), token (int): asks for everything about one task; answered by `detail` with the same token
+cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop's thread. An action: done only for an
+        observer whose hello has said `actions`, and answered by `action` with the same token
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -33,6 +35,10 @@ detail  token, id, chain (list of [qualified name, file, line or null], outermos
         count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
         awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
         null), note (str: what could not be had, and why)
+action  token, action (one of ACTIONS), id, state (an index of ACTION_STATES), seconds (float: since it was done), final
+        (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
+        done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
+        not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """
@@ -77,6 +83,11 @@ NODE_KINDS = (
 
 EDGES = ("runs", "owns", "awaits", "holds", "child process")
 EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
+
+ACTIONS = ("cancel",)
+
+ACTION_STATES = ("asked", "moved", "ended", "refused")
+ACTION_ASKED, ACTION_MOVED, ACTION_ENDED, ACTION_REFUSED = 0, 1, 2, 3
 
 # Bits of a row's `flags`.
 FLAG_AGE_IS_MINIMUM = 1  # it was there when the agent came: it is at least as old as `created` says

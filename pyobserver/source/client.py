@@ -71,6 +71,10 @@ class AgentClient:
         """Ask for everything about one row; the answer has the same `token`."""
         self._connection.send({"t": "detail", "id": int(row_id), "token": token})
 
+    def act(self, action: str, row_id: int, token: int) -> None:
+        """Ask for one of `schema.ACTIONS`; what is said of it has the same `token`. Refused unless `actions` is so."""
+        self._connection.send({"t": action, "id": int(row_id), "token": token})
+
     def ask_to_end(self) -> None:
         """Ask the agent to end for everybody; whoever receives will hear it say goodbye."""
         self._connection.send({"t": "detach"})

@@ -56,12 +56,15 @@ class FakeSource:
         situation: Situation = "live",
         interval: float = 1.0,
         churn: float = 0.02,
+        allows_actions: bool = False,
     ) -> None:
         self.story = story or Story()
         self.clock = clock or FakeClock(self.story.begin)
         self.interval = interval
         self.focused: tuple[int, ...] = ()
         self.detached = False
+        self.allows_actions = allows_actions
+        self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
         self._churn = churn
         self._store = Store(self.clock)
         self._situation: Situation = situation
@@ -99,6 +102,11 @@ class FakeSource:
         """Remember that this was asked for, and stop."""
         self.detached = True
         self.stop()
+
+    def act(self, action: str, row_id: int) -> None:
+        """Remember what was asked for."""
+        if self.allows_actions:
+            self.acted.append((action, row_id, self._store.begin_action(action, row_id)))
 
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""

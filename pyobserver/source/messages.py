@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.actions import Progress
 from ..model.details import ChainFrame, DetailAnswer
 from ..model.forest import Node
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
@@ -266,6 +267,17 @@ def detail(frame: Frame) -> DetailAnswer:
 def _frame(entry: list[Any]) -> ChainFrame:
     function, file, line = entry
     return ChainFrame(_cleaned(function), _cleaned(file), line if type(line) is int and 0 < line < 1 << 31 else None)
+
+
+def action(frame: Frame) -> tuple[int, Progress]:
+    """Return (the token of an action, what has come of it)."""
+    head = frame.head
+    return _whole(head, "token", 0, MAX_COUNT), Progress(
+        state=schema.ACTION_STATES[_whole(head, "state", 0, len(schema.ACTION_STATES) - 1)],
+        seconds=_number(head, "seconds", _MAX_SECONDS),
+        final=_flag(head, "final"),
+        text=_text(head, "text"),
+    )
 
 
 def problem(frame: Frame) -> str:

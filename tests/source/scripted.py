@@ -76,6 +76,17 @@ DETAIL: dict[str, Any] = {
     "note": "",
 }
 
+ACTION: dict[str, Any] = {
+    "t": "action",
+    "token": 1,
+    "action": "cancel",
+    "id": 7,
+    "state": schema.ACTION_ASKED,
+    "seconds": 0.25,
+    "final": False,
+    "text": "",
+}
+
 STRINGS: dict[str, Any] = {"t": "strings", "first": 1, "items": ["app.work", "sleep", "/srv/app.py:12"]}
 
 _ROW: dict[str, float] = {

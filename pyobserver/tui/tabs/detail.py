@@ -17,8 +17,9 @@ from ...analysis.format import bytes_text, count, duration, growth_bytes, percen
 from ...model.details import DetailAnswer
 from ...model.store import Snapshot
 from ...model.tasks import Row
+from ..actions import ActionLines
 from ..bar import StatusLine, TooSmall, TopBar, styled
-from ..keys import BACK, HELP, QUIT, Key, KeysLine
+from ..keys import BACK, CANCEL, HELP, QUIT, Key, KeysLine
 from ..view import Tab, View
 from ..widgets.text import fit
 from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
@@ -32,7 +33,7 @@ IN_TREE = Key("show_in_tree", "t", "t", "in the tree", "its place in the tree", 
 AGAIN = Key("ask_again", "u", "u", "ask again", "ask the target about it once more", 7)
 COPY = Key("copy", "y", "y", "copy", "copy all that is shown", 5)
 PAUSE = Key("pause", "space", "space", "pause", "let the screen stand still, and go on", 4)
-KEYS = (HELP, BACK, IN_TREE, AGAIN, COPY, PAUSE, QUIT)
+KEYS = (HELP, BACK, IN_TREE, AGAIN, CANCEL, COPY, PAUSE, QUIT)
 
 
 class DetailScreen(Screen[None]):
@@ -51,8 +52,9 @@ class DetailScreen(Screen[None]):
             super().__init__()
             self.row_id = row_id
 
-    def __init__(self, row_id: int, snapshot: Snapshot, view: View) -> None:
+    def __init__(self, row_id: int, snapshot: Snapshot, view: View, allows_actions: bool = False) -> None:
         super().__init__()
+        self._keys = KEYS if allows_actions else tuple(key for key in KEYS if key is not CANCEL)
         self.row_id = row_id
         self._view = view
         self._snapshot = snapshot
@@ -66,8 +68,9 @@ class DetailScreen(Screen[None]):
         with VerticalScroll(can_focus=True):
             for name in ("facts", "note", *BLOCKS):
                 yield Static(id=name)
+        yield ActionLines()
         yield StatusLine()
-        yield KeysLine(KEYS)
+        yield KeysLine(self._keys)
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -233,7 +236,7 @@ class DetailScreen(Screen[None]):
             "Everything about one task: who keeps it, the coroutines that wait for each other in it, and what would be "
             "freed if it went away. What costs the target something is asked once, and again when you want it (u)."
         )
-        return HelpScreen("One task", explanation, (), KEYS)
+        return HelpScreen("One task", explanation, (), self._keys)
 
     def text(self) -> str:
         """All that is shown, as plain text."""
