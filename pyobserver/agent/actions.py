@@ -95,9 +95,7 @@ class Actions:
         observer.send(
             {
                 "t": "action",
-                "action": asked.name,
                 "token": asked.token,
-                "id": asked.number,
                 "state": state,
                 "seconds": self._agent.clock() - asked.begun,
                 "final": is_final,

@@ -35,7 +35,7 @@ detail  token, id, chain (list of [qualified name, file, line or null], outermos
         count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
         awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
         null), note (str: what could not be had, and why)
-action  token, action (one of ACTIONS), id, state (an index of ACTION_STATES), seconds (float: since it was done), final
+action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
         not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended

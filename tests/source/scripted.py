@@ -79,8 +79,6 @@ DETAIL: dict[str, Any] = {
 ACTION: dict[str, Any] = {
     "t": "action",
     "token": 1,
-    "action": "cancel",
-    "id": 7,
     "state": schema.ACTION_ASKED,
     "seconds": 0.25,
     "final": False,

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pyobserver.model.actions import Progress
 from pyobserver.model.details import ChainFrame
 from pyobserver.model.forest import Node
 from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import DETAIL, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
+from .scripted import ACTION, DETAIL, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
@@ -82,6 +83,11 @@ def test_a_detail() -> None:
     assert answer.holders == (("app._tasks", "set", 12),)
     assert answer.created_at == 1_700_000_000.5
     assert messages.detail(frame(changed(DETAIL, "retained", None))).retained is None
+
+
+def test_what_has_come_of_an_action() -> None:
+    assert messages.action(frame({**ACTION, "text": "a b"})) == (1, Progress("asked", 0.25, False, "a b"))
+    assert messages.action(frame({**ACTION, "state": schema.ACTION_ENDED, "final": True}))[1].final
 
 
 def test_the_greeting_and_how_the_agent_came_in() -> None:
@@ -189,6 +195,7 @@ _READERS: list[tuple[Read, dict[str, Any]]] = [
     (messages.nodes, _NODES),
     (messages.tick, TICK),
     (messages.detail, DETAIL),
+    (messages.action, ACTION),
     (messages.problem, {"t": "problem", "text": "a"}),
     (messages.farewell, {"t": "bye", "reason": "a"}),
 ]
@@ -247,6 +254,8 @@ def test_numbers_out_of_range(value: Any) -> None:
         (messages.detail, DETAIL, "accuracy"),
         (messages.detail, DETAIL, "by_type.0.1"),
         (messages.detail_token, DETAIL, "token"),
+        (messages.action, ACTION, "token"),
+        (messages.action, ACTION, "state"),
         (messages.nodes, _NODES, "items.0.kind"),
         (messages.nodes, _NODES, "items.0.edge"),
         (messages.nodes, _NODES, "items.0.parent"),
