@@ -36,6 +36,7 @@ class Details:
             "token": token,
             "id": number,
             "chain": [],
+            "waits": "",
             "by_type": [],
             "biggest": [],
             "retained": None,
@@ -62,7 +63,10 @@ class Details:
     def _describe(self, answer, row, task):
         notes = []
         describer = self._tasks.describer
-        answer["chain"] = describer.frames(known().coroutine(task))
+        coroutine = known().coroutine(task)
+        answer["chain"] = describer.frames(coroutine)
+        answer["waits"] = describer.waits_in_full(coroutine, known().awaited(task))
+        coroutine = None
         if describer.unavailable:
             notes.append("current lines are not known: " + describer.unavailable)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:

@@ -24,6 +24,7 @@ class DetailAnswer:
 
     id: int
     chain: tuple[ChainFrame, ...] = ()
+    waits: str = ""  # what it waits on, with all that is known of that
     by_type: tuple[tuple[str, int, int], ...] = ()  # (type, count, bytes), largest first
     biggest: tuple[tuple[str, str, int | None, int], ...] = ()  # (path, type, length, bytes), largest first
     retained: int | None = None

@@ -31,10 +31,10 @@ tick    closes an update: seq, time, total (rows known), measured (rows with a v
         enumeration has finished), holders_complete (bool: the holder walk has been through once since the start),
         loops (list of {id, thread, tasks}), gc (counts, list of 3; collections, list of 3; collected, uncollectable),
         agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, rows_limit_hit}
-detail  token, id, chain (list of [qualified name, file, line or null], outermost first), by_type (list of [type,
-        count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
-        awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
-        null), note (str: what could not be had, and why)
+detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
+        with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
+        length or null, bytes]), retained, accuracy, error, awaited_by (list of [id, label]), holders (list of [path,
+        type, tasks in it or null]), created_at (float or null), note (str: what could not be had, and why)
 action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
@@ -102,7 +102,10 @@ ROW_COLUMNS = (
     ("state", "B"),
     ("flags", "H"),
     ("function", "i"),  # "module.qualname" of the coroutine function or thread target
-    ("waiting", "i"),  # what it waits on, in words: "sleep", "Event.wait", "queue get", "task push_hash-3"
+    (
+        "waiting",
+        "i",
+    ),  # what it waits on, in words: "sleep", "Event.wait", "queue get", "task push_hash-3"; no numbers that change
     ("where", "i"),  # "file:line", file as the code object has it
     ("created", "d"),  # when it was created or first seen
     ("retained", "q"),  # bytes, -1 = not known

@@ -252,6 +252,7 @@ def detail(frame: Frame) -> DetailAnswer:
     return DetailAnswer(
         id=_whole(head, "id", -MAX_ID, MAX_ID),
         chain=tuple(_frame(entry) for entry in _lists(head, "chain", 3)),
+        waits=_text(head, "waits"),
         by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
         biggest=tuple((_cleaned(p), _cleaned(t), _length(n), _count(b)) for p, t, n, b in _lists(head, "biggest", 4)),
         retained=retained if type(retained) is int and 0 <= retained < MAX_BYTES else None,

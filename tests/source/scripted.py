@@ -65,6 +65,7 @@ DETAIL: dict[str, Any] = {
     "token": 1,
     "id": 7,
     "chain": [["app.main", "/srv/app.py", 10], ["app.wait", "/srv/app.py", None]],
+    "waits": "queue get, 0 in it",
     "by_type": [["dict", 2, 900]],
     "biggest": [["self.cache", "dict", 4, 800]],
     "retained": 1000,

@@ -134,7 +134,10 @@ class DetailScreen(Screen[None]):
             return styled("this row is not there any more, and nothing is known of it", "grow")
         state = "ended" if row.ended or self._is_gone else row.state
         age = ("≥" if row.age_is_minimum else "") + duration(row.age_seconds)
-        doing = " ".join(part for part in (state, f"on {row.waiting_on}" if row.waiting_on else "") if part)
+        waits = (self._answer.waits if self._answer is not None else "") or row.waiting_on
+        if waits.split(",")[0] != row.waiting_on:  # it has moved since it was asked
+            waits = row.waiting_on
+        doing = " ".join(part for part in (state, f"on {waits}" if waits else "") if part)
         if row.where:
             doing += f" at {place(row.where)}"
         first = [

@@ -75,6 +75,20 @@ async def test_it_says_that_it_asks_and_what_it_was_refused() -> None:
         await opened.until_line("not available: the task is running just now")
 
 
+async def test_what_it_waits_on_is_told_in_full_while_that_is_so() -> None:
+    """With the numbers of the answer; without them when the row has gone on to something else."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "push_hash-407")
+        row_id, answer = source.__dict__["questions"][-1]
+        answer(dataclasses.replace(source.detail(row_id), waits="Event.wait, 3 wait"))
+        await opened.until_line("waiting on Event.wait, 3 wait at pipeline.py:88")
+        answer(dataclasses.replace(source.detail(row_id), waits="queue get, 0 in it"))
+        await opened.until(lambda: "3 wait" not in opened.text())
+        assert "waiting on Event.wait at" in opened.text()
+
+
 async def test_a_refusal_does_not_wipe_out_what_was_said() -> None:
     """Asked again in vain, the first answer stays."""
     source = AskedSource()
