@@ -45,6 +45,7 @@ class Details:
             "awaited_by": [],
             "holders": [],
             "created_at": None,
+            "blocked": 0,
             "note": "",
         }
         row = self._agent.table.rows.get(number)
@@ -69,6 +70,7 @@ class Details:
         coroutine = None
         if describer.unavailable:
             notes.append("current lines are not known: " + describer.unavailable)
+        answer["blocked"] = self._agent.blocking.hits(row)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
         owner = self._ownership.owner(task)

@@ -5,6 +5,7 @@ import sys
 
 from pyobserver.agent import (
     actions,
+    blocking,
     collector,
     detail,
     facts,
@@ -56,6 +57,7 @@ class Agent:
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
         self.details = detail.Details(self, self.tasks, self.ownership)
+        self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self._memory = facts.OwnMemory(self, mine["modules"])
@@ -93,9 +95,13 @@ class Agent:
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
             self._updates.due = now + self.service.due(now)
-            wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
-        events = collector.outside(self._poll.poll, int(wait * 1000.0 + 0.999))
+            wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP), self.blocking.patience())
+        milliseconds = int(wait * 1000.0 + 0.999)
+        events = collector.outside(self._poll.poll, milliseconds)
+        woken = clock()
         begun = self.cpu()
+        if busy:
+            self.blocking.look(woken, 0.0 if events else woken - now - milliseconds / 1000.0)
         self.service.exchange(events)
         forks.look(self._forks, clock())
         self._held(self.cpu() - begun)
@@ -153,6 +159,7 @@ class Agent:
             self.measure,
             self.details,
             self.actions,
+            self.blocking,
             self.ownership,
             self.tasks,
             self.threads,

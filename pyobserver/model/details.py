@@ -33,5 +33,6 @@ class DetailAnswer:
     awaited_by: tuple[tuple[int, str], ...] = ()  # (row id, label)
     holders: tuple[tuple[str, str, int | None], ...] = ()  # (path, type, length)
     created_at: float | None = None  # Unix time; None when it was created before anybody looked
+    blocked: int = 0  # how often it was seen holding its loop, each time for 5 ms or more
     note: str = ""  # what could not be had, and why
     problem: str = ""

@@ -34,7 +34,8 @@ tick    closes an update: seq, time, total (rows known), measured (rows with a v
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes]), retained, accuracy, error, awaited_by (list of [id, label]), holders (list of [path,
-        type, tasks in it or null]), created_at (float or null), note (str: what could not be had, and why)
+        type, tasks in it or null]), created_at (float or null), blocked (int: how often it was seen holding its loop,
+        each time for 5 ms or more), note (str: what could not be had, and why)
 action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
@@ -94,6 +95,8 @@ FLAG_AGE_IS_MINIMUM = 1  # it was there when the agent came: it is at least as o
 FLAG_UNOWNED = 2  # nobody but the loop or its own future holds it
 FLAG_MAIN = 4  # the main thread, or the task that asyncio.run() was given
 FLAG_LINE_IS_DEF = 8  # `where` names the function's first line, as the current one could not be read
+
+FLAG_BLOCKING = 16  # it was seen holding its loop in the last 10 s
 
 # The columns of `rows`: name, struct type code. Text columns hold string ids (0 = no text).
 ROW_COLUMNS = (

@@ -261,6 +261,7 @@ def detail(frame: Frame) -> DetailAnswer:
         awaited_by=tuple((_count(n), _cleaned(label)) for n, label in _lists(head, "awaited_by", 2)),
         holders=tuple((_cleaned(p), _cleaned(t), _length(n)) for p, t, n in _lists(head, "holders", 3)),
         created_at=created or None,
+        blocked=_whole(head, "blocked", 0, MAX_COUNT),
         note=_text(head, "note", 1000),
     )
 

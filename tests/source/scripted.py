@@ -74,6 +74,7 @@ DETAIL: dict[str, Any] = {
     "awaited_by": [[8, "Task-2  app.main"]],
     "holders": [["app._tasks", "set", 12]],
     "created_at": 1_700_000_000.5,
+    "blocked": 3,
     "note": "",
 }
 

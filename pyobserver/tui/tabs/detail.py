@@ -150,6 +150,8 @@ class DetailScreen(Screen[None]):
         if row.growth:
             second.append(styled(f" · {growth_bytes(row.growth)}/min", "grow" if row.growth > 0 else ""))
         third = [f"moved in {percent(row.activity)} of our looks" if row.activity is not None else ""]
+        if self._answer is not None and self._answer.blocked:
+            third.append(f"seen holding its loop {count(self._answer.blocked)} times, 5 ms or longer each")
         third.append(f"CPU {duration(row.cpu_seconds)}" if row.cpu_seconds is not None else "")
         third.append(f"{count(row.queue)} items wait for it" if row.queue is not None and row.queue else "")
         third.append("only the loop or its own future holds it" if row.unowned else "")

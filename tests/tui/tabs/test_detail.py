@@ -82,8 +82,9 @@ async def test_what_it_waits_on_is_told_in_full_while_that_is_so() -> None:
     async with dashboard(source) as opened:
         await open_row(opened, "push_hash-407")
         row_id, answer = source.__dict__["questions"][-1]
-        answer(dataclasses.replace(source.detail(row_id), waits="Event.wait, 3 wait"))
+        answer(dataclasses.replace(source.detail(row_id), waits="Event.wait, 3 wait", blocked=12))
         await opened.until_line("waiting on Event.wait, 3 wait at pipeline.py:88")
+        assert "seen holding its loop 12 times, 5 ms or longer each" in opened.text()
         answer(dataclasses.replace(source.detail(row_id), waits="queue get, 0 in it"))
         await opened.until(lambda: "3 wait" not in opened.text())
         assert "waiting on Event.wait at" in opened.text()
