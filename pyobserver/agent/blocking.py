@@ -11,27 +11,30 @@ for instance, it is always the same one's turn. Therefore a hit counts when
 
 * the look before, within 50 ms, has hit the same task, and what was first to come after it then still is: in a loop of
   asyncio's the first of `_ready`, which goes with the next step (where nothing was to come, this says nothing), and
-* this look has waited for the lock for about the switch interval (a), or the thread of the loop has used less than a
-  tenth of the time between the two (b), or it goes on computing while we have the lock, and so needs none (b, too).
-  In (c) it waits for us then. To see that takes half a millisecond, and is tried now and then, from the third hit on.
+* this look and two before have waited for the lock for exactly the switch interval (a), or the thread of the loop has
+  not run between the two, and sleeps: it does not just wait for a processor (b), or it goes on computing while we have
+  the lock, and so needs none (b, too). In (c) it waits for us then. To see that takes half a millisecond, and is tried
+  now and then, from the third hit on.
 
-What holds its loop for less than two looks, some 20 ms, is seldom counted.
+So what computes for less than three looks, some 40 ms, is seldom counted, and what sleeps for less than two, some 15.
 """
 
+import posix
 import sys
 from _collections import deque
 from _weakref import ref
 
+from pyobserver.agent import collector
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute, class_module
 from pyobserver.protocol import schema
 
-LOOK_SECONDS = 0.05  # while nobody is suspected; the agent then sleeps for no longer
+LOOK_SECONDS = 0.1  # while nobody is suspected; the agent then sleeps for no longer
 AGAIN_SECONDS = 0.01
 _LEAST_SECONDS = 0.008  # between two looks
 _SAME_SECONDS = 0.05  # between two looks that may have hit the same step
-_WAITED_LEAST, _WAITED_MOST = 0.8, 1.5  # times the switch interval; more is more than one wait
-_IDLE_SHARE = 0.1
+_WAITED_LEAST, _WAITED_MOST = 0.98, 1.15  # times the switch interval: 5.05 to 5.6 ms were seen when it was forced
+_IDLE_SECONDS = 0.00005
 _IN_A_ROW = 3
 _TRIED_SECONDS = 0.5
 _TRY_SECONDS = 0.0005
@@ -43,14 +46,16 @@ _Builtin = type(len)
 
 class Suspect:
     """The task that the last look has hit: its row, when that was, the CPU time of its thread then, what was to come
-    next in its loop, by a weak reference, and how often it was hit in a row."""
+    next in its loop, by a weak reference, how often it was hit in a row, and how many of
+    the last looks had to force the lock from it."""
 
-    __slots__ = ("at", "cpu", "following", "number", "times")
+    __slots__ = ("at", "cpu", "following", "forced", "number", "times")
 
-    def __init__(self, number, at, cpu, following):
+    def __init__(self, number, at, cpu, following, forced):
         self.number = number
         self.at = at
         self.cpu = cpu
+        self.forced = int(forced)
         self.following = None if following is None else ref(following)
         self.times = 1
 
@@ -87,7 +92,9 @@ class Blocking:
         self._looked_at = now
         suspects = self._suspects
         tasks = self._agent.tasks
-        found = []
+        interval = sys.getswitchinterval()
+        forced = _WAITED_LEAST * interval <= late <= _WAITED_MOST * interval
+        found, hit = [], []
         for task in current_tasks(tasks.loops):
             row = tasks.row_of(task)
             if row is None:
@@ -95,12 +102,15 @@ class Blocking:
             found.append(row)
             following = _first_to_come(known().loop(task))
             before = suspects.get(row.loop)
-            suspect = suspects[row.loop] = Suspect(row.id, now, self._cpu(row), following)
+            suspect = suspects[row.loop] = Suspect(row.id, now, self._cpu(row), following, forced)
             if before is not None and before.may_be_in(row.id, now, following):
                 suspect.times = before.times + 1
-                if self._is_evident(row, before, suspect, late):
-                    self._count(row, now)
-        task = following = None
+                suspect.forced *= before.forced + 1
+                hit.append((row, before, suspect))
+        task = following = None  # nothing of the target is held any more: what follows may give up the lock
+        for row, before, suspect in hit:
+            if self._is_evident(row, before, suspect):
+                self._count(row, now)
         if len(suspects) > len(found):
             current = {row.loop for row in found}
             for loop in [each for each in suspects if each not in current]:
@@ -108,13 +118,12 @@ class Blocking:
         if self._shown:
             self._forget(now)
 
-    def _is_evident(self, row, before, suspect, late):
-        """Whether the two looks show that the loop was held, rather than that one came in between short calls."""
-        interval = sys.getswitchinterval()
-        if _WAITED_LEAST * interval <= late <= _WAITED_MOST * interval:
+    def _is_evident(self, row, before, suspect):
+        """Whether the two looks show that the loop was held, rather than that they came in between short calls."""
+        if suspect.forced >= _IN_A_ROW:
             return True
         if before.cpu is not None and suspect.cpu is not None:
-            if suspect.cpu - before.cpu < _IDLE_SHARE * (suspect.at - before.at):
+            if suspect.cpu - before.cpu < _IDLE_SECONDS and self._sleeps(row):
                 return True
         return suspect.times >= _IN_A_ROW and self._needs_no_lock(row, suspect.at)
 
@@ -152,14 +161,31 @@ class Blocking:
                 row.flags &= ~schema.FLAG_BLOCKING
                 self._agent.table.touch(row)
 
+    def _sleeps(self, row):
+        """Whether the thread of the row's loop is asleep (proc_pid_stat(5))."""
+        thread = self._thread(row)
+        try:
+            file = posix.open("/proc/self/task/%d/stat" % thread.os_id, posix.O_RDONLY | posix.O_CLOEXEC)
+            try:
+                said = collector.outside(posix.read, file, 1000)
+            finally:
+                posix.close(file)
+        except OSError:
+            return False
+        return said.rpartition(b") ")[2][:1] in (b"S", b"D")
+
+    def _thread(self, row):
+        """The row of the thread that the row's loop runs in, None if it is not known."""
+        node = self._agent.table.nodes.get(row.loop)
+        return self._agent.table.rows.get(node.parent) if node is not None else None
+
     def _cpu(self, row):
         """CPU seconds of the thread that the row's loop runs in, None if they cannot be had.
 
         The clock of a thread has a number made of the kernel's for that thread, and the kernel checks it; to ask
         pthread for it would crash with the identity of a thread that is no more (kernel/time/posix-cpu-timers.c).
         """
-        thread = self._agent.table.nodes.get(row.loop)
-        thread = self._agent.table.rows.get(thread.parent) if thread is not None else None
+        thread = self._thread(row)
         if thread is None or not thread.os_id:
             return None
         try:

@@ -95,13 +95,9 @@ class Agent:
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
             self._updates.due = now + self.service.due(now)
-            wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP), self.blocking.patience())
-        milliseconds = int(wait * 1000.0 + 0.999)
-        events = collector.outside(self._poll.poll, milliseconds)
-        woken = clock()
+            wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
+        events = self._sleep(now, wait, busy)
         begun = self.cpu()
-        if busy:
-            self.blocking.look(woken, 0.0 if events else woken - now - milliseconds / 1000.0)
         self.service.exchange(events)
         forks.look(self._forks, clock())
         self._held(self.cpu() - begun)
@@ -115,6 +111,22 @@ class Agent:
             ready = clock() + (schedule.GAP_SECONDS if self.is_known() else schedule.FIRST_GAP_SECONDS)
             self.service.flush(clock())
         return ready
+
+    def _sleep(self, now, seconds, looks):
+        """Wait for events, and return them; with `looks`, look now and then which tasks hold their loops."""
+        clock = self.clock
+        end = now + seconds
+        while True:
+            wait = min(end - now, self.blocking.patience()) if looks else end - now
+            milliseconds = int(wait * 1000.0 + 0.999)
+            events = collector.outside(self._poll.poll, milliseconds)
+            if not looks:
+                return events
+            woken = clock()
+            self.blocking.look(woken, 0.0 if events else woken - now - milliseconds / 1000.0)
+            now = clock()
+            if events or end - now < _REAL_SLEEP:
+                return events
 
     def _held(self, seconds):
         if seconds > self.longest_hold:

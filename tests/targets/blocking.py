@@ -40,14 +40,14 @@ async def sleeper() -> None:
 async def cpu() -> None:
     """Computes for long."""
     while True:
-        compute(0.06)
+        compute(0.05)
         turns[0] += 1
         await asyncio.sleep(0.02)
 
 
 async def hasher() -> None:
     """Computes for long in C, and gives up the interpreter lock for that."""
-    block = bytes(60_000_000)
+    block = bytes(200_000_000)
     while True:
         hashlib.sha256(block)
         turns[0] += 1
