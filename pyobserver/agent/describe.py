@@ -18,6 +18,7 @@ from pyobserver.agent.attributes import (
     short_name,
     text,
 )
+from pyobserver.agent.values import variables
 from pyobserver.agent.waits import Waits
 
 MAX_CHAIN = 60
@@ -127,6 +128,15 @@ class Describer:
     def waits_in_full(self, coroutine, waiter):
         """Return all that is known of what a task waits on, "" if it waits on nothing."""
         return self.waits.in_full(self._of_asyncio(self.chain(coroutine)[0])[0], waiter)
+
+    def variables(self, coroutine, with_values):
+        """Return the local variables of the program's innermost coroutines, as `values.variables` does."""
+        inner = []
+        for link in reversed(self.chain(coroutine)[0]):
+            place = self._place(self._code(link))
+            if place is not None and not place.is_asyncio:
+                inner.append(link)
+        return variables(inner, self._qualname, with_values)
 
     def _of_asyncio(self, chain):
         """Return ([(link, qualified name)] of asyncio's own from the innermost on, the link that awaits these).

@@ -3,6 +3,7 @@
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.schedule import WHOLE
 from pyobserver.agent.serve import OUT_FULL
+from pyobserver.agent.values import preview
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import ProtocolError
 
@@ -25,12 +26,12 @@ class Details:
             while observer.wants and observer.out_bytes < OUT_FULL:
                 if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
-                number, token = observer.wants.pop(0)
-                _send(observer, self._answer(number, token, now))
+                number, token, values = observer.wants.pop(0)
+                _send(observer, self._answer(number, token, values, now))
                 now = yield
         yield from ()
 
-    def _answer(self, number, token, now):
+    def _answer(self, number, token, values, now):
         answer = {
             "t": "detail",
             "token": token,
@@ -39,6 +40,7 @@ class Details:
             "waits": "",
             "by_type": [],
             "biggest": [],
+            "locals": [],
             "retained": None,
             "accuracy": schema.UNAVAILABLE,
             "error": 0,
@@ -57,7 +59,9 @@ class Details:
             answer["note"] = "only tasks are looked into here"
             return answer
         self._describe(answer, row, task)
-        self._measure(answer, row, task, now)
+        self._measure(answer, row, task, now, values)
+        if not self._tasks.describer.is_running(known().coroutine(task)):
+            answer["locals"] = self._tasks.describer.variables(known().coroutine(task), values)
         task = None
         return answer
 
@@ -88,16 +92,16 @@ class Details:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
 
-    def _measure(self, answer, row, task, now):
+    def _measure(self, answer, row, task, now, values):
         if self._agent.self_check != "ok":
             answer["note"] = "; ".join(filter(None, [answer["note"], self._agent.self_check]))
             return
         if self._tasks.describer.is_running(known().coroutine(task)):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
-        found = self._agent.scanner.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
+        found = self._agent.scanner.breakdown(task, now.begun + _BREAKDOWN_SECONDS, preview if values else None)
         answer["by_type"] = [list(entry) for entry in found.by_type]
-        answer["biggest"] = [list(entry) for entry in found.biggest]
+        answer["biggest"] = [[*entry, shown] for entry, shown in zip(found.biggest, found.previews)]  # noqa: B905
         answer["retained"] = int(found.measure.bytes)
         answer["accuracy"] = found.measure.accuracy
         answer["error"] = int(found.measure.error or 0)
@@ -107,7 +111,7 @@ def _send(observer, answer):
     try:
         observer.send(answer)
     except ProtocolError:
-        for name in ("chain", "by_type", "biggest"):
+        for name in ("chain", "by_type", "biggest", "locals"):
             del answer[name][_SHORTER:]
         answer["note"] = "; ".join(filter(None, [answer["note"], "some of it is too long to be told"]))
         observer.send(answer)

@@ -38,7 +38,7 @@ class Observer:
         self.position = None  # in the log of changes; None: everything is new to it
         self.texts = 1
         self.focus = []
-        self.wants = []  # details that it waits for: (id, token)
+        self.wants = []  # details that it waits for: (id, token, whether with values)
         self.update = None
         self.ticks = 0
 
@@ -197,7 +197,7 @@ class Service:
         elif name == "detail":
             number, token = head.get("id"), head.get("token")
             if type(number) is int and type(token) is int and len(observer.wants) < 16:
-                observer.wants.append((number, token))
+                observer.wants.append((number, token, head.get("values") is True))
                 self._agent.ask_detail()
         elif name in schema.ACTIONS:
             number, token = head.get("id"), head.get("token")

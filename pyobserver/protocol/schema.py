@@ -8,7 +8,8 @@ Observer to agent
 hello   protocol (int), observer (str, version), actions (bool: whether this observer may ask for actions)
 watch   interval (float, seconds, at least 0.1): begin sending updates to this observer at this pace
 focus   ids (list of int, at most 256): the rows on the screen; they are measured first
-detail  id (int), token (int): asks for everything about one task; answered by `detail` with the same token
+detail  id (int), token (int), values (bool): asks for everything about one task; answered by `detail` with the same
+        token. With `values` the answer has beginnings of values, which are data of the program
 cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop's thread. An action: done only for an
         observer whose hello has said `actions`, and answered by `action` with the same token
 detach  ends the agent for everybody; answered by `bye`
@@ -33,9 +34,11 @@ tick    closes an update: seq, time, total (rows known), measured (rows with a v
         agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, rows_limit_hit}
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
-        length or null, bytes]), retained, accuracy, error, awaited_by (list of [id, label]), holders (list of [path,
-        type, tasks in it or null]), created_at (float or null), blocked (int: how often it was seen holding its loop,
-        each time for 5 ms or more), note (str: what could not be had, and why)
+        length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
+        innermost coroutines that are not asyncio's), retained, accuracy, error, awaited_by (list of [id, label]),
+        holders (list of [path, type, tasks in it or null]), created_at (float or null), blocked (int: how often it was
+        seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why). A value is ""
+        unless it was asked for, and is of one of the interpreter's own types, no container
 action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has

@@ -94,7 +94,7 @@ class Listener:
         except ClientError:
             pass  # the connection has ended, which listen() tells
 
-    def request_detail(self, row_id: int, answer: Answer) -> None:
+    def request_detail(self, row_id: int, answer: Answer, values: bool = False) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, whatever happens."""
         token = next(self._tokens)
         until = time.monotonic() + self._detail_seconds
@@ -106,7 +106,7 @@ class Listener:
                 self._questions[token] = (row_id, answer, until)
         if not refusal:
             try:
-                self._client.detail(row_id, token)
+                self._client.detail(row_id, token, values)
                 return
             except ClientError as error:
                 refusal = str(error)

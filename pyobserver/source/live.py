@@ -99,7 +99,7 @@ class LiveSource:
         if listener is not None:
             listener.focus([n for n in ids if n > 0][:256])
 
-    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row; threads and child processes are answered from outside."""
         snapshot = self._store.snapshot()
         row = snapshot.tasks.find(row_id)
@@ -112,7 +112,7 @@ class LiveSource:
             )
             threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
-            listener.request_detail(row_id, answer)
+            listener.request_detail(row_id, answer, values)
 
     def act(self, action: str, row_id: int) -> None:
         """Ask the agent for an action; the store tells what comes of it."""

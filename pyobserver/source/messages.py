@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.actions import Progress
-from ..model.details import ChainFrame, DetailAnswer
+from ..model.details import ChainFrame, DetailAnswer, Variable
 from ..model.forest import Node
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
@@ -254,7 +254,14 @@ def detail(frame: Frame) -> DetailAnswer:
         chain=tuple(_frame(entry) for entry in _lists(head, "chain", 3)),
         waits=_text(head, "waits"),
         by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
-        biggest=tuple((_cleaned(p), _cleaned(t), _length(n), _count(b)) for p, t, n, b in _lists(head, "biggest", 4)),
+        biggest=tuple(
+            (_cleaned(p), _cleaned(t), _length(n), _count(b), _cleaned(v))
+            for p, t, n, b, v in _lists(head, "biggest", 5)
+        ),
+        variables=tuple(
+            Variable(_cleaned(f), _cleaned(name), _cleaned(t), _length(n), _cleaned(v))
+            for f, name, t, n, v in _lists(head, "locals", 5)
+        ),
         retained=retained if type(retained) is int and 0 <= retained < MAX_BYTES else None,
         accuracy=schema.ACCURACIES[_whole(head, "accuracy", 0, len(schema.ACCURACIES) - 1)],
         error=_whole(head, "error", 0, MAX_COUNT),

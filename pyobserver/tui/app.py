@@ -476,7 +476,7 @@ class ObserverApp(App[None]):
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:
         """Ask the target about a task; the answer comes on another thread, and may come when nobody waits any more."""
-        self.source.request_detail(event.row_id, self._post_answer)
+        self.source.request_detail(event.row_id, self._post_answer, event.values)
 
     def _post_answer(self, answer: DetailAnswer) -> None:
         if self.is_running:

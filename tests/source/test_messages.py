@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pyobserver.model.actions import Progress
-from pyobserver.model.details import ChainFrame
+from pyobserver.model.details import ChainFrame, Variable
 from pyobserver.model.forest import Node
 from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
@@ -77,7 +77,9 @@ def test_a_detail() -> None:
     assert answer.id == 7
     assert answer.chain == (ChainFrame("app.main", "/srv/app.py", 10), ChainFrame("app.wait", "/srv/app.py", None))
     assert answer.by_type == (("dict", 2, 900),)
-    assert answer.biggest == (("self.cache", "dict", 4, 800),)
+    assert answer.biggest == (("self.cache", "dict", 4, 800, ""),)
+    assert answer.variables == (Variable("app.wait", "count", "int", None, "12"),)
+    assert answer.blocked == 3
     assert (answer.retained, answer.accuracy, answer.error) == (1000, "sampled", 20)
     assert answer.awaited_by == ((8, "Task-2  app.main"),)
     assert answer.holders == (("app._tasks", "set", 12),)
@@ -201,7 +203,7 @@ _READERS: list[tuple[Read, dict[str, Any]]] = [
 ]
 _OPTIONAL = {"started_at", "switch_interval", "created_at", "gc", "memory_bytes", "retained", "queue"}
 _UNREAD = {"t", "seq", "loops", "token", "rows_limit_hit"}  # of no interest here, or read by itself
-_LENGTHS = {"chain.1.2", "biggest.0.2", "holders.0.2"}  # where null is "not known"
+_LENGTHS = {"chain.1.2", "biggest.0.2", "locals.0.3", "holders.0.2"}  # where null is "not known"
 
 
 _ANYTHING: list[Any] = [None, True, 5, -5, 1.5, -1.5, 10**300, "text", [], [[]], [5, [None]], {}, {"a": 5}]
