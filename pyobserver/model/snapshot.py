@@ -78,6 +78,7 @@ class Snapshot:
     nodes: Mapping[int, Node] = field(default_factory=dict)
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
+    thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread
     children: tuple[ChildProcess, ...] = ()
     problems: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last

@@ -29,6 +29,7 @@ from .readings import (
 from .snapshot import Baseline, Phase, Snapshot, Status
 from .task_store import FADE_SECONDS, MAX_ROWS, TaskStore
 from .tasks import COLUMNS, NO_TASKS, Array, Tasks
+from .thread_shares import ThreadShares
 
 __all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
@@ -61,6 +62,7 @@ class Store:
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
         self._actions = Actions()
+        self._shares = ThreadShares()
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
         self._view: Tasks | None = NO_TASKS
         now = clock()
@@ -174,7 +176,8 @@ class Store:
     def set_stacks(self, stacks: Sequence[ThreadStack], problem: str = "") -> None:
         """The threads as seen from outside: they complete the agent's rows, and stand in for them without one."""
         with self._lock:
-            self._now = replace(self._now, stacks=tuple(stacks), stacks_problem=problem)
+            shares = self._shares.add(stacks, self._clock())
+            self._now = replace(self._now, stacks=tuple(stacks), stacks_problem=problem, thread_shares=shares)
             self._put_threads()
         self.changed()
 

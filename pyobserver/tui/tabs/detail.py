@@ -164,6 +164,8 @@ class DetailScreen(Screen[None]):
         if self._answer is not None and self._answer.blocked:
             third.append(f"seen holding its loop {count(self._answer.blocked)} times, 5 ms or longer each")
         third.append(f"CPU {duration(row.cpu_seconds)}" if row.cpu_seconds is not None else "")
+        share = self._snapshot.thread_shares.get(row.os_id or 0) if row.kind == "thread" else None
+        third.append(f"{percent(share)} of a core" if share is not None else "")
         third.append(f"{count(row.queue)} items wait for it" if row.queue is not None and row.queue else "")
         third.append("only the loop or its own future holds it" if row.unowned else "")
         lines = [Content("").join(first), Content("").join(second)]

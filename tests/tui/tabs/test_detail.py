@@ -218,3 +218,12 @@ async def test_a_row_that_is_not_there() -> None:
     async with dashboard() as opened:
         opened.app.post_message(opened.app.tab.TaskWanted(424242))
         await opened.until_line("this row is not there any more")
+
+
+async def test_what_a_thread_uses_of_a_processor() -> None:
+    """As it was measured, from its CPU time."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "MainThread")
+        assert "3 % of a core" in opened.text()
