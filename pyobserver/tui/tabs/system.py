@@ -306,7 +306,7 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     for stack in sorted(snapshot.stacks, key=lambda s: not s.owns_gil)[:30]:
         name = printable(stack.name or f"thread {stack.thread_id}")
         style = "grow" if stack.owns_gil else ""
-        facts.append(Fact(name, _doing(stack), style))
+        facts.append(Fact(name, _doing(stack, snapshot.thread_shares.get(stack.thread_id or 0)), style))
         if stack.owns_gil:
             facts += [Fact("  called from", f"{f.function}  {place(f.file)}:{f.line}") for f in stack.frames[1:6]]
     if len(snapshot.stacks) > 30:
@@ -314,8 +314,11 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     return facts or [Fact("", "not read yet", "dim")]
 
 
-def _doing(stack: ThreadStack) -> str:
+def _doing(stack: ThreadStack, share: float | None) -> str:
+    """What a thread does; `share` is what it uses of one core, where that has been measured."""
     parts = [THREAD_STATES.get(stack.state or "", "running" if stack.active else "waiting")]
+    if share is not None:
+        parts[0] += f", {percent(share)} CPU"
     if stack.owns_gil:
         parts.append("has the interpreter lock")
     if stack.frames:
