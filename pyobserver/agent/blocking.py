@@ -27,6 +27,7 @@ from _weakref import ref
 from pyobserver.agent import collector
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute, class_module
+from pyobserver.agent.schedule import described
 from pyobserver.protocol import schema
 
 LOOK_SECONDS = 0.1  # while nobody is suspected; the agent then sleeps for no longer
@@ -41,6 +42,7 @@ _TRY_SECONDS = 0.0005
 _BUSY_SHARE = 0.9
 _SHOWN_SECONDS = 10.0  # since the last hit that counts
 MOST_KNOWN = 1000
+_FAILURES = 3  # and no more looks are taken
 _Builtin = type(len)
 
 
@@ -73,6 +75,7 @@ class Blocking:
         self._agent = agent
         self._clock_of_thread = clock_of_thread  # `time.clock_gettime`
         self._looked_at = self._tried_at = 0.0
+        self._failures = 0
         self._suspects = {}  # id of a loop's node -> Suspect
         self._hits = {}  # id of a row -> how many counted, the one that was hit last at the end
         self._shown = {}  # id of a row -> when it was hit last
@@ -87,9 +90,17 @@ class Blocking:
 
     def look(self, now, late):
         """Look which tasks are current. `late` is how many seconds later than planned the sleep has ended."""
-        if now - self._looked_at < _LEAST_SECONDS:
+        if now - self._looked_at < _LEAST_SECONDS or self._failures >= _FAILURES:
             return
         self._looked_at = now
+        try:
+            self._look(now, late)
+        except BaseException as error:
+            self._failures += 1
+            self._suspects.clear()
+            self._agent.problem(described("blocking", error))
+
+    def _look(self, now, late):
         suspects = self._suspects
         tasks = self._agent.tasks
         interval = sys.getswitchinterval()

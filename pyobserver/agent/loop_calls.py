@@ -95,10 +95,11 @@ def _in_asyncio(loop, callback):
 
 def _made(kind, values):
     """Return an instance of `asyncio.Handle` with these values, made without its `__init__`; None if it has others."""
-    members = class_dict(kind) if kind is not None else {}
+    members = class_dict(kind) if kind is not None and class_module(kind) == "asyncio.events" else {}
     slots = {name: members.get(name) for name in values}
     setters = {name: getattr(type(slot), "__set__", None) for name, slot in slots.items()}
-    if None in setters.values() or len(members.get("__slots__", ())) != len(values) + 1:
+    names = members.get("__slots__")
+    if None in setters.values() or type(names) is not tuple or len(names) != len(values) + 1:  # and __weakref__
         return None
     handle = object.__new__(kind)
     for name, value in values.items():

@@ -107,7 +107,7 @@ def action_words(action: Action, snapshot: Snapshot, now: float) -> tuple[str, s
     """Return (what has come of an action, how it is to be seen)."""
     since = duration(max(0.0, action.seconds if action.final else now - action.asked_at))
     why = f": {action.text}" if action.text else ""
-    row = snapshot.tasks.find(action.row_id)
+    row = snapshot.tasks.find(action.row_id) if not action.final else None
     waits = f", waiting on {row.waiting_on}" if row is not None and row.waiting_on and not row.ended else ""
     said, style = {
         SENT: (f"asked for {since} ago, no answer yet", "grow"),
