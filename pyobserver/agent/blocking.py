@@ -4,10 +4,11 @@ The agent looks right after it has slept: which task is its loop in the middle o
 only when somebody gives it up, or 5 ms (the switch interval) after it has begun to wait for it. A loop gives it up in
 its selector, between the steps, where no task is current. So a look hits a task in three cases only, and says nothing
 of how much time tasks take: (a) for 5 ms nobody has given up the lock, as the step computes; (b) the step itself gives
-it up for long: it sleeps, or waits for a disk or a database; (c) it does so for a moment, as each `send` does, and we
-came in between. The last is no blocking, and a task that does it much is hit much. Also what came in (a) at the end of
-many short steps that ran without the selector between them is not to be blamed: five milliseconds after each selector,
-for instance, it is always the same one's turn. Therefore a hit counts when
+it up for long: it sleeps, waits for a disk or a database, or for the lock itself, which other threads keep; (c) it does
+so for a moment, as each `send` does, and we came in between. The last is no blocking, and a task that does it much is
+hit much. Also what came in (a) at the end of many short steps that ran without the selector between them is not to be
+blamed: five milliseconds after each selector, for instance, it is always the same one's turn. Therefore a hit counts
+when
 
 * the look before, within 50 ms, has hit the same task, and what was first to come after it then still is: in a loop of
   asyncio's the first of `_ready`, which goes with the next step (where nothing was to come, this says nothing), and
