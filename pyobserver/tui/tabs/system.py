@@ -302,11 +302,11 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     """Where each thread is: above all who has the interpreter lock."""
     if snapshot.stacks_problem and not snapshot.stacks:
         return [Fact("", f"stacks are not available: {snapshot.stacks_problem}", "grow")]
-    facts = []
+    facts = _loop_facts(snapshot)
     for stack in sorted(snapshot.stacks, key=lambda s: not s.owns_gil)[:30]:
         name = printable(stack.name or f"thread {stack.thread_id}")
         style = "grow" if stack.owns_gil else ""
-        facts.append(Fact(name, _doing(stack, snapshot.thread_shares.get(stack.thread_id or 0)), style))
+        facts.append(Fact(name, _doing(stack), style))
         if stack.owns_gil:
             facts += [Fact("  called from", f"{f.function}  {place(f.file)}:{f.line}") for f in stack.frames[1:6]]
     if len(snapshot.stacks) > 30:
@@ -314,11 +314,19 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     return facts or [Fact("", "not read yet", "dim")]
 
 
-def _doing(stack: ThreadStack, share: float | None) -> str:
-    """What a thread does; `share` is what it uses of one core, where that has been measured."""
+def _loop_facts(snapshot: Snapshot) -> list[Fact]:
+    """What the thread of each loop uses of a processor, where that has been measured."""
+    facts = []
+    for node in snapshot.nodes.values():
+        thread = snapshot.tasks.find(node.parent) if node.kind == "loop" and not node.ended else None
+        share = snapshot.thread_shares.get(thread.os_id or 0) if thread is not None else None
+        if share is not None:
+            facts.append(Fact(printable(node.label), f"{percent(share)} of a core"))
+    return facts[:10]
+
+
+def _doing(stack: ThreadStack) -> str:
     parts = [THREAD_STATES.get(stack.state or "", "running" if stack.active else "waiting")]
-    if share is not None:
-        parts[0] += f", {percent(share)} CPU"
     if stack.owns_gil:
         parts.append("has the interpreter lock")
     if stack.frames:
