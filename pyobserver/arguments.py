@@ -172,7 +172,12 @@ def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool
 
     group = parser.add_argument_group("common options")
     add("--interval", usual=1.0, type=_interval, metavar="S", help="seconds between updates (default 1)")
-    add("--allow-actions", usual=False, action="store_true", help="offer actions that change the target (none yet)")
+    add(
+        "--allow-actions",
+        usual=False,
+        action="store_true",
+        help="offer actions that change the target (x cancels a task)",
+    )
     add("--method", usual="auto", choices=_METHODS, help="how to get into the target (default auto)")
     add(
         "--force",

@@ -30,6 +30,8 @@ class AsyncioTypes:
         self._coroutine = self._getter("_coro", self.c_task)
         self._state = self._getter("_state", self.c_future)
         self._loop = self._getter("_loop", self.c_future)
+        self._must_cancel = self._getter("_must_cancel", self.c_task)
+        self._cancelling = class_dict(self.c_task).get("cancelling") if self.c_task is not None else None  # 3.11+
 
     @staticmethod
     def _getter(name, kind):
@@ -78,6 +80,21 @@ class AsyncioTypes:
     def is_pending(self, task):
         """Return whether a task has not ended yet."""
         return self._read(self._state, task, "_state") == "PENDING"
+
+    def is_cancelled(self, future):
+        """Return whether a future or a task has ended by being cancelled."""
+        return self._read(self._state, future, "_state") == "CANCELLED"
+
+    def must_cancel(self, task):
+        """Return whether a task gets CancelledError at its next step."""
+        return self._read(self._must_cancel, task, "_must_cancel") is True
+
+    def cancels_requested(self, task):
+        """Return how often a task was asked to end, and did not take it back; 0 up to 3.10, where nobody counts."""
+        if self.c_task is not None and inherits(type(task), self.c_task):
+            return 0 if self._cancelling is None else self._cancelling(task)
+        found = attribute(task, "_num_cancels_requested", 0)
+        return found if type(found) is int else 0
 
 
 def _not_in_c(task):

@@ -5,7 +5,6 @@ from _weakref import ref
 from gc import get_referents
 
 from pyobserver.agent import lines
-from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import (
     Function,
     Module,
@@ -19,6 +18,8 @@ from pyobserver.agent.attributes import (
     short_name,
     text,
 )
+from pyobserver.agent.values import variables
+from pyobserver.agent.waits import Waits
 
 MAX_CHAIN = 60
 _MAX_CODES = 4000
@@ -56,7 +57,8 @@ class Place:
 class Describer:
     """Puts the words into rows. `unavailable` says why lines are not known, if they are not."""
 
-    def __init__(self, table):
+    def __init__(self, table, clock):
+        self.waits = Waits(self, clock)
         self._texts = table.texts
         self._lines = lines.Lines()
         self._places = {}
@@ -129,29 +131,49 @@ class Describer:
         return found, coroutine
 
     def describe(self, row, coroutine, waiter):
-        """Set `where` and `waiting` of a row; return whether they have changed."""
-        chain, _awaited = self.chain(coroutine)
-        where, words = 0, ""
-        for link in reversed(chain):
+        """Set `where`, `waiting` and `queue` of a row; return whether they have changed."""
+        chain = self.chain(coroutine)[0]
+        inner, link = self._of_asyncio(chain)
+        where = 0
+        if link is None and chain:
+            link = chain[0]
+        if link is not None:
             code = self._code(link)
             place = self._place(code)
+            where = self._where(link, code, place) if place is not None else 0
+        words, queued = self.waits.words(inner, waiter)
+        waiting = self._texts.intern(words)
+        changed = where != row.where or waiting != row.waiting or queued != row.queue
+        row.where, row.waiting, row.queue = where, waiting, queued
+        return changed
+
+    def waits_in_full(self, coroutine, waiter):
+        """Return all that is known of what a task waits on, "" if it waits on nothing."""
+        return self.waits.in_full(self._of_asyncio(self.chain(coroutine)[0])[0], waiter)
+
+    def variables(self, coroutine, with_values):
+        """Return the local variables of the program's innermost coroutines, as `values.variables` does."""
+        inner = []
+        for link in reversed(self.chain(coroutine)[0]):
+            place = self._place(self._code(link))
+            if place is not None and not place.is_asyncio:
+                inner.append(link)
+        return variables(inner, self._qualname, with_values)
+
+    def _of_asyncio(self, chain):
+        """Return ([(link, qualified name)] of asyncio's own from the innermost on, the link that awaits these).
+
+        The latter is None where all are asyncio's.
+        """
+        inner = []
+        for link in reversed(chain):
+            place = self._place(self._code(link))
             if place is None:
                 continue
             if not place.is_asyncio:
-                where = self._where(link, code, place)
-                break
-            name = self._qualname(link).rpartition(".")
-            if not words and (not name[2].startswith("_") or name[2].startswith("__")):
-                words = self._qualname(link)
-        if not where and chain:
-            code = self._code(chain[0])
-            place = self._place(code)
-            where = self._where(chain[0], code, place) if place is not None else 0
-        words = self._waits_on(waiter) or words or ("" if waiter is None else "future")
-        waiting = self._texts.intern(words)
-        changed = where != row.where or waiting != row.waiting
-        row.where, row.waiting = where, waiting
-        return changed
+                return inner, link
+            inner.append((link, self._qualname(link)))
+        return inner, None
 
     def stand(self, coroutine):
         """Return ("file:line" as the id of a text, what is called there of trio or anyio, else ""): where the program's
@@ -243,24 +265,6 @@ class Describer:
             line = self._lines.line(code, position) or code.co_firstlineno
             found = place.texts[position] = self._texts.intern("%s:%d" % (place.file, line))
         return found
-
-    def _waits_on(self, waiter):
-        """What a future is, in words; "" for one of which nothing is known."""
-        if waiter is None:
-            return ""
-        kind = type(waiter)
-        name = short_name(kind)
-        if name == "_GatheringFuture":
-            children = attribute(waiter, "_children")
-            return "gather of %d" % len(children) if type(children) in (list, tuple) else "gather"
-        types = known()
-        if types.is_task(waiter):
-            return "task " + self.name(waiter)
-        for callback in (types.callbacks(waiter) or ())[:4] if types.is_future(waiter) else ():
-            function = callback[0] if type(callback) is tuple and callback else callback
-            if type(function) is Function and code_of(function).co_name == "_call_check_cancel":
-                return "executor job"
-        return ""
 
 
 def folder_of(package):

@@ -1,7 +1,9 @@
 """Everything about one row, for who has asked for it."""
 
+from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.schedule import WHOLE
 from pyobserver.agent.serve import OUT_FULL
+from pyobserver.agent.values import preview
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import ProtocolError
 
@@ -24,25 +26,28 @@ class Details:
             while observer.wants and observer.out_bytes < OUT_FULL:
                 if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
-                number, token = observer.wants.pop(0)
-                _send(observer, self._answer(number, token, now))
+                number, token, values = observer.wants.pop(0)
+                _send(observer, self._answer(number, token, values, now))
                 now = yield
         yield from ()
 
-    def _answer(self, number, token, now):
+    def _answer(self, number, token, values, now):
         answer = {
             "t": "detail",
             "token": token,
             "id": number,
             "chain": [],
+            "waits": "",
             "by_type": [],
             "biggest": [],
+            "locals": [],
             "retained": None,
             "accuracy": schema.UNAVAILABLE,
             "error": 0,
             "awaited_by": [],
             "holders": [],
             "created_at": None,
+            "blocked": 0,
             "note": "",
         }
         row = self._agent.table.rows.get(number)
@@ -55,7 +60,9 @@ class Details:
             answer["note"] = "only tasks are looked into here"
             return answer
         self._describe(answer, row, task, subject)
-        self._measure(answer, subject, task, now)
+        self._measure(answer, subject, task, now, values)
+        if subject.has_chain and not subject.is_executing(task):
+            answer["locals"] = self._tasks.describer.variables(subject.coroutine(task), values)
         task = None
         return answer
 
@@ -64,8 +71,11 @@ class Details:
         describer = self._tasks.describer
         if subject.has_chain:
             answer["chain"] = describer.frames(subject.coroutine(task))
+        if row.kind == schema.KIND_TASK:
+            answer["waits"] = describer.waits_in_full(subject.coroutine(task), known().awaited(task))
         if subject.has_chain and describer.unavailable:
             notes.append("current lines are not known: " + describer.unavailable)
+        answer["blocked"] = self._agent.blocking.hits(row)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
         owner = self._ownership.owner(task) if row.kind == schema.KIND_TASK else None
@@ -82,16 +92,16 @@ class Details:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
 
-    def _measure(self, answer, subject, task, now):
+    def _measure(self, answer, subject, task, now, values):
         if self._agent.self_check != "ok":
             answer["note"] = "; ".join(filter(None, [answer["note"], self._agent.self_check]))
             return
         if subject.is_executing(task):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
-        found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
+        found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS, preview if values else None)
         answer["by_type"] = [list(entry) for entry in found.by_type]
-        answer["biggest"] = [list(entry) for entry in found.biggest]
+        answer["biggest"] = [[*entry, shown] for entry, shown in zip(found.biggest, found.previews)]  # noqa: B905
         answer["retained"] = int(found.measure.bytes)
         answer["accuracy"] = found.measure.accuracy
         answer["error"] = int(found.measure.error or 0)
@@ -101,7 +111,7 @@ def _send(observer, answer):
     try:
         observer.send(answer)
     except ProtocolError:
-        for name in ("chain", "by_type", "biggest"):
+        for name in ("chain", "by_type", "biggest", "locals"):
             del answer[name][_SHORTER:]
         answer["note"] = "; ".join(filter(None, [answer["note"], "some of it is too long to be told"]))
         observer.send(answer)

@@ -4,6 +4,8 @@ import posix
 import sys
 
 from pyobserver.agent import (
+    actions,
+    blocking,
     collector,
     detail,
     facts,
@@ -71,12 +73,16 @@ class Agent:
             **self.frames.subjects(),
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
+        self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
+        self.actions = actions.Actions(self)
+        self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
         self.schedule.jobs = [
             self._updates,
             self._wanted,
+            self.actions.job,
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.trio.jobs(),
@@ -111,7 +117,7 @@ class Agent:
         if busy:
             self._updates.due = now + self.service.due(now)
             wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
-        events = collector.outside(self._poll.poll, int(wait * 1000.0 + 0.999))
+        events = self._sleep(now, wait, busy)
         begun = self.cpu()
         self.service.exchange(events)
         forks.look(self._forks, clock())
@@ -127,6 +133,22 @@ class Agent:
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
         return ready
+
+    def _sleep(self, now, seconds, looks):
+        """Wait for events, and return them; with `looks`, look now and then which tasks hold their loops."""
+        clock = self.clock
+        end = now + seconds
+        while True:
+            wait = min(end - now, self.blocking.patience()) if looks else end - now
+            milliseconds = int(wait * 1000.0 + 0.999)
+            events = collector.outside(self._poll.poll, milliseconds)
+            if not looks:
+                return events
+            woken = clock()
+            self.blocking.look(woken, 0.0 if events else woken - now - milliseconds / 1000.0)
+            now = clock()
+            if events or end - now < _REAL_SLEEP:
+                return events
 
     def _held(self, seconds):
         if seconds > self.longest_hold:
@@ -169,7 +191,17 @@ class Agent:
                     begun = self.clock()
         self.table.drop()
         self.tasks.drop()
-        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
+        parts = (
+            self.service,
+            self.measure,
+            self.details,
+            self.actions,
+            self.blocking,
+            self.ownership,
+            self.tasks,
+            self.threads,
+            self.schedule,
+        )
         for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
@@ -228,7 +260,7 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail"],
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "cancel"],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }

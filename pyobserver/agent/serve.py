@@ -33,13 +33,14 @@ class Observer:
         self.out_bytes = 0
         self.since = now  # when it last took something, or came
         self.greeted = self.watching = False
+        self.may_act = False  # it has said that its user allows actions
         self.interval = 1.0
         self.due = 0.0
         self.position = None  # in the log of changes; None: everything is new to it
         self.texts = 1
         self.named = Columns((("generation", "i"),))  # of the row at each position whose name has been sent
         self.focus = []
-        self.wants = []  # details that it waits for: (id, token)
+        self.wants = []  # details that it waits for: (id, token, whether with values)
         self.update = None
         self.ticks = 0
 
@@ -179,6 +180,7 @@ class Service:
         name = head["t"]
         if name == "hello":
             observer.greeted = self.had_observers = True
+            observer.may_act = head.get("actions") is True
             observer.since = now
             observer.send(self._agent.hello())
         elif not observer.greeted:
@@ -197,8 +199,12 @@ class Service:
         elif name == "detail":
             number, token = head.get("id"), head.get("token")
             if type(number) is int and type(token) is int and len(observer.wants) < 16:
-                observer.wants.append((number, token))
+                observer.wants.append((number, token, head.get("values") is True))
                 self._agent.ask_detail()
+        elif name in schema.ACTIONS:
+            number, token = head.get("id"), head.get("token")
+            if type(number) is int and type(token) is int:
+                self._agent.actions.ask(observer, name, number, token)
         elif name == "detach":
             self._agent.leave("asked to by an observer")
         elif name == "bye":

@@ -46,7 +46,7 @@ class TaskProbe:
     def __init__(self, agent, loop_hint):
         self.complete = False
         self.count = 0
-        self.describer = Describer(agent.table)
+        self.describer = Describer(agent.table, agent.clock)
         self.loops = Loops(agent, loop_hint)
         self.on_new = []
         self.on_moved = []

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+from .actions import Action
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
@@ -77,8 +78,10 @@ class Snapshot:
     nodes: Mapping[int, Node] = field(default_factory=dict)
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
+    thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread
     children: tuple[ChildProcess, ...] = ()
     problems: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
 

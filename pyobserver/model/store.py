@@ -11,6 +11,7 @@ import numpy as np
 
 from ..protocol import schema
 from ..protocol.clean import clean
+from .actions import Actions, Progress
 from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
@@ -28,6 +29,7 @@ from .readings import (
 from .snapshot import Baseline, Phase, Snapshot, Status
 from .task_store import FADE_SECONDS, MAX_ROWS, TaskStore
 from .tasks import COLUMNS, NO_TASKS, Array, Tasks
+from .thread_shares import ThreadShares
 
 __all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
@@ -59,6 +61,8 @@ class Store:
         self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
+        self._actions = Actions()
+        self._shares = ThreadShares()
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
         self._view: Tasks | None = NO_TASKS
         now = clock()
@@ -172,7 +176,8 @@ class Store:
     def set_stacks(self, stacks: Sequence[ThreadStack], problem: str = "") -> None:
         """The threads as seen from outside: they complete the agent's rows, and stand in for them without one."""
         with self._lock:
-            self._now = replace(self._now, stacks=tuple(stacks), stacks_problem=problem)
+            shares = self._shares.add(stacks, self._clock())
+            self._now = replace(self._now, stacks=tuple(stacks), stacks_problem=problem, thread_shares=shares)
             self._put_threads()
         self.changed()
 
@@ -345,6 +350,21 @@ class Store:
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
         self.changed()
 
+    def begin_action(self, name: str, row_id: int) -> int:
+        """Take note of an action that is asked for now; returns the key by which to report on it."""
+        with self._lock:
+            now = self._clock()
+            row = self._tasks_view(now).find(row_id)
+            key = self._actions.begin(name, row_id, (row.name or row.function) if row is not None else "", now)
+        self.changed()
+        return key
+
+    def report_actions(self, keys: Iterable[int], progress: Progress) -> None:
+        """Take note of what has come of actions."""
+        with self._lock:
+            self._actions.report(keys, progress, self._clock())
+        self.changed()
+
     # -- what comes out ---------------------------------------------------------------------------------------------
 
     def _tasks_view(self, now: float) -> Tasks:
@@ -362,5 +382,6 @@ class Store:
                 tasks=self._tasks_view(now),
                 nodes=dict(self._nodes),
                 problems=tuple(self._problems),
+                actions=self._actions.all(),
                 marks=tuple(self._marks),
             )

@@ -52,6 +52,7 @@ class Row:
     queue: int | None
     ended: bool
     unowned: bool
+    blocking: bool  # it was seen holding its loop lately
     growth: float | None  # bytes per minute
 
 
@@ -132,6 +133,7 @@ class Tasks:
             queue=int(c["queue"]) if int(c["queue"]) >= 0 else None,
             ended=not math.isnan(end),
             unowned=bool(flags & schema.FLAG_UNOWNED),
+            blocking=bool(flags & schema.FLAG_BLOCKING) and math.isnan(end),
             growth=None if math.isnan(growth) else growth,
         )
 

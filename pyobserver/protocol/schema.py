@@ -8,7 +8,10 @@ Observer to agent
 hello   protocol (int), observer (str, version), actions (bool: whether this observer may ask for actions)
 watch   interval (float, seconds, at least 0.1): begin sending updates to this observer at this pace
 focus   ids (list of int, at most 256): the rows on the screen; they are measured first
-detail  id (int), token (int): asks for everything about one task; answered by `detail` with the same token
+detail  id (int), token (int), values (bool): asks for everything about one task; answered by `detail` with the same
+        token. With `values` the answer has beginnings of values, which are data of the program
+cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop's thread. An action: done only for an
+        observer whose hello has said `actions`, and answered by `action` with the same token
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -30,10 +33,17 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
         memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)}
-detail  token, id, chain (list of [qualified name, file, line or null], outermost first), by_type (list of [type,
-        count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
-        awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
-        null), note (str: what could not be had, and why)
+detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
+        with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
+        length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
+        innermost coroutines that are not asyncio's), retained, accuracy, error, awaited_by (list of [id, label]),
+        holders (list of [path, type, tasks in it or null]), created_at (float or null), blocked (int: how often it was
+        seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why). A value is ""
+        unless it was asked for, and is of one of the interpreter's own types, no container
+action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
+        (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
+        done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
+        not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """
@@ -100,11 +110,18 @@ NODE_KINDS = (
 EDGES = ("runs", "owns", "awaits", "holds", "child process")
 EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
 
+ACTIONS = ("cancel",)
+
+ACTION_STATES = ("asked", "moved", "ended", "refused")
+ACTION_ASKED, ACTION_MOVED, ACTION_ENDED, ACTION_REFUSED = 0, 1, 2, 3
+
 # Bits of a row's `flags`.
 FLAG_AGE_IS_MINIMUM = 1  # it was there when the agent came: it is at least as old as `created` says
 FLAG_UNOWNED = 2  # nobody but the loop or its own future holds it
 FLAG_MAIN = 4  # the main thread, or the task that asyncio.run() was given
 FLAG_LINE_IS_DEF = 8  # `where` names the function's first line, as the current one could not be read
+
+FLAG_BLOCKING = 16  # it was seen holding its loop in the last 10 s
 
 # The columns of `rows`: name, struct type code. Text columns hold string ids (0 = no text).
 ROW_COLUMNS = (
@@ -113,7 +130,7 @@ ROW_COLUMNS = (
     ("state", "B"),
     ("flags", "H"),
     ("function", "i"),  # "module.qualname" of the coroutine function, thread target, or function of a job
-    ("waiting", "i"),  # what it waits on, in words: "sleep", "Event.wait", "queue get", "task push_hash-3"
+    ("waiting", "i"),  # what it waits on: "sleep", "Event.wait", "queue get", "task push_hash-3"; no changing numbers
     ("where", "i"),  # "file:line", file as the code object has it
     ("created", "d"),  # when it was created or first seen
     ("retained", "q"),  # bytes, -1 = not known

@@ -35,8 +35,18 @@ class Source(Protocol):
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen: they are measured first. At most the first 256 count."""
 
-    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
-        """Ask for everything about one row. `answer` is called once, on another thread, also when there is none."""
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
+        """Ask for everything about one row, with `values` also for beginnings of values: data of the program.
+
+        `answer` is called once, on another thread, also when there is none.
+        """
+
+    @property
+    def allows_actions(self) -> bool:
+        """Whether the user has allowed actions that change the target."""
+
+    def act(self, action: str, row_id: int) -> None:
+        """Ask for one of `schema.ACTIONS`; what comes of it is told by the store. Does nothing unless it is allowed."""
 
     def child(self, pid: int) -> Source:
         """Return a source on a child process, not started yet. Raises SourceError where it cannot be observed."""

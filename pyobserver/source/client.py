@@ -67,9 +67,13 @@ class AgentClient:
         """Say which rows are on the screen; at most the first 256 count, and only the last call does."""
         self._connection.send_latest({"t": "focus", "ids": [int(n) for n in ids[:MAX_FOCUS]]})
 
-    def detail(self, row_id: int, token: int) -> None:
-        """Ask for everything about one row; the answer has the same `token`."""
-        self._connection.send({"t": "detail", "id": int(row_id), "token": token})
+    def detail(self, row_id: int, token: int, values: bool = False) -> None:
+        """Ask for everything about one row, also for values with `values`; the answer has the same `token`."""
+        self._connection.send({"t": "detail", "id": int(row_id), "token": token, "values": values})
+
+    def act(self, action: str, row_id: int, token: int) -> None:
+        """Ask for one of `schema.ACTIONS`; what is said of it has the same `token`. Refused unless `actions` is so."""
+        self._connection.send({"t": action, "id": int(row_id), "token": token})
 
     def ask_to_end(self) -> None:
         """Ask the agent to end for everybody; whoever receives will hear it say goodbye."""

@@ -56,12 +56,15 @@ class FakeSource:
         situation: Situation = "live",
         interval: float = 1.0,
         churn: float = 0.02,
+        allows_actions: bool = False,
     ) -> None:
         self.story = story or Story()
         self.clock = clock or FakeClock(self.story.begin)
         self.interval = interval
         self.focused: tuple[int, ...] = ()
         self.detached = False
+        self.allows_actions = allows_actions
+        self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
         self._churn = churn
         self._store = Store(self.clock)
         self._situation: Situation = situation
@@ -99,6 +102,11 @@ class FakeSource:
         """Remember that this was asked for, and stop."""
         self.detached = True
         self.stop()
+
+    def act(self, action: str, row_id: int) -> None:
+        """Remember what was asked for."""
+        if self.allows_actions:
+            self.acted.append((action, row_id, self._store.begin_action(action, row_id)))
 
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""
@@ -196,7 +204,7 @@ class FakeSource:
 
     # -- details -----------------------------------------------------------------------------------------------------
 
-    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Answer about a row on another thread, as a real source does."""
         threading.Thread(target=lambda: answer(self.detail(row_id)), daemon=True).start()
 
@@ -215,7 +223,7 @@ class FakeSource:
                 answer,
                 chain=(ChainFrame("rudder.discover.Listener.run", "/srv/rudder/rudder/discover.py", 41),),
                 by_type=(("dict", 256, 9_400_000), ("bytes", 250, 3_000_000)),
-                biggest=(("self._lookups._answers", "collections.OrderedDict", 256, 9_400_000),),
+                biggest=(("self._lookups._answers", "collections.OrderedDict", 256, 9_400_000, ""),),
                 awaited_by=((MAIN_TASK, "Task-1 rudder.main.run"),),
                 note="one object was too large to follow within the agent's limits",
             )
@@ -228,8 +236,8 @@ class FakeSource:
             ),
             by_type=(("bytearray", 1, 6_990_000), ("dict", 3, 18_000), ("str", 212, 14_000)),
             biggest=(
-                ("locals specimen.payload", "bytearray", 6_990_000, 6_990_000),
-                ("locals specimen.urls", "list", 96, 9_000),
+                ("locals specimen.payload", "bytearray", 6_990_000, 6_990_000, ""),
+                ("locals specimen.urls", "list", 96, 9_000, ""),
             ),
             holders=(("rudder.pipeline.Spawner._children", "set", self._spawned[1] - self._spawned[0]),),
             created_at=None if row.age_is_minimum else self.clock() - (row.age_seconds or 0.0),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from ..model.actions import LOST, REFUSED, Progress
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
@@ -51,6 +52,7 @@ class Listener:
         self._detail_seconds = detail_seconds
         self._tokens = itertools.count(1)
         self._questions: dict[int, tuple[int, Answer, float]] = {}  # token -> (row, answer, until when)
+        self._actions: dict[int, int] = {}  # token -> key in the store, of those that are not over
         self._lock = threading.Lock()
         self._closed = self._is_listening = self._over = False
         self._ended = threading.Event()
@@ -92,7 +94,7 @@ class Listener:
         except ClientError:
             pass  # the connection has ended, which listen() tells
 
-    def request_detail(self, row_id: int, answer: Answer) -> None:
+    def request_detail(self, row_id: int, answer: Answer, values: bool = False) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, whatever happens."""
         token = next(self._tokens)
         until = time.monotonic() + self._detail_seconds
@@ -104,7 +106,7 @@ class Listener:
                 self._questions[token] = (row_id, answer, until)
         if not refusal:
             try:
-                self._client.detail(row_id, token)
+                self._client.detail(row_id, token, values)
                 return
             except ClientError as error:
                 refusal = str(error)
@@ -113,6 +115,23 @@ class Listener:
                     return
         refused = DetailAnswer(row_id, problem=refusal)
         threading.Thread(target=self._tell, args=(answer, refused), name="pyobserver-refusal", daemon=True).start()
+
+    def act(self, action: str, row_id: int, key: int) -> None:
+        """Ask for an action, which the store knows by `key`."""
+        token = next(self._tokens)
+        with self._lock:
+            refusal = "the agent is not connected any more" if self._over else ""
+            if not refusal:
+                self._actions[token] = key
+        if not refusal:
+            try:
+                self._client.act(action, row_id, token)
+                return
+            except ClientError as error:
+                refusal = str(error)
+            with self._lock:
+                self._actions.pop(token, None)
+        self._store.report_actions([key], Progress(REFUSED, 0.0, True, refusal))
 
     def detach(self) -> None:
         """End the agent for everybody, and wait until it has ended. Raises ClientError when it does not in time."""
@@ -144,6 +163,8 @@ class Listener:
             self._hear_tick(frame)
         elif name == "detail":
             self._hear_detail(frame)
+        elif name == "action":
+            self._hear_action(frame)
         elif name == "problem":
             store.add_problem(messages.problem(frame))
 
@@ -168,6 +189,13 @@ class Listener:
             found = DetailAnswer(row_id, problem="the agent has answered about another row")
         self._tell(answer, found)
 
+    def _hear_action(self, frame: Frame) -> None:
+        token, progress = messages.action(frame)
+        with self._lock:
+            key = self._actions.pop(token, None) if progress.final else self._actions.get(token)
+        if key is not None:
+            self._store.report_actions([key], progress)
+
     # -- what does not come -----------------------------------------------------------------------------------------
 
     def _patience(self) -> float:
@@ -191,6 +219,8 @@ class Listener:
         with self._lock:
             self._over = True
             questions, self._questions = self._questions, {}
+            actions, self._actions = self._actions, {}
+        self._store.report_actions(actions.values(), Progress(LOST, 0.0, True, why))
         for row_id, answer, _ in questions.values():
             self._tell(answer, DetailAnswer(row_id, problem=why))
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..attach import AttachError
+from ..model.actions import REFUSED, Progress
 from ..model.details import DetailAnswer
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
@@ -58,6 +59,7 @@ class LiveSource:
         self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
         self._watcher = Watcher(pid, self._store, interval, exit_status)
+        self.allows_actions = allow_actions
         self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage, force=force)
         self._listener: Listener | None = None
         self._threads: list[threading.Thread] = []
@@ -97,7 +99,7 @@ class LiveSource:
         if listener is not None:
             listener.focus([n for n in ids if n > 0][:256])
 
-    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row; threads and child processes are answered from outside."""
         snapshot = self._store.snapshot()
         row = snapshot.tasks.find(row_id)
@@ -110,7 +112,19 @@ class LiveSource:
             )
             threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
-            listener.request_detail(row_id, answer)
+            listener.request_detail(row_id, answer, values)
+
+    def act(self, action: str, row_id: int) -> None:
+        """Ask the agent for an action; the store tells what comes of it."""
+        if not self.allows_actions:
+            return
+        key = self._store.begin_action(action, row_id)
+        listener = self._listener
+        if listener is None:
+            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
+            self._store.report_actions([key], Progress(REFUSED, 0.0, True, why))
+        else:
+            listener.act(action, row_id, key)
 
     def child(self, pid: int) -> LiveSource:
         """Return a source on a child process, attached to as this one is."""

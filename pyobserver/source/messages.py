@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.details import ChainFrame, DetailAnswer
+from ..model.actions import Progress
+from ..model.details import ChainFrame, DetailAnswer, Variable
 from ..model.forest import Node
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
@@ -252,14 +253,23 @@ def detail(frame: Frame) -> DetailAnswer:
     return DetailAnswer(
         id=_whole(head, "id", -MAX_ID, MAX_ID),
         chain=tuple(_frame(entry) for entry in _lists(head, "chain", 3)),
+        waits=_text(head, "waits"),
         by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
-        biggest=tuple((_cleaned(p), _cleaned(t), _length(n), _count(b)) for p, t, n, b in _lists(head, "biggest", 4)),
+        biggest=tuple(
+            (_cleaned(p), _cleaned(t), _length(n), _count(b), _cleaned(v))
+            for p, t, n, b, v in _lists(head, "biggest", 5)
+        ),
+        variables=tuple(
+            Variable(_cleaned(f), _cleaned(name), _cleaned(t), _length(n), _cleaned(v))
+            for f, name, t, n, v in _lists(head, "locals", 5)
+        ),
         retained=retained if type(retained) is int and 0 <= retained < MAX_BYTES else None,
         accuracy=schema.ACCURACIES[_whole(head, "accuracy", 0, len(schema.ACCURACIES) - 1)],
         error=_whole(head, "error", 0, MAX_COUNT),
         awaited_by=tuple((_count(n), _cleaned(label)) for n, label in _lists(head, "awaited_by", 2)),
         holders=tuple((_cleaned(p), _cleaned(t), _length(n)) for p, t, n in _lists(head, "holders", 3)),
         created_at=created or None,
+        blocked=_whole(head, "blocked", 0, MAX_COUNT),
         note=_text(head, "note", 1000),
     )
 
@@ -267,6 +277,17 @@ def detail(frame: Frame) -> DetailAnswer:
 def _frame(entry: list[Any]) -> ChainFrame:
     function, file, line = entry
     return ChainFrame(_cleaned(function), _cleaned(file), line if type(line) is int and 0 < line < 1 << 31 else None)
+
+
+def action(frame: Frame) -> tuple[int, Progress]:
+    """Return (the token of an action, what has come of it)."""
+    head = frame.head
+    return _whole(head, "token", 0, MAX_COUNT), Progress(
+        state=schema.ACTION_STATES[_whole(head, "state", 0, len(schema.ACTION_STATES) - 1)],
+        seconds=_number(head, "seconds", _MAX_SECONDS),
+        final=_flag(head, "final"),
+        text=_text(head, "text"),
+    )
 
 
 def problem(frame: Frame) -> str:

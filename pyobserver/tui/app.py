@@ -18,7 +18,9 @@ from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
 from ..model.details import DetailAnswer
 from ..model.store import Snapshot
+from ..model.tasks import Row
 from ..source.base import Source, SourceError
+from .actions import CANCEL, NOT_ALLOWED, ActionLines, CancelQuestion, can_be_cancelled
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
@@ -32,7 +34,9 @@ from .watched import Watched
 from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
-ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab"})  # what the keys of the tabs do above a task
+ON_DETAILS = frozenset(
+    {"quit", "help", "pause", "baseline", "tab", "cancel"}
+)  # what the keys of the tabs do above a task
 
 
 class ObserverApp(App[None]):
@@ -76,6 +80,7 @@ class ObserverApp(App[None]):
         yield TabBar([(tab.title, tab.short_title) for tab in self._watched.tabs])
         yield self._watched
         yield FilterLine()
+        yield ActionLines()
         yield StatusLine()
         yield KeysLine()
         yield TooSmall()
@@ -147,11 +152,14 @@ class ObserverApp(App[None]):
         snapshot, paused_at = watched.snapshot, watched.paused_at
         main = self._main
         outlook = memory_outlook(snapshot, self.view.window)
-        words = status_words(self._newest(), now, paused_at)
+        newest = self._newest()
+        words = status_words(newest, now, paused_at)
         above = [each.program for each in self._above]
         for screen in {main, self.screen}:
             for bar in screen.query(TopBar):
                 bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above)
+            for lines in screen.query(ActionLines):
+                lines.show(newest, now)
             for line in screen.query(StatusLine):
                 line.show(words, snapshot.problems[-1] if snapshot.problems else "")
         note = "" if self.view.mode == "value" else f"d: {MODE_NAMES[self.view.mode]}"
@@ -184,6 +192,8 @@ class ObserverApp(App[None]):
         common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
         if self._above:
             common["back"] = f"to {self._above[-1].program}"
+        if self.source.allows_actions and can_be_cancelled(self._selected()):
+            common["cancel"] = "cancel"
         hints = {**common, **self.tab.hints()}
         if "mode" in hints:
             following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
@@ -346,6 +356,32 @@ class ObserverApp(App[None]):
             tab = self.tab
             self.push_screen(HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints())))
 
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    def _selected(self) -> Row | None:
+        """The single row that keys are for: of the screen of one task, or the one under the cursor."""
+        screen = self.screen
+        number = screen.row_id if isinstance(screen, DetailScreen) else self.tab.selected_row()
+        return None if number is None else self._watched.snapshot.tasks.find(number)
+
+    def action_cancel(self) -> None:
+        """Ask whether to cancel the task, and do it."""
+        row = self._selected()
+        source = self.source
+        if not source.allows_actions:
+            self.notify(NOT_ALLOWED, severity="warning", timeout=6)
+        elif row is None or not can_be_cancelled(row):
+            self.notify("x cancels a single asyncio task that goes on: select one", timeout=4)
+        else:
+            number = row.id
+
+            def answered(answer: str | None) -> None:
+                if answer == CANCEL:
+                    source.act(CANCEL, number)
+                    self._show_status()
+
+            self.push_screen(CancelQuestion(row), answered)
+
     # -- from the tasks to the tree and back -------------------------------------------------------------------------
 
     def action_jump(self) -> None:
@@ -431,13 +467,16 @@ class ObserverApp(App[None]):
         self._open_details(event.row_id)
 
     def _open_details(self, row_id: int) -> None:
-        self.push_screen(DetailScreen(row_id, self._watched.snapshot, self.view), lambda _: self._present())
+        self.push_screen(
+            DetailScreen(row_id, self._watched.snapshot, self.view, self.source.allows_actions),
+            lambda _: self._present(),
+        )
         self.source.focus([row_id])
         self._show_status()
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:
         """Ask the target about a task; the answer comes on another thread, and may come when nobody waits any more."""
-        self.source.request_detail(event.row_id, self._post_answer)
+        self.source.request_detail(event.row_id, self._post_answer, event.values)
 
     def _post_answer(self, answer: DetailAnswer) -> None:
         if self.is_running:

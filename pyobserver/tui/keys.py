@@ -42,6 +42,7 @@ OPEN = Key("open", "enter", "Enter", "open", "into the row; a double click does 
 FILTER = Key("filter", "slash", "/", "filter", "what has the text in it stays; Esc clears it", 8)
 JUMP = Key("jump", "t", "t", "tree", "the selected task in the tree, and back among the tasks", 8)
 COPY = Key("copy", "y", "y", "copy", "copy the row, its columns divided by tabs", 2)
+CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; only with --allow-actions", 6)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -58,6 +59,7 @@ KEYS = (  # in the order of the line at the bottom
     Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,
+    CANCEL,
     Key("pause", "space", "space", "pause", "let the screen stand still, and go on; reading goes on meanwhile", 6),
     QUIT,
 )

@@ -159,6 +159,10 @@ class Tab(Vertical):
         """The columns to explain, each with whether it is visible at this width."""
         return ()
 
+    def selected_row(self) -> int | None:
+        """The id of the single row under the cursor, if there is one."""
+        return None
+
     def row_text(self) -> str:
         """The selected row as text to be copied, columns divided by tabs."""
         return ""

@@ -98,6 +98,7 @@ class Mirror:
         self.nodes: dict[int, dict[str, Any]] = {}
         self.ticks: list[dict[str, Any]] = []
         self.problems: list[str] = []
+        self.actions: dict[int, list[dict[str, Any]]] = {}
         self.details: dict[int, dict[str, Any]] = {}
         self.farewell: str | None = None
         self.gone = 0
@@ -176,6 +177,8 @@ class Mirror:
             self.ticks.append(head)
         elif kind == "detail":
             self.details[head["token"]] = head
+        elif kind == "action":
+            self.actions.setdefault(head["token"], []).append(head)
         elif kind == "problem":
             self.problems.append(head["text"])
         elif kind == "bye":

@@ -65,15 +65,27 @@ DETAIL: dict[str, Any] = {
     "token": 1,
     "id": 7,
     "chain": [["app.main", "/srv/app.py", 10], ["app.wait", "/srv/app.py", None]],
+    "waits": "queue get, 0 in it",
     "by_type": [["dict", 2, 900]],
-    "biggest": [["self.cache", "dict", 4, 800]],
+    "biggest": [["self.cache", "dict", 4, 800, ""]],
+    "locals": [["app.wait", "count", "int", None, "12"]],
     "retained": 1000,
     "accuracy": schema.SAMPLED,
     "error": 20,
     "awaited_by": [[8, "Task-2  app.main"]],
     "holders": [["app._tasks", "set", 12]],
     "created_at": 1_700_000_000.5,
+    "blocked": 3,
     "note": "",
+}
+
+ACTION: dict[str, Any] = {
+    "t": "action",
+    "token": 1,
+    "state": schema.ACTION_ASKED,
+    "seconds": 0.25,
+    "final": False,
+    "text": "",
 }
 
 STRINGS: dict[str, Any] = {"t": "strings", "first": 1, "items": ["app.work", "sleep", "/srv/app.py:12"]}

@@ -15,12 +15,25 @@ import pytest
 
 from pyobserver.model.details import DetailAnswer
 from pyobserver.model.store import Phase, Store
-from pyobserver.protocol import frames
+from pyobserver.protocol import frames, schema
 from pyobserver.source.client import AgentClient
 from pyobserver.source.errors import ClientError, Disconnected, MessageError
 from pyobserver.source.listener import Listener
 
-from .scripted import DETAIL, HELLO, STRINGS, TICK, Peer, Script, ScriptedAgent, node, rows_frame, update, wait_for
+from .scripted import (
+    ACTION,
+    DETAIL,
+    HELLO,
+    STRINGS,
+    TICK,
+    Peer,
+    Script,
+    ScriptedAgent,
+    node,
+    rows_frame,
+    update,
+    wait_for,
+)
 
 PID = os.getpid()
 
@@ -294,6 +307,39 @@ def test_questions_are_answered_when_the_connection_ends(tmp_path: Path, how: st
         assert "not connected" in answers.of(6)[5].problem
         assert sorted(answer.id for answer in answers.all) == list(range(6))
         found.listener.close()
+
+
+def test_what_comes_of_actions_reaches_the_store(tmp_path: Path) -> None:
+    """Each by its token; what is said of one that is over, or that nobody has asked for, changes nothing."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        asked = []
+        while len(asked) < 2:
+            said = peer.next()
+            assert said is not None
+            asked += [said] if said["t"] == "cancel" else []
+        first, second = (said["token"] for said in asked)
+        assert [said["id"] for said in asked] == [7, 8]
+        over = {**ACTION, "token": first, "state": schema.ACTION_ENDED, "final": True, "text": "cancelled"}
+        late = {**ACTION, "token": first, "state": schema.ACTION_MOVED}
+        peer.say({**ACTION, "token": 99}, {**ACTION, "token": second}, over, late, update())
+        until_the_end(peer)
+
+    with ScriptedAgent(tmp_path, script) as agent, listening(agent) as found:
+        store = found.store
+        for row in (7, 8):
+            found.listener.act("cancel", row, store.begin_action("cancel", row))
+        wait_for(found.is_live, "what is said behind it")
+        first, second = store.snapshot().actions
+        assert (first.row_id, first.state, first.final, first.text) == (7, "ended", True, "cancelled")
+        assert (second.row_id, second.state, second.final) == (8, "asked", False)
+        found.listener.close()
+        found.ended()
+        first, second = store.snapshot().actions
+        assert (first.state, second.state, second.final) == ("ended", "lost", True)
+        found.listener.act("cancel", 9, store.begin_action("cancel", 9))
+        assert store.snapshot().actions[-1].state == "refused"
 
 
 def test_too_many_questions(tmp_path: Path) -> None:

@@ -178,3 +178,19 @@ def test_whoever_removes_an_agent_finds_no_socket_afterwards(target: RunningTarg
         assert remove_agent(target.pid)
         assert not os.path.lexists(path)
     assert target.stop() == (0, "")
+
+
+def test_a_task_is_cancelled(target: RunningTarget) -> None:
+    """From the question of a user who has allowed it, to what the store tells of it; without leave nothing is asked."""
+    with observed(target, allow_actions=True) as source:
+        source.wait_until_known()
+        row = next(i for i, name in enumerate(source.store.snapshot().tasks.names) if name == "parked-7")
+        number = int(source.store.snapshot().tasks["id"][row])
+        source.act("cancel", number)
+        wait_for(lambda: source.store.snapshot().actions[0].final, "the end of the task")
+        done = source.store.snapshot().actions[0]
+        assert (done.state, done.title, done.row_id) == ("ended", "parked-7", number)
+    with observed(target) as source:
+        source.wait_until_known()
+        source.act("cancel", number)
+        assert source.store.snapshot().actions == ()

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyobserver.model.details import ChainFrame
+from pyobserver.model.actions import Progress
+from pyobserver.model.details import ChainFrame, Variable
 from pyobserver.model.forest import Node
 from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import DETAIL, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
+from .scripted import ACTION, DETAIL, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
@@ -76,12 +77,19 @@ def test_a_detail() -> None:
     assert answer.id == 7
     assert answer.chain == (ChainFrame("app.main", "/srv/app.py", 10), ChainFrame("app.wait", "/srv/app.py", None))
     assert answer.by_type == (("dict", 2, 900),)
-    assert answer.biggest == (("self.cache", "dict", 4, 800),)
+    assert answer.biggest == (("self.cache", "dict", 4, 800, ""),)
+    assert answer.variables == (Variable("app.wait", "count", "int", None, "12"),)
+    assert answer.blocked == 3
     assert (answer.retained, answer.accuracy, answer.error) == (1000, "sampled", 20)
     assert answer.awaited_by == ((8, "Task-2  app.main"),)
     assert answer.holders == (("app._tasks", "set", 12),)
     assert answer.created_at == 1_700_000_000.5
     assert messages.detail(frame(changed(DETAIL, "retained", None))).retained is None
+
+
+def test_what_has_come_of_an_action() -> None:
+    assert messages.action(frame({**ACTION, "text": "a b"})) == (1, Progress("asked", 0.25, False, "a b"))
+    assert messages.action(frame({**ACTION, "state": schema.ACTION_ENDED, "final": True}))[1].final
 
 
 def test_the_greeting_and_how_the_agent_came_in() -> None:
@@ -189,12 +197,13 @@ _READERS: list[tuple[Read, dict[str, Any]]] = [
     (messages.nodes, _NODES),
     (messages.tick, TICK),
     (messages.detail, DETAIL),
+    (messages.action, ACTION),
     (messages.problem, {"t": "problem", "text": "a"}),
     (messages.farewell, {"t": "bye", "reason": "a"}),
 ]
 _OPTIONAL = {"started_at", "switch_interval", "created_at", "gc", "memory_bytes", "retained", "queue"}
 _UNREAD = {"t", "seq", "loops", "token", "rows_limit_hit"}  # of no interest here, or read by itself
-_LENGTHS = {"chain.1.2", "biggest.0.2", "holders.0.2"}  # where null is "not known"
+_LENGTHS = {"chain.1.2", "biggest.0.2", "locals.0.3", "holders.0.2"}  # where null is "not known"
 
 
 _ANYTHING: list[Any] = [None, True, 5, -5, 1.5, -1.5, 10**300, "text", [], [[]], [5, [None]], {}, {"a": 5}]
@@ -247,6 +256,8 @@ def test_numbers_out_of_range(value: Any) -> None:
         (messages.detail, DETAIL, "accuracy"),
         (messages.detail, DETAIL, "by_type.0.1"),
         (messages.detail_token, DETAIL, "token"),
+        (messages.action, ACTION, "token"),
+        (messages.action, ACTION, "state"),
         (messages.nodes, _NODES, "items.0.kind"),
         (messages.nodes, _NODES, "items.0.edge"),
         (messages.nodes, _NODES, "items.0.parent"),

@@ -29,9 +29,9 @@ class Subject:
         """Return the `Measure` of what it retains."""
         return self._agent.scanner.scan(thing, deadline)
 
-    def breakdown(self, thing, deadline):
-        """Return the `Breakdown` of what it retains."""
-        return self._agent.scanner.breakdown(thing, deadline)
+    def breakdown(self, thing, deadline, preview=None):
+        """Return the `Breakdown` of what it retains; `preview` shows values."""
+        return self._agent.scanner.breakdown(thing, deadline, preview)
 
 
 class TaskSubject(Subject):

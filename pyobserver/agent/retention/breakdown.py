@@ -22,14 +22,16 @@ LEAST_SHARE = 0.001  # of all that is retained, for a place to be named
 
 class Breakdown:
     """`by_type`: (type, count, bytes), largest first. `biggest`: (path, type, length or None, bytes), largest first,
-    where the bytes include what is only held there. `measure`: the Measure of all. Values are never in here."""
+    where the bytes include what is only held there. `measure`: the Measure of all. `previews`: what was to be told of
+    the biggest ones' values, if that was asked for."""
 
-    __slots__ = ("biggest", "by_type", "measure")
+    __slots__ = ("biggest", "by_type", "measure", "previews")
 
-    def __init__(self, by_type, biggest, measure):
+    def __init__(self, by_type, biggest, measure, previews=()):
         self.by_type = by_type
         self.biggest = biggest
         self.measure = measure
+        self.previews = previews
 
 
 class Node:
@@ -187,12 +189,15 @@ def _worth_naming(nodes):
     return found[: 2 * MOST_PLACES]
 
 
-def breakdown(walker, scan, roots, measure, stop, deadline):
-    """Return the Breakdown of what a finished scan found: gone through until `stop`, named until `deadline`."""
+def breakdown(walker, scan, roots, measure, stop, deadline, preview=None):
+    """Return the Breakdown of what a finished scan found: gone through until `stop`, named until `deadline`.
+
+    `preview`, where it is given, returns what is to be told of a value, and runs no code of the program.
+    """
     places = Places(walker, scan, stop)
     places.build(roots)
     paths = Paths(walker.kinds, walker.clock, deadline)
-    biggest = []
+    biggest, previews = [], []
     named = set()
     for node in _worth_naming(places.nodes):
         node = paths.owner_of(node)
@@ -200,4 +205,5 @@ def breakdown(walker, scan, roots, measure, stop, deadline):
             named.add(id(node))
             o = node.object
             biggest.append((paths.of(node), type_name(type(o)), paths.length(o), int(node.total)))
-    return Breakdown(_by_type(places.nodes, places.not_looked_into), biggest, measure)
+            previews.append(preview(o) if preview is not None else "")
+    return Breakdown(_by_type(places.nodes, places.not_looked_into), biggest, measure, previews)

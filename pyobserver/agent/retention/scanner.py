@@ -67,7 +67,7 @@ class Scanner:
         """Return the `Measure` of what would be freed if all `roots` went away."""
         return self._measured(BorderOfGroup(self._shared), list(roots), deadline)
 
-    def breakdown(self, root, deadline):
+    def breakdown(self, root, deadline, preview=None):
         """Return the `breakdown.Breakdown` of what `root` retains; it needs 2 ms, and names less if it has less."""
         now = self._clock()
         left = deadline - now
@@ -75,7 +75,7 @@ class Scanner:
         measure = _run(scan)
         if measure.accuracy == UNAVAILABLE:
             return Breakdown([], [], measure)
-        return breakdown(self._walker, scan, [root], measure, now + left * 0.7, deadline)
+        return breakdown(self._walker, scan, [root], measure, now + left * 0.7, deadline, preview)
 
     def self_check(self):
         """Return "ok", or a sentence that says why no memory can be shown on this interpreter."""

@@ -8,7 +8,7 @@ place; the others only while as many are shown as there are names. Otherwise the
 import sys
 from gc import get_referents
 
-from pyobserver.agent.attributes import Cell, Code, Function, namespace_of
+from pyobserver.agent.attributes import MISSING, Cell, Code, Function, cell_contents, namespace_of
 from pyobserver.agent.retention.borrowed import SUSPENDED
 
 HAS_FRAMES = sys.version_info < (3, 11)  # every coroutine has a frame object
@@ -18,6 +18,24 @@ _HAS_VARARGS, _HAS_KEYWORDS = 4, 8
 
 def names_of(suspended):
     """Return {id of an object: name of the local variable that holds it} for a suspended coroutine or generator."""
+    names = {}
+    for o, name in _named(suspended):
+        names.setdefault(id(o), name)
+    return names
+
+
+def variables_of(suspended):
+    """Return [(name, value)] of the local variables that have a value and a name that is known."""
+    found = []
+    for o, name in _named(suspended):
+        value = cell_contents(o) if type(o) is Cell else o
+        if value is not MISSING and all(name != known for known, _ in found):
+            found.append((name, value))
+    return found
+
+
+def _named(suspended):
+    """Return [(what the slot of a local variable holds, its name)], those with a cell first."""
     _, awaited_of, code_of, _ = SUSPENDED[id(type(suspended))]
     code = code_of(suspended)
     shown = _variables_and_stack(suspended)
@@ -25,12 +43,12 @@ def names_of(suspended):
     if awaited is not None and shown and shown[-1] is awaited:
         shown.pop()
     plain, of_arguments, free = _slots(code)
-    names = {}
+    named = []
     cells = [i for i, o in enumerate(shown) if type(o) is Cell]
     end = len(shown)
     if len(cells) == len(of_arguments) + len(free):
         for i, name in zip(cells, of_arguments + free):  # noqa: B905 (3.10 and later)
-            names[id(shown[i])] = name
+            named.append((shown[i], name))
         if free:
             end = cells[len(of_arguments)]
     number = _number_of_arguments(code, plain)
@@ -39,9 +57,7 @@ def names_of(suspended):
             break
     else:
         known = plain[:number]
-    for o, name in zip(shown, known):  # noqa: B905 (3.10 and later)
-        names.setdefault(id(o), name)
-    return names
+    return named + list(zip(shown, known))  # noqa: B905 (3.10 and later)
 
 
 def _slots(code):

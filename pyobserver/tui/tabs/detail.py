@@ -17,8 +17,9 @@ from ...analysis.format import bytes_text, count, duration, growth_bytes, percen
 from ...model.details import DetailAnswer
 from ...model.store import Snapshot
 from ...model.tasks import Row
+from ..actions import ActionLines
 from ..bar import StatusLine, TooSmall, TopBar, styled
-from ..keys import BACK, HELP, QUIT, Key, KeysLine
+from ..keys import BACK, CANCEL, HELP, QUIT, Key, KeysLine
 from ..view import Tab, View
 from ..widgets.text import fit
 from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
@@ -28,19 +29,20 @@ SHOWN = 12  # lines of each list
 OUTSIDE_KINDS = ("thread", "child process")  # nobody awaits these, and no object keeps them
 AWAITED_KINDS = ("asyncio task",)  # of which it is known who awaits them
 FRAMES_UNTIL = (3, 10)  # up to here the frames of running functions are objects that are there anyway
-BLOCKS = ("owners", "chain", "stack", "types", "biggest")
+BLOCKS = ("owners", "chain", "stack", "variables", "types", "biggest")
 
 IN_TREE = Key("show_in_tree", "t", "t", "in the tree", "its place in the tree", 8)
 AGAIN = Key("ask_again", "u", "u", "ask again", "ask the target about it once more", 7)
+VALUES = Key("values", "v", "v", "values", "ask for values, too, or no more: this reads data of the program", 6)
 COPY = Key("copy", "y", "y", "copy", "copy all that is shown", 5)
 PAUSE = Key("pause", "space", "space", "pause", "let the screen stand still, and go on", 4)
-KEYS = (HELP, BACK, IN_TREE, AGAIN, COPY, PAUSE, QUIT)
+KEYS = (HELP, BACK, IN_TREE, AGAIN, VALUES, CANCEL, COPY, PAUSE, QUIT)
 
 
 class DetailScreen(Screen[None]):
     """Everything about one row. What is asked of the target is asked once, and again on a key."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, IN_TREE, AGAIN, COPY)]
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, IN_TREE, AGAIN, VALUES, COPY)]
     DEFAULT_CSS = """
     DetailScreen > VerticalScroll { height: 1fr; padding: 0 1; }
     DetailScreen Static { height: auto; margin-bottom: 1; }
@@ -49,12 +51,13 @@ class DetailScreen(Screen[None]):
     class Asked(Message):
         """The details are to be asked for (again)."""
 
-        def __init__(self, row_id: int) -> None:
+        def __init__(self, row_id: int, values: bool) -> None:
             super().__init__()
-            self.row_id = row_id
+            self.row_id, self.values = row_id, values
 
-    def __init__(self, row_id: int, snapshot: Snapshot, view: View) -> None:
+    def __init__(self, row_id: int, snapshot: Snapshot, view: View, allows_actions: bool = False) -> None:
         super().__init__()
+        self._allows_actions = allows_actions
         self.row_id = row_id
         self._view = view
         self._snapshot = snapshot
@@ -62,14 +65,16 @@ class DetailScreen(Screen[None]):
         self._measured_at = _measured_at(snapshot, row_id)
         self._answer: DetailAnswer | None = None
         self._is_gone = False
+        self._with_values = False
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll(can_focus=True):
             for name in ("facts", "note", *BLOCKS):
                 yield Static(id=name)
+        yield ActionLines()
         yield StatusLine()
-        yield KeysLine(KEYS)
+        yield KeysLine(self._offered())
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -119,10 +124,19 @@ class DetailScreen(Screen[None]):
             blocks["chain"] = _block("Await chain, outermost first", _chain(answer))
             blocks["types"] = _block("Retains, by type", _by_type(answer))
             blocks["biggest"] = _block("The biggest, with their paths", _biggest(answer))
+            hint = "" if self._with_values else " (v asks for values: data of the program)"
+            blocks["variables"] = _block(f"Variables of the innermost{hint}", _variables(answer))
             if self._row is not None and self._row.kind not in OUTSIDE_KINDS:
                 blocks["owners"] = _block("Who keeps it", self._owners(answer))
         for name, content in blocks.items():
             self._update(name, content)
+        self.query_one(KeysLine).show(self._offered())
+
+    def _offered(self) -> tuple[Key, ...]:
+        """The keys that do something here."""
+        has_values = self._answer is not None and bool(self._answer.variables)
+        without = {key for key, is_there in ((CANCEL, self._allows_actions), (VALUES, has_values)) if not is_there}
+        return tuple(key for key in KEYS if key not in without)
 
     def _note(self, text: str) -> None:
         self._update("note", styled(text, "grow") if text else None)
@@ -133,7 +147,10 @@ class DetailScreen(Screen[None]):
             return styled("this row is not there any more, and nothing is known of it", "grow")
         state = "ended" if row.ended or self._is_gone else row.state
         age = ("≥" if row.age_is_minimum else "") + duration(row.age_seconds)
-        doing = " ".join(part for part in (state, f"on {row.waiting_on}" if row.waiting_on else "") if part)
+        waits = (self._answer.waits if self._answer is not None else "") or row.waiting_on
+        if waits.split(",")[0] != row.waiting_on:  # it has moved since it was asked
+            waits = row.waiting_on
+        doing = " ".join(part for part in (state, f"on {waits}" if waits else "") if part)
         if row.where:
             doing += f" at {place(row.where)}"
         first = [
@@ -146,7 +163,11 @@ class DetailScreen(Screen[None]):
         if row.growth:
             second.append(styled(f" · {growth_bytes(row.growth)}/min", "grow" if row.growth > 0 else ""))
         third = [f"moved in {percent(row.activity)} of our looks" if row.activity is not None else ""]
+        if self._answer is not None and self._answer.blocked:
+            third.append(f"seen holding its loop {count(self._answer.blocked)} times, 5 ms or longer each")
         third.append(f"CPU {duration(row.cpu_seconds)}" if row.cpu_seconds is not None else "")
+        share = self._snapshot.thread_shares.get(row.os_id or 0) if row.kind == "thread" else None
+        third.append(f"{percent(share)} of a core" if share is not None else "")
         third.append(f"{count(row.queue)} items wait for it" if row.queue is not None and row.queue else "")
         third.append("only the loop or its own future holds it" if row.unowned else "")
         lines = [Content("").join(first), Content("").join(second)]
@@ -218,7 +239,14 @@ class DetailScreen(Screen[None]):
 
     def action_ask_again(self) -> None:
         """Ask the target once more."""
-        self.post_message(self.Asked(self.row_id))
+        self.post_message(self.Asked(self.row_id, self._with_values))
+
+    def action_values(self) -> None:
+        """Ask with values, or without them again."""
+        self._with_values = not self._with_values
+        if self._with_values:
+            self.notify("reading values: what is shown is data of the program; v hides it again", timeout=5)
+        self.action_ask_again()
 
     def action_show_in_tree(self) -> None:
         """Leave, and show the row in the tree."""
@@ -236,7 +264,7 @@ class DetailScreen(Screen[None]):
             "Everything about one task: who keeps it, the coroutines that wait for each other in it, and what would be "
             "freed if it went away. What costs the target something is asked once, and again when you want it (u)."
         )
-        return HelpScreen("One task", explanation, (), KEYS)
+        return HelpScreen("One task", explanation, (), self._offered())
 
     def text(self) -> str:
         """All that is shown, as plain text."""
@@ -282,7 +310,32 @@ def _by_type(answer: DetailAnswer) -> list[Content]:
 
 def _biggest(answer: DetailAnswer) -> list[Content]:
     lines = []
-    for path, kind, length, size in answer.biggest[:SHOWN]:
-        items = f", {count(length)} items" if length is not None else ""
-        lines.append(styled(f"  {fit(bytes_text(size), 10, 'right')}  {path}: {short_kind(kind)}{items}", ""))
+    for path, kind, length, size, value in answer.biggest[:SHOWN]:
+        lines.append(
+            Content("").join(
+                [
+                    styled(f"  {fit(bytes_text(size), 10, 'right')}  {path}: {_typed(kind, length)}", ""),
+                    styled(f"  {value}" if value else "", "dim"),
+                ]
+            )
+        )
     return lines
+
+
+def _variables(answer: DetailAnswer) -> list[Content]:
+    lines = []
+    function = ""
+    for each in answer.variables[: 2 * SHOWN]:
+        if each.function != function:
+            function = each.function
+            lines.append(styled(f"  {function}", ""))
+        value = f" = {each.value}" if each.value else ""
+        typed = styled(f"  {_typed(each.type, each.length)}", "dim")
+        lines.append(Content("").join([styled(f"    {each.name}{value}", ""), typed]))
+    if len(answer.variables) > 2 * SHOWN:
+        lines.append(styled(f"  and {len(answer.variables) - 2 * SHOWN} more", "dim"))
+    return lines
+
+
+def _typed(kind: str, length: int | None) -> str:
+    return short_kind(kind) + (f", {count(length)} items" if length is not None else "")

@@ -35,7 +35,8 @@ _STATE = Column(
     "State",
     10,
     priority=5,
-    help='Running, ready, waiting, or "done, held": it has ended, but somebody keeps it.',
+    help='Running, ready, waiting, "blocking": it was seen keeping its loop from all others in the last 10 s, or '
+    '"done, held": it has ended, but somebody keeps it.',
 )
 _WAITING = Column("waiting", "Waiting on", 12, flex=1, priority=6, help="What it waits for.")
 _WHERE = Column(
@@ -152,6 +153,12 @@ def _memory(row: Row) -> Cell:
     return sized(row.retained, row.accuracy)
 
 
+def _state(row: Row) -> Cell:
+    if row.blocking:
+        return ("blocking", "limit")
+    return "ended" if row.ended else (row.state, "grow") if row.state == HELD else row.state
+
+
 def _where(row: Row) -> Cell:
     text = place(row.where)
     return (f"{text} def", "dim") if text and row.where_is_def else text
@@ -161,7 +168,7 @@ _CELLS: dict[str, Callable[[Row], Cell]] = {
     "kind": lambda row: (short_kind(row.kind), "dim"),
     "name": lambda row: row.name or NO_NAME,
     "function": lambda row: row.function or NO_FUNCTION,
-    "state": lambda row: "ended" if row.ended else (row.state, "grow") if row.state == HELD else row.state,
+    "state": _state,
     "waiting": lambda row: row.waiting_on,
     "where": _where,
     "age": lambda row: ("≥" if row.age_is_minimum else "") + duration(row.age_seconds),

@@ -302,7 +302,7 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     """Where each thread is: above all who has the interpreter lock."""
     if snapshot.stacks_problem and not snapshot.stacks:
         return [Fact("", f"stacks are not available: {snapshot.stacks_problem}", "grow")]
-    facts = []
+    facts = _loop_facts(snapshot)
     for stack in sorted(snapshot.stacks, key=lambda s: not s.owns_gil)[:30]:
         name = printable(stack.name or f"thread {stack.thread_id}")
         style = "grow" if stack.owns_gil else ""
@@ -312,6 +312,17 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     if len(snapshot.stacks) > 30:
         facts.append(Fact("", f"and {len(snapshot.stacks) - 30} more"))
     return facts or [Fact("", "not read yet", "dim")]
+
+
+def _loop_facts(snapshot: Snapshot) -> list[Fact]:
+    """What the thread of each loop uses of a processor, where that has been measured."""
+    facts = []
+    for node in snapshot.nodes.values():
+        thread = snapshot.tasks.find(node.parent) if node.kind == "loop" and not node.ended else None
+        share = snapshot.thread_shares.get(thread.os_id or 0) if thread is not None else None
+        if share is not None:
+            facts.append(Fact(printable(node.label), f"{percent(share)} of a core"))
+    return facts[:10]
 
 
 def _doing(stack: ThreadStack) -> str:

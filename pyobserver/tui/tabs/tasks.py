@@ -262,6 +262,10 @@ class TasksTab(Tab):
     def help_columns(self) -> Sequence[tuple[Column, bool]]:
         return self.table.explained()
 
+    def selected_row(self) -> int | None:
+        key = self._singles.cursor_key
+        return key if self._is_single and isinstance(key, int) else None
+
     def row_text(self) -> str:
         return self.table.row_text()
 

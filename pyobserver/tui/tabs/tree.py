@@ -170,6 +170,11 @@ class TreeTab(Tab):
         visible = self._widget.visible_columns
         return [(column, column.key in visible) for column in (LABEL, *self._columns)]
 
+    def selected_row(self) -> int | None:
+        key = self._widget.cursor_key
+        node = self._lines.node(key) if self._lines is not None and key is not None else None
+        return node.id if node is not None and node.kind in ROW_KINDS else None
+
     def row_text(self) -> str:
         key = self._widget.cursor_key
         if self._lines is None or key is None:

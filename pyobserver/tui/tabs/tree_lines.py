@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis import supervision
-from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count
+from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ...analysis.growth import NOTICED_COUNT, Mode
 from ...analysis.ordering import matches
 from ...analysis.supervision import SupervisionTree, TreeNode
@@ -140,11 +140,20 @@ class TreeLines:
             parts.append((f" ({node.detail})", "dim"))
         if node.queue:
             parts.append(f" queue {count(node.queue)}")
+        share = self._loop_share(node)
+        if share is not None:
+            parts.append((f" {percent(share)} of a core", "dim"))
         if node.ended:
             parts.append(" ended")
         elif self._is_held(node):
             parts.append((f" {HELD}", "grow"))
         return parts
+
+    def _loop_share(self, node: TreeNode) -> float | None:
+        """What the thread of a loop uses of a processor: measured for the thread, as it cannot be for a task."""
+        known = self._snapshot.nodes.get(node.id) if node.kind == "loop" and node.id is not None else None
+        thread = self._snapshot.tasks.find(known.parent) if known is not None and not known.ended else None
+        return self._snapshot.thread_shares.get(thread.os_id or 0) if thread is not None else None
 
     def _is_held(self, node: TreeNode) -> bool:
         if node.kind not in ROW_KINDS or node.id is None:

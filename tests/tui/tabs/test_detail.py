@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from pyobserver.model.details import DetailAnswer
+from pyobserver.model.details import DetailAnswer, Variable
 from pyobserver.tui.tabs.detail import DetailScreen
 
 from ..dashboard import Dashboard, StillSource, dashboard, played
@@ -14,7 +14,8 @@ from ..dashboard import Dashboard, StillSource, dashboard, played
 class AskedSource(StillSource):
     """Keeps the questions; the test answers them."""
 
-    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
+    def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
+        self.__dict__["values"] = values
         self.__dict__.setdefault("questions", []).append((row_id, answer))
 
 
@@ -73,6 +74,52 @@ async def test_it_says_that_it_asks_and_what_it_was_refused() -> None:
         assert row_id == screen.row_id
         answer(DetailAnswer(row_id, problem="the task is running just now"))
         await opened.until_line("not available: the task is running just now")
+
+
+async def test_what_it_waits_on_is_told_in_full_while_that_is_so() -> None:
+    """With the numbers of the answer; without them when the row has gone on to something else."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "push_hash-407")
+        row_id, answer = source.__dict__["questions"][-1]
+        answer(dataclasses.replace(source.detail(row_id), waits="Event.wait, 3 wait", blocked=12))
+        await opened.until_line("waiting on Event.wait, 3 wait at pipeline.py:88")
+        assert "seen holding its loop 12 times, 5 ms or longer each" in opened.text()
+        answer(dataclasses.replace(source.detail(row_id), waits="queue get, 0 in it"))
+        await opened.until(lambda: "3 wait" not in opened.text())
+        assert "waiting on Event.wait at" in opened.text()
+
+
+async def test_values_only_when_they_are_asked_for() -> None:
+    """v asks, with a word of caution; u asks in the same way as before, and v again hides them."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source, size=(118, 50)) as opened:
+        await open_row(opened, "push_hash-407")
+        assert "v values" not in opened.lines()[-1]
+
+        async def told(value: str, text: str) -> None:
+            row_id, answer = source.__dict__["questions"][-1]
+            variables = (Variable("Spawner.push_hash", "attempt", "int", None, value),)
+            biggest = (("locals: body", "bytes", 6000, 6033, value and "b'GET /'"),)
+            answer(dataclasses.replace(source.detail(row_id), variables=variables, biggest=biggest))
+            await opened.until_line(text)
+
+        await told("", "v asks for values")
+        assert not source.__dict__["values"]
+        assert "v values" in opened.lines()[-1]
+        await opened.press("v")
+        assert source.__dict__["values"]
+        assert any("data of the program" in n.message for n in opened.app._notifications)
+        await told("3", "attempt = 3")
+        assert "b'GET /'" in opened.line("locals: body")
+        await opened.press("u")
+        assert source.__dict__["values"]
+        await opened.press("v")
+        assert not source.__dict__["values"]
+        await told("", "v asks for values")
+        assert "attempt = 3" not in opened.text() and "GET" not in opened.text()
 
 
 async def test_a_refusal_does_not_wipe_out_what_was_said() -> None:
@@ -171,3 +218,12 @@ async def test_a_row_that_is_not_there() -> None:
     async with dashboard() as opened:
         opened.app.post_message(opened.app.tab.TaskWanted(424242))
         await opened.until_line("this row is not there any more")
+
+
+async def test_what_a_thread_uses_of_a_processor() -> None:
+    """As it was measured, from its CPU time."""
+    source = AskedSource()
+    source.play(30)
+    async with dashboard(source) as opened:
+        await open_row(opened, "MainThread")
+        assert "3 % of a core" in opened.text()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from pyobserver.protocol import schema
 from pyobserver.source.story import Story
 from pyobserver.tui.words import sized, sized_in_words
 
@@ -141,3 +143,17 @@ async def test_rows_keep_their_order_while_keys_are_pressed() -> None:
         opened.app.refresh_now()
         await opened.pilot.pause()
         assert names() == before
+
+
+async def test_a_task_that_keeps_its_loop_from_others_is_told() -> None:
+    """In the column of the states, as long as the agent says so."""
+    source = played()
+    tasks = source.store.snapshot().tasks
+    number = tasks["id"][tasks.names.index("push_hash-407")]
+    async with dashboard(source, "3", "g", "slash", size=(150, 30)) as opened:
+        await opened.type("push_hash-407")
+        assert "blocking" not in opened.line("push_hash-407 ")
+        for flags, told in ((schema.FLAG_BLOCKING, True), (0, False)):
+            source.store.put_rows({"id": np.array([number]), "flags": np.array([flags], np.uint16)}, [None])
+            await opened.renew()
+            assert ("blocking" in opened.line("push_hash-407 ")) == told

@@ -20,7 +20,7 @@ async def test_the_story() -> None:
         assert [line.split("▲ ")[1].split("  ")[0].strip() for line in marked] == [
             "rudder.main (pid 4711)",
             "thread MainThread",
-            "loop MainThread",
+            "loop MainThread 3 % of a core",
             "holder rudder.pipeline.Spawner._children",
             "push_hash × 415",
         ]

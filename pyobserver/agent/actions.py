@@ -1,0 +1,184 @@
+"""What observers may ask to be done in the target, and what has come of it.
+
+Only who has said in its greeting that it may ask is served. Each action is done once, within one slice, and then
+followed by looks, with weak references only, until it is over. To add one: its name in `schema.ACTIONS`, a function in
+`_DONE_BY` that does it and returns what follows it.
+"""
+
+from _weakref import ref
+
+from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import Function, attribute, class_dict, class_name, inherits, mro_of
+from pyobserver.agent.loop_calls import call_soon
+from pyobserver.agent.serve import OUT_FULL
+from pyobserver.protocol import schema
+
+MAX_AT_ONCE = 64  # that are done or followed
+_FOLLOWED_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+_IDLE_SECONDS = 3600.0
+_MethodDescriptor = type(str.join)
+
+
+class Asked:
+    """One action: who has asked, by which token, and how it is followed once it has been done."""
+
+    __slots__ = ("begun", "follow", "name", "number", "observer", "state", "token")
+
+    def __init__(self, observer, name, number, token, now):
+        self.observer = observer
+        self.name = name
+        self.number = number
+        self.token = token
+        self.begun = now
+        self.follow = None  # returns (state, text)
+        self.state = None  # that the observer was told last
+
+
+class Actions:
+    """Does what is asked for, and tells who has asked what has come of it. `job` is set by who runs it."""
+
+    def __init__(self, agent):
+        self._agent = agent
+        self._new = []
+        self._followed = []
+        self.job = None
+
+    def ask(self, observer, name, number, token):
+        """Take note of a question; it is refused here when it may not be asked."""
+        asked = Asked(observer, name, number, token, self._agent.clock())
+        if not observer.may_act:
+            self._tell(asked, schema.ACTION_REFUSED, "this observer was started without --allow-actions", True)
+        elif len(self._new) + len(self._followed) >= MAX_AT_ONCE:
+            self._tell(asked, schema.ACTION_REFUSED, "%d actions are going on already" % MAX_AT_ONCE, True)
+        else:
+            self._new.append(asked)
+            self.job.hurry()
+
+    def work(self, now):
+        """Do what is new, each in a slice with enough left, and look after what was done."""
+        while self._new:
+            if now.left() < 0.5 * now.seconds:
+                now = yield
+            self._do(self._new.pop(0))
+            now = yield
+        for asked in list(self._followed):
+            self._look(asked)
+            if now.over():
+                now = yield
+        self.job.period = _LOOK_SECONDS if self._followed or self._new else _IDLE_SECONDS
+        yield from ()
+
+    def _do(self, asked):
+        refused, asked.follow, wake = _DONE_BY[asked.name](self._agent, asked.number)
+        asked.begun = self._agent.clock()
+        if refused:
+            self._tell(asked, schema.ACTION_REFUSED, refused, True)
+            return
+        self._followed.append(asked)
+        self._tell(asked, schema.ACTION_ASKED, "", False)
+        wake()
+
+    def _look(self, asked):
+        state, text = asked.follow()
+        is_over = state == schema.ACTION_ENDED or self._agent.clock() - asked.begun > _FOLLOWED_SECONDS
+        if is_over or state != asked.state:
+            self._tell(asked, state, text, is_over)
+        if is_over or asked.observer not in self._agent.service.observers.values():
+            self._followed.remove(asked)
+
+    def _tell(self, asked, state, text, is_final):
+        observer = asked.observer
+        if observer.out_bytes >= OUT_FULL:
+            return
+        asked.state = state
+        observer.send(
+            {
+                "t": "action",
+                "token": asked.token,
+                "state": state,
+                "seconds": self._agent.clock() - asked.begun,
+                "final": is_final,
+                "text": text,
+            }
+        )
+
+
+# -- cancelling a task ------------------------------------------------------------------------------------------------
+
+
+def _cancel(agent, number):
+    """Let the loop of a task cancel it; return (why not, how it is followed, what wakes the loop up)."""
+    row = agent.table.rows.get(number)
+    if row is not None and row.kind != schema.KIND_TASK:
+        return "only asyncio tasks can be cancelled", None, None
+    task = row.ref() if row is not None else None
+    types = known()
+    if task is None or not types.is_pending(task):
+        return "it has ended", None, None
+    loop = types.loop(task)
+    cancel = _cancel_of(task)
+    if loop is None or cancel is None:
+        return "its class %s has no cancel() that can be called from here" % class_name(type(task)), None, None
+    waiter = types.awaited(task)
+    call = call_soon(loop, cancel)
+    if call.refused:
+        return call.refused, None, None
+    runs = type(attribute(loop, "_thread_id")) is int or class_name(type(loop)).startswith("uvloop.")
+    cancelled = Cancelled(row.ref, None if waiter is None else ref(waiter), call.handle, runs)
+    return "", cancelled.follow, call.wake
+
+
+def _cancel_of(task):
+    """Return the `cancel` of a task, bound; the loop calls it in its own thread, where the program's may run."""
+    for kind in mro_of(type(task)):
+        found = class_dict(kind).get("cancel")
+        if found is not None:
+            return found.__get__(task) if type(found) in (Function, _MethodDescriptor) else None
+    return None
+
+
+class Cancelled:
+    """A task whose loop was given its cancel(): by weak references to it, to what it then awaited, and to the handle
+    that the loop lets go of once it has called it."""
+
+    __slots__ = ("_before", "_handle", "_ref", "_runs")
+
+    def __init__(self, reference, before, handle, runs):
+        self._ref = reference
+        self._before = before
+        self._handle = handle
+        self._runs = runs  # whether its loop did
+
+    def follow(self):
+        """Return (state, what more there is to say)."""
+        task = self._ref()
+        if task is None:
+            return schema.ACTION_ENDED, ""
+        types = known()
+        if not types.is_pending(task):
+            return schema.ACTION_ENDED, "cancelled" if types.is_cancelled(task) else "returned or raised"
+        if self._handle is not None and self._handle() is not None:
+            return schema.ACTION_ASKED, "its loop has not come to it" if self._runs else "its loop does not run"
+        waiter = types.awaited(task)
+        if waiter is None or types.must_cancel(task) or types.is_cancelled(waiter):
+            return schema.ACTION_ASKED, ""  # the exception is on its way
+        if self._before is not None and self._before() is waiter:
+            return schema.ACTION_ASKED, "it has not moved"
+        if _passes_on(types, waiter):
+            return schema.ACTION_ASKED, "what it awaits was asked to end, too"
+        return schema.ACTION_MOVED, ""
+
+
+def _passes_on(types, waiter):
+    """Whether it was a future that does not end at once that was cancelled with the task: another task, a gather.
+
+    Any other is cancelled at once, so that a task which awaits a pending one has come to it later. Up to 3.10 a task
+    does not tell how often it was asked to end.
+    """
+    if types.gathering is not None and inherits(type(waiter), types.gathering):
+        return attribute(waiter, "_cancel_requested") is True
+    return types.is_task(waiter) and (types.must_cancel(waiter) or types.cancels_requested(waiter) > 0)
+
+
+_DONE_BY = {"cancel": _cancel}

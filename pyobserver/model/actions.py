@@ -1,0 +1,73 @@
+"""What the target was asked to do, and what has come of it so far."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..protocol import schema
+
+MAX_ACTIONS = 50
+
+SENT = "sent"  # nobody has answered yet
+LOST = "lost"  # nobody will answer any more, and it is not known whether it was done
+ASKED, MOVED, ENDED, REFUSED = schema.ACTION_STATES
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One message about an action. `seconds` is how long after it was done that is so."""
+
+    state: str  # ASKED, MOVED, ENDED, REFUSED, or LOST
+    seconds: float
+    final: bool
+    text: str  # why it was refused, or what more is known, cleaned
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action. `asked_at` and `changed_at` are Unix seconds of the observer's clock."""
+
+    key: int
+    name: str  # one of schema.ACTIONS
+    row_id: int
+    title: str  # what a person calls the row
+    asked_at: float
+    changed_at: float
+    state: str = SENT
+    seconds: float = 0.0
+    final: bool = False
+    text: str = ""
+
+
+class Actions:
+    """The last actions, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._known: deque[Action] = deque(maxlen=MAX_ACTIONS)
+        self._keys = 0
+
+    def begin(self, name: str, row_id: int, title: str, now: float) -> int:
+        """Take note of an action that is asked for now; returns the key by which to report on it."""
+        self._keys += 1
+        self._known.append(Action(self._keys, name, row_id, title, now, now))
+        return self._keys
+
+    def report(self, keys: Iterable[int], progress: Progress, now: float) -> None:
+        """Take note of what has come of actions; nothing more is heard of those that are over."""
+        wanted = set(keys)
+        for position, action in enumerate(self._known):
+            if action.key in wanted and not action.final:
+                self._known[position] = replace(
+                    action,
+                    state=progress.state,
+                    seconds=progress.seconds,
+                    final=progress.final,
+                    text=progress.text,
+                    changed_at=now,
+                )
+
+    def all(self) -> tuple[Action, ...]:
+        """All that are known."""
+        return tuple(self._known)
