@@ -3,7 +3,7 @@
 from pyobserver.agent.retention.cycles import Trial
 from pyobserver.agent.retention.parts import Part, parts_of
 from pyobserver.agent.retention.sampling import ENOUGH, Sampler
-from pyobserver.agent.retention.walk import Walk
+from pyobserver.agent.retention.walk import OWNED, Walk
 from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 
 LIMIT = 20000  # objects that one scan looks at in full, at most (2.5 MB for the time of the scan)
@@ -48,6 +48,17 @@ class Scan:
         elif self._border.admit(list(walk.pending), walk.pending)[0]:
             self.complete = False
         self._refine(self._within(0.85))
+
+    def own(self, i):
+        """Take a pending object as owned after all, with what it alone owns; return the bytes this adds."""
+        walk = self.walk
+        before = self.bytes()
+        walk.counts[i] = OWNED
+        walk.stack.append(walk.pending.pop(i))
+        reached = self._walker.exhaust(walk, self.always, self._within(0.5), LIMIT)
+        if walk.large or not reached:
+            self._settle(reached)
+        return self.bytes() - before
 
     def bytes(self):
         """Return the bytes counted and estimated."""
