@@ -8,6 +8,7 @@ from pyobserver.agent import (
     detail,
     facts,
     forks,
+    groups,
     measure,
     ownership,
     schedule,
@@ -55,12 +56,15 @@ class Agent:
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
         self.details = detail.Details(self, self.tasks, self.ownership)
+        self.groups = groups.Groups(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
+        self._asked = schedule.Job("groups", 60.0, self.groups.work, duty=0.1)
         self.schedule.jobs = [
             self._updates,
             self._wanted,
+            self._asked,
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.ownership.jobs(),
@@ -144,11 +148,20 @@ class Agent:
                 if self.clock() - begun > schedule.SLICE_SECONDS:
                     collector.outside(self.sleep, schedule.GAP_SECONDS)
                     begun = self.clock()
-        parts = (self.service, self.measure, self.details, self.ownership, self.tasks, self.threads, self.schedule)
+        parts = (
+            self.service,
+            self.measure,
+            self.details,
+            self.groups,
+            self.ownership,
+            self.tasks,
+            self.threads,
+            self.schedule,
+        )
         for part in (self.ownership.walk(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
-        self._updates = self._wanted = self._memory = self._poll = self.scanner = None
+        self._updates = self._wanted = self._asked = self._memory = self._poll = self.scanner = None
 
     def abandon(self):
         """In a child that the target has forked: there is no agent, and nobody is talked to."""
@@ -177,6 +190,10 @@ class Agent:
         """Somebody waits for a detail."""
         self._wanted.hurry()
 
+    def ask_group(self):
+        """Somebody waits to hear about a group."""
+        self._asked.hurry()
+
     def problem(self, text):
         """Tell all observers of something that could not be done."""
         for observer in self.service.observers.values():
@@ -199,7 +216,7 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail"],
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "group"],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }

@@ -38,6 +38,7 @@ class Observer:
         self.texts = 1
         self.focus = []
         self.wants = []  # details that it waits for: (id, token)
+        self.groups = []  # what of groups it waits for, the messages
         self.update = None
         self.ticks = 0
 
@@ -197,6 +198,10 @@ class Service:
             if type(number) is int and type(token) is int and len(observer.wants) < 16:
                 observer.wants.append((number, token))
                 self._agent.ask_detail()
+        elif name == "group":
+            if type(head.get("token")) is int and len(observer.groups) < 4:
+                observer.groups.append(head)
+                self._agent.ask_group()
         elif name == "detach":
             self._agent.leave("asked to by an observer")
         elif name == "bye":

@@ -9,6 +9,10 @@ hello   protocol (int), observer (str, version), actions (bool: whether this obs
 watch   interval (float, seconds, at least 0.1): begin sending updates to this observer at this pace
 focus   ids (list of int, at most 256): the rows on the screen; they are measured first
 detail  id (int), token (int): asks for everything about one task; answered by `detail` with the same token
+group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
+        of them that lives), node (id: of these, or of all, those which hang directly under it or are in it), or ids
+        (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
+        answer is a `group` with the same token
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -33,6 +37,14 @@ detail  token, id, chain (list of [qualified name, file, line or null], outermos
         count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
         awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
         null), note (str: what could not be had, and why)
+group   token, members (tasks chosen), looked_at (tasks measured), moved (of these, have run while it was computed),
+        ended (have ended meanwhile), alone (bytes, the sum of what each retains, scaled when not all were looked at),
+        alone_accuracy, alone_error, together (bytes: alone and what only they share, which would be freed if all of
+        them went away; null when not known), together_accuracy, together_error, common (list of [path, type, length
+        or null, bytes, members that refer to it], largest first: what only they share), shared_bytes and
+        shared_objects (what they refer to and others hold too: what each of these objects retains itself), shared
+        (list as common), by_type (list of [type, count, bytes]: of what they retain alone, estimated from
+        by_type_members of them), seconds (the agent's own work), note (str: what could not be had, and why)
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Store
 
 
@@ -37,6 +37,9 @@ class Source(Protocol):
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None]) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, also when there is none."""
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Ask what tasks retain together. `answer` is called once, on another thread, also when there is none."""
 
     def child(self, pid: int) -> Source:
         """Return a source on a child process, not started yet. Raises SourceError where it cannot be observed."""

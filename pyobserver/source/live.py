@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..attach import AttachError
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
 from .admission import examined, refusal
@@ -111,6 +111,15 @@ class LiveSource:
             threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_detail(row_id, answer)
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Ask what tasks retain together; where no agent is, that is the answer."""
+        listener = self._listener
+        if listener is None:
+            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
+            threading.Thread(target=answer, args=(GroupAnswer(problem=why),), daemon=True).start()
+        else:
+            listener.request_group(asked, answer)
 
     def child(self, pid: int) -> LiveSource:
         """Return a source on a child process, attached to as this one is."""

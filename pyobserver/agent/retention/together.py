@@ -11,6 +11,7 @@ through shared objects keep alive is searched for at the end, from some roots; i
 
 from sys import getrefcount
 
+from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.retention.breakdown import Node, type_name
 from pyobserver.agent.retention.cycles import Trial
 from pyobserver.agent.retention.kinds import EVERYBODYS
@@ -23,6 +24,7 @@ from pyobserver.protocol.schema import AT_LEAST, EXACT, UNAVAILABLE
 MOST_OBJECTS = 30000  # different ones that roots refer to (about 200 B each)
 MOST_PAIRS = 200000  # of a root and an object it refers to (16 B each)
 MOST_NODES = 3000  # objects gone through to name one
+_CODE = (id(Function), id(type(code_of(lambda: None))))
 EVERYWHERE = 1 << 28  # references from which on an object is immortal, and nobody's
 
 
@@ -195,8 +197,12 @@ class Together:
         return sorted(found, key=lambda entry: -entry[1].bytes)
 
     def shared(self):
-        """Return (id, Common) of what others hold too; what most roots refer to first."""
-        found = [(i, common) for i, common in self.objects.items() if not common.refs and common.members > 0]
+        """Return (id, Common) of what others hold too, code aside; what most roots refer to first."""
+        found = [
+            (i, common)
+            for i, common in self.objects.items()
+            if not common.refs and common.members > 0 and common.kind not in _CODE
+        ]
         return sorted(found, key=lambda entry: -entry[1].members)
 
     # -- cycles -------------------------------------------------------------------------------------------------------

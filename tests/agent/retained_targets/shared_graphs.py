@@ -2,8 +2,8 @@
 
     shared_graphs.py SEED NUMBER [trees]
 
-With `trees` no object refers to one made before it, so that there are no cycles. Printed is JSON: in how many graphs too much
-was found, in how many too little, and the bytes that only several tasks together own.
+With `trees` no object refers to one made before it, so that there are no cycles. Printed is JSON: in how many
+graphs too much was found, in how many too little, and the bytes that only several tasks together own.
 """
 
 import asyncio

@@ -1,0 +1,422 @@
+"""Everything about what many tasks retain together, for who has asked for it.
+
+The tasks are looked at in an order made by chance, some in each slice. When the time is over before all were, those
+that were are a fair sample: what each retains alone is scaled, and what they share is not told.
+"""
+
+from _weakref import ref
+
+from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.retention.containers import INCREMENT, MASK, MULTIPLIER
+from pyobserver.agent.schedule import WHOLE
+from pyobserver.protocol import schema
+from pyobserver.protocol.frames import ProtocolError
+
+_WORK_SECONDS = 0.4  # for one pass; with a slice of 1 ms in 10, it takes ten times as long
+_SHARED_SECONDS = 0.04  # for naming and measuring what others hold too
+_ROUNDS = 2  # of taking those again that have run meanwhile
+_CYCLE_ROUNDS = 3
+_CYCLE_ROOTS = 12
+_LONG_SECONDS = 0.0016  # a slice for who has asked
+_SAFE_SHARE = 0.3  # of a slice that has to be left for another task
+_FRESH_SHARE = 0.8
+_AT_ONCE = 500
+_MOST_LIKE = 16
+_MOST_IDS = 4096
+_NAMED = 10
+_MEASURED = 40  # objects that others hold too
+_TYPES_FROM = 6  # tasks
+_MOST_TYPES = 20
+_LEAST_BYTES = 64  # of something worth naming
+
+
+class Member:
+    """One task of the group, as it was when it was looked at."""
+
+    __slots__ = ("bytes", "error", "key", "noted", "row")
+
+    def __init__(self, row):
+        self.row = row
+        self.key = None  # weak reference to what it awaited
+        self.bytes = 0
+        self.error = 0.0
+        self.noted = None  # what `Together.note` said; None when it was not measured
+
+
+class Pass:
+    """One group, on the way."""
+
+    def __init__(self, rows, together, seed):
+        self.members = [Member(row) for row in rows]
+        self.together = together
+        self.looked_at = 0  # the first of `members`
+        self.moved = self.ended = self.running = 0
+        self.spent = 0.0
+        self.is_bound = False
+        self.accuracies = set()
+        self._state = seed
+
+    def next(self):
+        """Return the number of one by chance that was not looked at; it is moved to the front."""
+        members, at = self.members, self.looked_at
+        self._state = (self._state * MULTIPLIER + INCREMENT) & MASK
+        other = at + ((self._state >> 32) * (len(members) - at) >> 32)
+        members[at], members[other] = members[other], members[at]
+        self.looked_at += 1
+        return at
+
+
+class Groups:
+    """Answers the observers' questions about groups, one after the other."""
+
+    def __init__(self, agent, tasks, ownership):
+        self._agent = agent
+        self._table = agent.table
+        self._tasks = tasks
+        self._ownership = ownership
+
+    def work(self, now):
+        """Answer all that is asked."""
+        service = self._agent.service
+        for handle, observer in list(service.observers.items()):
+            while observer.groups and service.observers.get(handle) is observer:
+                asked = observer.groups.pop(0)
+                answer, now = yield from self._answer(asked, now, observer)
+                if service.observers.get(handle) is observer:
+                    _send(observer, answer)
+        yield from ()
+
+    def _answer(self, asked, now, observer):
+        rows, note, now = yield from self._chosen(asked, now)
+        answer = _nothing(asked["token"])
+        answer["members"] = len(rows)
+        if self._agent.self_check != "ok":
+            note = self._agent.self_check
+        elif rows:
+            one = Pass(rows, self._agent.scanner.together(), len(rows))
+            now = yield from self._look_at_all(one, now, observer)
+            now = yield from self._look_again(one, now)
+            now = yield from self._close_cycles(one, now)
+            _tell_sums(answer, one)
+            now = yield from self._name_common(answer, one, now)
+            now = yield from self._name_shared(answer, one, now)
+            now = yield from self._sort_by_type(answer, one, now)
+            answer["seconds"] = one.spent
+            note = "; ".join(filter(None, [note, _note(one)]))
+        answer["note"] = note
+        return answer, now
+
+    # -- which tasks --------------------------------------------------------------------------------------------------
+
+    def _chosen(self, asked, now):
+        """Return (rows of tasks, a note, the slice)."""
+        rows = self._table.rows
+        if type(asked.get("ids")) is list:
+            every = [rows.get(number) for number in asked["ids"][:_MOST_IDS] if type(number) is int]
+        else:
+            every = list(self._tasks.rows())
+        like = None
+        if type(asked.get("like")) is list:
+            living = [rows.get(number) for number in asked["like"][:_MOST_LIKE] if type(number) is int]
+            like = next((row for row in living if row is not None), None)
+            if like is None:
+                return [], "none of them lives any more", now
+            if like.kind != schema.KIND_TASK:
+                return [], "only tasks are looked into here", now
+        node = asked.get("node")
+        found = []
+        for start in range(0, len(every), _AT_ONCE):
+            for row in every[start : start + _AT_ONCE]:
+                if row is None or row.kind != schema.KIND_TASK or row.ref is None:
+                    continue
+                if like is not None and row.function != like.function:
+                    continue
+                if type(node) is int and row.parent != node and row.held != node:
+                    continue
+                if (row.state == schema.STATE_DONE_HELD) is (asked.get("done") is True):
+                    found.append(row)
+            if now.over():
+                now = yield
+        return found, "" if found else "there is no task of them", now
+
+    # -- one after the other ------------------------------------------------------------------------------------------
+
+    def _look_at_all(self, one, now, observer):
+        observers = self._agent.service.observers
+        while one.looked_at < len(one.members) and one.spent < _WORK_SECONDS:
+            if observer not in observers.values():
+                break
+            number = one.next()
+            now = yield from self._look_at(one, number, now)
+        return now
+
+    def _look_at(self, one, number, now):
+        """Measure one task, in the slice that is or in the next ones."""
+        if now.left() < _SAFE_SHARE * now.seconds:
+            now = yield
+        member = one.members[number]
+        if not self._measure(one, number, member, now, False):
+            now = yield WHOLE
+            for _ in range(3):
+                if self._measure(one, number, member, now, True):
+                    break
+                now = yield WHOLE
+        return now
+
+    def _measure(self, one, number, member, now, is_whole):
+        """Return False when it needs a slice of its own, or when that was torn."""
+        task = member.row.ref()
+        if task is None or self._ownership.is_walking_in(member.row):
+            return task is None or is_whole
+        types = known()
+        if self._tasks.describer.is_running(types.coroutine(task)):
+            return True
+        is_fresh = now.left() > _FRESH_SHARE * now.seconds
+        begun = now.clock()
+        look = one.together.scan(task, now.begun + _LONG_SECONDS if is_whole else now.deadline)
+        waiter = types.awaited(task)
+        member.key = None if waiter is None else ref(waiter)
+        task = waiter = None
+        one.spent += now.clock() - begun
+        if now.torn():
+            self._agent.torn += 1
+            return False
+        if (look.accuracy != schema.EXACT or look.is_bound) and not is_whole and not is_fresh:
+            return False
+        if look.accuracy == schema.UNAVAILABLE:
+            return True
+        member.bytes, member.error = look.bytes, look.error
+        member.noted = one.together.note(number, look)
+        one.accuracies.add(look.accuracy)
+        return True
+
+    def _has_moved(self, member):
+        """Return whether a task may have run since it was looked at; None when it has ended."""
+        task = member.row.ref()
+        types = known()
+        if task is None:
+            return None
+        if not types.is_pending(task):
+            return None if member.key is not None else False
+        return member.key is None or member.key() is not types.awaited(task)
+
+    def _look_again(self, one, now):
+        """Take those again that have run since; count those that have run or ended in the end."""
+        for turn in range(_ROUNDS + 1):
+            again = []
+            one.ended = one.running = 0
+            for number in range(one.looked_at):
+                member = one.members[number]
+                moved = self._has_moved(member)
+                if moved is None:
+                    one.ended += 1
+                    self._take_back(one, member)
+                elif moved:
+                    again.append(number)
+                elif member.noted is None:
+                    one.running += 1
+                if number % 50 == 0 and now.over():
+                    now = yield
+            one.moved = len(again)
+            if not again or turn == _ROUNDS or one.spent > 2 * _WORK_SECONDS:
+                return now
+            for number in again:
+                self._take_back(one, one.members[number])
+                now = yield from self._look_at(one, number, now)
+        return now
+
+    def _take_back(self, one, member):
+        if member.noted is not None:
+            one.together.take_back(member.noted)
+        member.noted = None
+        member.bytes, member.error = 0, 0.0
+
+    def _close_cycles(self, one, now):
+        """Search for what only cycles through shared objects keep alive, when all tasks were looked at."""
+        if one.looked_at < len(one.members):
+            return now
+        for _ in range(_CYCLE_ROUNDS):
+            now = yield WHOLE
+            begun = now.clock()
+            suspects = one.together.suspects()
+            if not suspects:
+                break
+            roots = [one.members[number].row.ref() for number in suspects[:_CYCLE_ROOTS]]
+            roots = [task for task in roots if task is not None]
+            look = one.together.close_cycles(roots, now.begun + _LONG_SECONDS)
+            roots = None
+            one.spent += now.clock() - begun
+            if now.torn():
+                self._agent.torn += 1
+                one.is_bound = True
+                continue
+            one.is_bound = look.is_bound or look.accuracy == schema.UNAVAILABLE
+            if look.accuracy == schema.UNAVAILABLE or not look.owned:
+                break
+            one.together.note(-1, look)
+        return now
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def _name_common(self, answer, one, now):
+        """Tell the largest of what only they share."""
+        if answer["together"] is None:
+            return now
+        for i, common in one.together.owned()[:_NAMED]:
+            if common.bytes < _LEAST_BYTES:
+                break
+            found, now = yield from self._described(one, {i: False}, common.last, now)
+            if i in found:
+                path, kind, length, _ = found[i]
+                answer["common"].append([path, kind, length, int(common.bytes), common.members])
+        return now
+
+    def _name_shared(self, answer, one, now):
+        """Tell what others hold too, measured as far as there is time."""
+        by_member = {}
+        chosen = one.together.shared()
+        for i, common in chosen[:_MEASURED]:
+            by_member.setdefault(common.last, {})[i] = True
+        limit = one.spent + _SHARED_SECONDS
+        told = []
+        for number, wanted in by_member.items():
+            while wanted and one.spent < limit:
+                found, now = yield from self._described(one, wanted, number, now)
+                if not found:
+                    break
+                for i, (path, kind, length, measure) in found.items():
+                    del wanted[i]
+                    if measure is not None:
+                        told.append([path, kind, length, measure[0], one.together.objects[i].members])
+        told = [entry for entry in told if entry[3] >= _LEAST_BYTES and not _is_loop(entry[1])]
+        told.sort(key=lambda entry: -entry[3])
+        answer["shared"] = told[:_NAMED]
+        answer["shared_bytes"] = sum([entry[3] for entry in told])
+        answer["shared_objects"] = len(told)
+        return now
+
+    def _described(self, one, wanted, number, now):
+        """Return (what is found of the objects `wanted` in a task, the slice)."""
+        now = yield WHOLE
+        task = one.members[number].row.ref() if 0 <= number < len(one.members) else None
+        if task is None or self._tasks.describer.is_running(known().coroutine(task)):
+            return {}, now
+        begun = now.clock()
+        try:
+            found = one.together.describe(task, wanted, now.begun + _LONG_SECONDS)
+        except Exception:  # a type in C whose size cannot be asked for, or no memory
+            found = {}
+        task = None
+        one.spent += now.clock() - begun
+        return ({} if now.torn() else found), now
+
+    def _sort_by_type(self, answer, one, now):
+        """Tell of some tasks what they retain alone by type, scaled to all."""
+        sums = {}
+        taken = 0
+        for member in one.members[: 3 * _TYPES_FROM]:
+            if taken == _TYPES_FROM or member.noted is None:
+                continue
+            now = yield WHOLE
+            task = member.row.ref()
+            if task is None or self._tasks.describer.is_running(known().coroutine(task)):
+                continue
+            begun = now.clock()
+            found = self._agent.scanner.breakdown(task, now.begun + 0.002)
+            task = None
+            one.spent += now.clock() - begun
+            if now.torn():
+                continue
+            taken += 1
+            for kind, number, size in found.by_type:
+                entry = sums.setdefault(kind, [kind, 0, 0])
+                entry[1] += number
+                entry[2] += size
+        factor = len(one.members) / taken if taken else 0
+        largest = sorted(sums.values(), key=lambda entry: -entry[2])[:_MOST_TYPES]
+        answer["by_type"] = [[kind, int(number * factor), int(size * factor)] for kind, number, size in largest]
+        answer["by_type_members"] = taken
+        return now
+
+
+def _nothing(token):
+    answer = {"t": "group", "token": token, "note": "", "together": None, "seconds": 0.0}
+    for name in ("members", "looked_at", "moved", "ended", "alone", "alone_error", "together_error"):
+        answer[name] = 0
+    for name in ("shared_bytes", "shared_objects", "by_type_members"):
+        answer[name] = 0
+    answer["alone_accuracy"] = answer["together_accuracy"] = schema.UNAVAILABLE
+    answer["common"], answer["shared"], answer["by_type"] = [], [], []
+    return answer
+
+
+def _tell_sums(answer, one):
+    """Write down the sums of a pass, and how good they are."""
+    measured = [member for member in one.members[: one.looked_at] if member.noted is not None]
+    answer["looked_at"], answer["moved"], answer["ended"] = len(measured), one.moved, one.ended
+    if not measured:
+        return
+    total = len(one.members) - one.ended
+    is_sample = one.looked_at < len(one.members)
+    sizes = [member.bytes for member in measured]
+    alone = sum(sizes)
+    error = sum([member.error**2 for member in measured]) ** 0.5
+    accuracy = schema.EXACT
+    if schema.AT_LEAST in one.accuracies or one.running:
+        accuracy = schema.AT_LEAST
+    elif schema.SAMPLED in one.accuracies:
+        accuracy = schema.SAMPLED
+    if is_sample:
+        mean = alone / len(sizes)
+        spread = sum([(size - mean) ** 2 for size in sizes]) / max(1, len(sizes) - 1)
+        factor = total / len(sizes)
+        error = ((error * factor) ** 2 + (1.96 * total) ** 2 * spread / len(sizes) * (1 - 1 / factor)) ** 0.5
+        alone = alone * factor
+        accuracy = max(accuracy, schema.SAMPLED)
+    answer["alone"], answer["alone_error"], answer["alone_accuracy"] = int(alone), int(error), accuracy
+    if is_sample:
+        return
+    common, doubtful = one.together.common_bytes()
+    answer["together"] = int(alone + common)
+    answer["together_error"] = int((error**2 + one.together.error**2) ** 0.5 + doubtful)
+    if one.together.is_bound or one.is_bound:
+        accuracy = schema.AT_LEAST
+    if one.moved or one.ended or doubtful:
+        accuracy = schema.SAMPLED
+    elif one.together.error and accuracy == schema.EXACT:
+        accuracy = schema.SAMPLED
+    answer["together_accuracy"] = accuracy
+
+
+def _note(one):
+    """Say what the numbers do not."""
+    total = len(one.members)
+    notes = []
+    if one.looked_at < total:
+        notes.append(
+            "%d of %d were looked at, taken by chance: the sum is scaled, and what they share is not known"
+            % (one.looked_at, total)
+        )
+    if one.moved:
+        notes.append("%d have run while they were looked at: what they share is an estimate" % one.moved)
+    if one.ended:
+        notes.append("%d have ended meanwhile" % one.ended)
+    if one.running:
+        notes.append("%d could not be read, as they were running" % one.running)
+    if one.together.is_bound or one.is_bound:
+        notes.append("they may share more: not everything was looked through")
+    return "; ".join(notes)
+
+
+def _is_loop(kind):
+    """Whether this names an event loop: everybody's, and what it keeps is not about the group."""
+    return kind.endswith("EventLoop") or kind == "uvloop.Loop"
+
+
+def _send(observer, answer):
+    try:
+        observer.send(answer)
+    except ProtocolError:
+        for name in ("common", "shared", "by_type"):
+            del answer[name][3:]
+        observer.send(answer)
