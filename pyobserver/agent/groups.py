@@ -131,7 +131,7 @@ class Groups:
                     continue
                 if like is not None and row.function != like.function:
                     continue
-                if type(node) is int and row.parent != node and row.held != node:
+                if type(node) is int and row.parent != node:
                     continue
                 if (row.state == schema.STATE_DONE_HELD) is (asked.get("done") is True):
                     found.append(row)

@@ -39,7 +39,7 @@ class DetailAnswer:
 @dataclass(frozen=True)
 class GroupQuestion:
     """Which tasks are meant: those of the kind and function of the first row of `like` that lives, or all; of them
-    those which hang directly under the node `node` or are in it, if there is one.
+    those which hang directly under the node `node`, if there is one.
 
     With `done` it is those that are done and still held by somebody, else those that are not.
     """

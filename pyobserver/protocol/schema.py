@@ -10,7 +10,7 @@ watch   interval (float, seconds, at least 0.1): begin sending updates to this o
 focus   ids (list of int, at most 256): the rows on the screen; they are measured first
 detail  id (int), token (int): asks for everything about one task; answered by `detail` with the same token
 group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
-        of them that lives), node (id: of these, or of all, those which hang directly under it or are in it), or ids
+        of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
         (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
         answer is a `group` with the same token
 detach  ends the agent for everybody; answered by `bye`
