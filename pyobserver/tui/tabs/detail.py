@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -143,6 +144,9 @@ class DetailScreen(Screen[None]):
         second.append(styled(f"{kept} {self._retains(row)}", "bold"))
         if row.growth:
             second.append(styled(f" · {growth_bytes(row.growth)}/min", "grow" if row.growth > 0 else ""))
+        since = _since_baseline(self._snapshot, row)
+        if since:
+            second.append(styled(f" · {since}", "grow" if since.startswith("new") else ""))
         third = [f"moved in {percent(row.activity)} of our looks" if row.activity is not None else ""]
         third.append(f"CPU {duration(row.cpu_seconds)}" if row.cpu_seconds is not None else "")
         third.append(f"{count(row.queue)} items wait for it" if row.queue is not None and row.queue else "")
@@ -245,6 +249,18 @@ def _measured_at(snapshot: Snapshot, row_id: int) -> float:
     """When the row was measured, in Unix time; 0 when that is not known."""
     position = snapshot.tasks.position(row_id)
     return 0.0 if position is None else float(snapshot.tasks["measured_at"][position])
+
+
+def _since_baseline(snapshot: Snapshot, row: Row) -> str:
+    """What has changed since the baseline was set: the row may be new; "" when there is none, or nothing is known."""
+    position = snapshot.tasks.position(row.id)
+    if snapshot.baseline is None or position is None:
+        return ""
+    marked = float(snapshot.tasks["marked"][position])
+    if not math.isnan(marked):
+        return f"{growth_bytes(row.retained - marked)} since baseline" if row.retained is not None else ""
+    created = float(snapshot.tasks["created"][position])
+    return "new since baseline" if created >= snapshot.baseline.time else ""
 
 
 def _block(title: str, lines: Sequence[Content]) -> Content | None:

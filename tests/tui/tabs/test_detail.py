@@ -171,3 +171,23 @@ async def test_a_row_that_is_not_there() -> None:
     async with dashboard() as opened:
         opened.app.post_message(opened.app.tab.TaskWanted(424242))
         await opened.until_line("this row is not there any more")
+
+
+async def test_what_has_changed_since_the_baseline() -> None:
+    """What came after it is new; of what was there the change is told; without a baseline there is nothing to tell."""
+    async with dashboard() as opened:
+        await open_row(opened, "push_hash-407")
+        assert "since baseline" not in opened.text()
+        await opened.press("b")
+        await opened.play(5)
+        assert "new since baseline" not in opened.line("retains ~")
+        opened.line("since baseline")
+        await opened.press("escape")
+        await opened.play(60)
+        newest = max(
+            int(name.rsplit("-", 1)[1]) for name in opened.source.store.snapshot().tasks.names if "push_hash" in name
+        )
+        await opened.press("slash")
+        await opened.type(f"push_hash-{newest}")
+        await opened.press("enter", "home", "enter")
+        opened.line("new since baseline")
