@@ -162,7 +162,7 @@ def age_buckets(tasks: Tasks, chosen: Mask, now: float) -> tuple[tuple[AgeBucket
     """Return how many of the `chosen` rows are how old, the youngest first, and of how many that is not known."""
     created = tasks["created"].astype(np.float64)[chosen]
     is_minimum = (tasks["flags"].astype(np.int64)[chosen] & schema.FLAG_AGE_IS_MINIMUM) != 0
-    known = created > 0
+    known = (created > 0) & np.isfinite(created)
     places = np.searchsorted(AGE_EDGES, np.maximum(0.0, now - created[known]), side="right")
     counts = np.bincount(places, minlength=len(AGE_LABELS))
     minimum = np.bincount(places[is_minimum[known]], minlength=len(AGE_LABELS))
@@ -235,7 +235,7 @@ def _ended(tasks: Tasks, scope: Scope) -> int | None:
 
 def _longest_ended(tasks: Tasks, ended: Mask) -> float | None:
     created = tasks["created"].astype(np.float64)[ended]
-    lived = (tasks["ended_at"].astype(np.float64)[ended] - created)[created > 0]
+    lived = (tasks["ended_at"].astype(np.float64)[ended] - created)[(created > 0) & np.isfinite(created)]
     return max(0.0, float(lived.max())) if len(lived) else None
 
 

@@ -67,13 +67,13 @@ def test_ages_by_their_logarithm() -> None:
     """Each edge belongs to what is older; a minimum is counted as one; what is not known is in no bucket."""
     ages = (0.0, 0.99, 1.0, 59.0, 60.0, 3599.0, 3600.0, 86400.0, 1e7)
     rows: list[dict[str, float]] = [{"created": NOW - age} for age in ages]
-    rows += [{"created": NOW - 30, "flags": schema.FLAG_AGE_IS_MINIMUM}, {"created": 0}]
+    rows += [{"created": NOW - 30, "flags": schema.FLAG_AGE_IS_MINIMUM}, {"created": 0}, {"created": np.inf}]
     tasks = made.tasks(rows)
     buckets, unknown = age_buckets(tasks, np.ones(len(tasks), bool), NOW)
     assert [bucket.label for bucket in buckets] == list(AGE_LABELS)
     assert [bucket.count for bucket in buckets] == [2, 1, 2, 1, 1, 1, 2]
     assert [bucket.minimum for bucket in buckets] == [0, 0, 1, 0, 0, 0, 0]
-    assert unknown == 1
+    assert unknown == 2
 
 
 def test_where_most_wait() -> None:
