@@ -33,7 +33,6 @@ KEYS = {
     " retained_accuracy retained_error_bytes cpu_seconds activity queue supervisor holder |",
     "groups": "kind function count retained_bytes mean_bytes measured_share count_growth bytes_growth"
     " oldest_age_seconds waiting_at | ages held ended waiting_on",
-    "groups.ages": "below_seconds count minimum |",
     "tree": "id kind label queue edge children_count descendants_count retained_bytes count_growth bytes_growth"
     " children | function",
     "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence |",
