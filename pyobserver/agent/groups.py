@@ -172,6 +172,7 @@ class Groups:
         if self._tasks.describer.is_running(types.coroutine(task)):
             return True
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
+        one.together.everybodys.add(id(types.loop(task)))
         begun = now.clock()
         look = one.together.scan(task, now.begun + _LONG_SECONDS if is_whole else now.deadline)
         waiter = types.awaited(task)
@@ -186,8 +187,16 @@ class Groups:
         if look.accuracy == schema.UNAVAILABLE:
             return True
         member.bytes, member.error = look.bytes, look.error
+        accuracy = look.accuracy
+        row = member.row
+        if accuracy == schema.AT_LEAST and row.accuracy in (schema.EXACT, schema.SAMPLED) and row.retained > look.bytes:
+            member.bytes, member.error, accuracy = (
+                row.retained,
+                row.error,
+                row.accuracy,
+            )  # it was measured better before
         member.noted = one.together.note(number, look)
-        one.accuracies.add(look.accuracy)
+        one.accuracies.add(accuracy)
         return True
 
     def _has_moved(self, member):
@@ -320,9 +329,10 @@ class Groups:
             now = yield WHOLE
             task = member.row.ref()
             if task is None or self._tasks.describer.is_running(known().coroutine(task)):
+                task = None
                 continue
             begun = now.clock()
-            found = self._agent.scanner.breakdown(task, now.begun + 0.002)
+            found = self._agent.scanner.breakdown(task, now.begun + _LONG_SECONDS)
             task = None
             one.spent += now.clock() - begun
             if now.torn():

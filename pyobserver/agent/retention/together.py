@@ -69,6 +69,7 @@ class Together:
         self.is_bound = False
         self.doubtful = 0  # bytes counted for the group that may not be its own any more
         self.error = 0.0
+        self.everybodys = set()  # ids of what no group owns and everything hangs on: event loops
         self._walker = walker
         self._kinds = walker.kinds
         self._shared = shared
@@ -218,7 +219,11 @@ class Together:
         return {
             i: common
             for i, common in self.objects.items()
-            if not common.refs and common.count > 0 and common.last >= 0 and common.kind not in leaf
+            if not common.refs
+            and common.count > 0
+            and common.last >= 0
+            and common.kind not in leaf
+            and i not in self.everybodys
         }
 
     def close_cycles(self, roots, deadline):
@@ -230,7 +235,7 @@ class Together:
         try:
             walk = self._merged(roots, deadline)
             before = dict(walk.counts)
-            border = _BorderOfPass(self._shared)
+            border = _BorderOfPass(self._shared, self.everybodys)
             trial = Trial(self._walker, walk, border, deadline)
             trial.run()
             self._take_cycles(walk, look, before)
@@ -248,14 +253,13 @@ class Together:
         walk.goes_on = True
         for left, root in zip(range(len(roots) + 1, 1, -1), roots):  # noqa: B905 (3.10 and later)
             now = self._walker.clock()
-            scan = self._scan(root, now + (deadline - now) * 0.7 / left)
-            one = scan.walk
-            walk.skipped = walk.skipped or _hides(scan)
+            one = self._walk(root, now + (deadline - now) * 0.7 / left)
+            walk.skipped = walk.skipped or one.skipped
             walk.roots.update(one.roots)
             for i, count in one.counts.items():
                 walk.counts[i] = OWNED if count < 0 else walk.counts.get(i, 0) + count
             walk.pending.update(one.pending)
-            scan = one = None
+            one = None
         self._expand_owned(walk, deadline)
         for i, common in self.objects.items():
             if common.refs:
@@ -265,6 +269,17 @@ class Together:
         for i in [i for i in walk.pending if walk.counts.get(i, 0) < 0]:
             del walk.pending[i]
         walk.bytes = 0
+        return walk
+
+    def _walk(self, root, stop):
+        """Return a Walk through what one root owns alone, without what is in its large containers."""
+        walk = Walk((root,))
+        walk.goes_on = True
+        reached = self._walker.exhaust(walk, self._shared.always, stop, MOST_NODES)
+        if reached:
+            Trial(self._walker, walk, Border(self._shared, id(root)), stop).run()
+        del walk.stack[:], walk.large[:]
+        walk.skipped = not reached
         return walk
 
     def _expand_owned(self, walk, deadline):
@@ -356,9 +371,14 @@ def _hides(scan):
 class _BorderOfPass(BorderOfGroup):
     """For several roots together; `outside`: what was found to be held by others."""
 
-    def __init__(self, shared):
+    def __init__(self, shared, everybodys):
         BorderOfGroup.__init__(self, shared)
+        self._everybodys = everybodys
         self.outside = set()
+
+    def admit(self, ids, found):
+        """Return (those of the `ids` that may be looked through, False)."""
+        return BorderOfGroup.admit(self, [i for i in ids if i not in self._everybodys], found)
 
     def learn(self, outside, complete):
         """Remember what was looked at."""
