@@ -18,6 +18,7 @@ _ROUNDS = 2  # of taking those again that have run meanwhile
 _CYCLE_ROUNDS = 3
 _CYCLE_ROOTS = 12
 _LONG_SECONDS = 0.0016  # a slice for who has asked
+_TRIES = 3  # of one slice that was torn, or too short
 _SAFE_SHARE = 0.3  # of a slice that has to be left for another task
 _FRESH_SHARE = 0.8
 _AT_ONCE = 500
@@ -157,7 +158,7 @@ class Groups:
         member = one.members[number]
         if not self._measure(one, number, member, now, False):
             now = yield WHOLE
-            for _ in range(3):
+            for _ in range(_TRIES):
                 if self._measure(one, number, member, now, True):
                     break
                 now = yield WHOLE
@@ -289,15 +290,16 @@ class Groups:
         limit = one.spent + _SHARED_SECONDS
         told = []
         for number, wanted in by_member.items():
-            while wanted and one.spent < limit:
+            tries = _TRIES
+            while wanted and tries and one.spent < limit:
                 found, now = yield from self._described(one, wanted, number, now)
                 if not found:
-                    break
+                    tries -= 1
                 for i, (path, kind, length, measure) in found.items():
                     del wanted[i]
                     if measure is not None:
                         told.append([path, kind, length, measure[0], one.together.objects[i].members])
-        told = [entry for entry in told if entry[3] >= _LEAST_BYTES and not _is_loop(entry[1])]
+        told = [entry for entry in told if entry[3] >= _LEAST_BYTES]
         told.sort(key=lambda entry: -entry[3])
         answer["shared"] = told[:_NAMED]
         answer["shared_bytes"] = sum([entry[3] for entry in told])
@@ -416,11 +418,6 @@ def _note(one):
     if one.together.is_bound or one.is_bound:
         notes.append("they may share more: not everything was looked through")
     return "; ".join(notes)
-
-
-def _is_loop(kind):
-    """Whether this names an event loop: everybody's, and what it keeps is not about the group."""
-    return kind.endswith("EventLoop") or kind == "uvloop.Loop"
 
 
 def _send(observer, answer):

@@ -60,7 +60,7 @@ def test_a_group_that_runs_meanwhile_is_told_as_such(interpreter: Interpreter) -
 @on_newest
 def test_a_group_that_is_too_large_is_a_sample(interpreter: Interpreter) -> None:
     """Of very many some are looked at by chance; what all retain is within the error, and nothing is said of more."""
-    with launch(interpreter, "sharing", "--tasks", "30000") as target:
+    with launch(interpreter, "sharing", "--tasks", "30000", "--own", "2000") as target:
         with observed(target.pid) as mirror:
             rows = of_function(mirror, "__main__.member", 30000)
             told = mirror.group(GroupQuestion(like=(rows[0]["id"],)))

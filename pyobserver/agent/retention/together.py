@@ -202,7 +202,7 @@ class Together:
         found = [
             (i, common)
             for i, common in self.objects.items()
-            if not common.refs and common.members > 0 and common.kind not in _CODE
+            if not common.refs and common.members > 0 and common.kind not in _CODE and i not in self.everybodys
         ]
         return sorted(found, key=lambda entry: -entry[1].members)
 
