@@ -22,6 +22,7 @@ _TRIES = 3  # of one slice that was torn, or too short
 _SAFE_SHARE = 0.3  # of a slice that has to be left for another task
 _FRESH_SHARE = 0.8
 _AT_ONCE = 500
+_FREED_AT_ONCE = 100
 _MOST_LIKE = 16
 _MOST_IDS = 4096
 _NAMED = 10
@@ -34,37 +35,57 @@ _LEAST_BYTES = 64  # of something worth naming
 class Member:
     """One task of the group, as it was when it was looked at."""
 
-    __slots__ = ("bytes", "error", "key", "noted", "row")
+    __slots__ = ("bytes", "cyclic", "error", "key", "noted", "row")
 
     def __init__(self, row):
         self.row = row
         self.key = None  # weak reference to what it awaited
-        self.bytes = 0
+        self.bytes = self.cyclic = 0
         self.error = 0.0
         self.noted = None  # what `Together.note` said; None when it was not measured
 
 
 class Pass:
-    """One group, on the way."""
+    """One group, on the way. `members` are those of its `rows` that were looked at, as a fair sample of them."""
 
-    def __init__(self, rows, together, seed):
-        self.members = [Member(row) for row in rows]
+    def __init__(self, rows, together):
+        self.rows = rows
+        self.members = []
         self.together = together
-        self.looked_at = 0  # the first of `members`
         self.moved = self.ended = self.running = 0
+        self.measured = self.bytes = self.squares = 0
+        self.error = 0.0  # its square
         self.spent = 0.0
         self.is_bound = False
         self.accuracies = set()
-        self._state = seed
+        self._state = len(rows)
+
+    def is_whole(self):
+        """Whether all were looked at."""
+        return len(self.members) == len(self.rows)
 
     def next(self):
-        """Return the number of one by chance that was not looked at; it is moved to the front."""
-        members, at = self.members, self.looked_at
+        """Return the number of one by chance that was not looked at."""
+        rows, at = self.rows, len(self.members)
         self._state = (self._state * MULTIPLIER + INCREMENT) & MASK
-        other = at + ((self._state >> 32) * (len(members) - at) >> 32)
-        members[at], members[other] = members[other], members[at]
-        self.looked_at += 1
+        other = at + ((self._state >> 32) * (len(rows) - at) >> 32)
+        rows[at], rows[other] = rows[other], rows[at]
+        self.members.append(Member(rows[at]))
         return at
+
+    def add(self, member, sign=1):
+        """Count what a member retains alone, or no more."""
+        self.measured += sign
+        self.bytes += sign * member.bytes
+        self.squares += sign * member.bytes**2
+        self.error += sign * member.error**2
+
+    def take_back(self, member):
+        """Count a member no more."""
+        if member.noted is not None:
+            self.together.take_back(member.noted)
+            self.add(member, -1)
+        member.noted = None
 
 
 class Groups:
@@ -94,16 +115,19 @@ class Groups:
         if self._agent.self_check != "ok":
             note = self._agent.self_check
         elif rows:
-            one = Pass(rows, self._agent.scanner.together(), len(rows))
+            one = Pass(rows, self._agent.scanner.together())
             now = yield from self._look_at_all(one, now, observer)
             now = yield from self._look_again(one, now)
             now = yield from self._close_cycles(one, now)
+            now = yield WHOLE
             _tell_sums(answer, one)
             now = yield from self._name_common(answer, one, now)
             now = yield from self._name_shared(answer, one, now)
             now = yield from self._sort_by_type(answer, one, now)
             answer["seconds"] = one.spent
             note = "; ".join(filter(None, [note, _note(one)]))
+            now = yield from self._let_go(one, now)
+        rows = None
         answer["note"] = note
         return answer, now
 
@@ -144,7 +168,7 @@ class Groups:
 
     def _look_at_all(self, one, now, observer):
         observers = self._agent.service.observers
-        while one.looked_at < len(one.members) and one.spent < _WORK_SECONDS:
+        while not one.is_whole() and one.spent < _WORK_SECONDS:
             if observer not in observers.values():
                 break
             number = one.next()
@@ -187,7 +211,7 @@ class Groups:
             return False
         if look.accuracy == schema.UNAVAILABLE:
             return True
-        member.bytes, member.error = look.bytes, look.error
+        member.bytes, member.error, member.cyclic = look.bytes, look.error, look.cyclic
         accuracy = look.accuracy
         row = member.row
         if accuracy == schema.AT_LEAST and row.accuracy in (schema.EXACT, schema.SAMPLED) and row.retained > look.bytes:
@@ -197,6 +221,7 @@ class Groups:
                 row.accuracy,
             )  # it was measured better before
         member.noted = one.together.note(number, look)
+        one.add(member)
         one.accuracies.add(accuracy)
         return True
 
@@ -215,12 +240,12 @@ class Groups:
         for turn in range(_ROUNDS + 1):
             again = []
             one.ended = one.running = 0
-            for number in range(one.looked_at):
+            for number in range(len(one.members)):
                 member = one.members[number]
                 moved = self._has_moved(member)
                 if moved is None:
                     one.ended += 1
-                    self._take_back(one, member)
+                    one.take_back(member)
                 elif moved:
                     again.append(number)
                 elif member.noted is None:
@@ -231,29 +256,27 @@ class Groups:
             if not again or turn == _ROUNDS or one.spent > 2 * _WORK_SECONDS:
                 return now
             for number in again:
-                self._take_back(one, one.members[number])
+                one.take_back(one.members[number])
                 now = yield from self._look_at(one, number, now)
         return now
 
-    def _take_back(self, one, member):
-        if member.noted is not None:
-            one.together.take_back(member.noted)
-        member.noted = None
-        member.bytes, member.error = 0, 0.0
-
     def _close_cycles(self, one, now):
         """Search for what only cycles through shared objects keep alive, when all tasks were looked at."""
-        if one.looked_at < len(one.members):
+        if not one.is_whole():
             return now
         for _ in range(_CYCLE_ROUNDS):
             now = yield WHOLE
             begun = now.clock()
             suspects = one.together.suspects()
+            if suspects is None:
+                one.is_bound = True
             if not suspects:
                 break
-            roots = [one.members[number].row.ref() for number in suspects[:_CYCLE_ROOTS]]
-            roots = [task for task in roots if task is not None]
-            look = one.together.close_cycles(roots, now.begun + _LONG_SECONDS)
+            chosen = [one.members[number] for number in suspects[:_CYCLE_ROOTS]]
+            chosen = [member for member in chosen if member.row.ref() is not None]
+            roots = [member.row.ref() for member in chosen]
+            cyclic = [member.cyclic for member in chosen]
+            look = one.together.close_cycles(roots, cyclic, now.begun + _LONG_SECONDS)
             roots = None
             one.spent += now.clock() - begun
             if now.torn():
@@ -266,12 +289,23 @@ class Groups:
             one.together.note(-1, look)
         return now
 
+    def _let_go(self, one, now):
+        """Free what the pass has kept, a little at a time: thousands at once would hold the interpreter for long."""
+        for kept in (one.members, one.rows, one.together.objects):
+            while kept:
+                for _ in range(min(_FREED_AT_ONCE, len(kept))):
+                    kept.popitem() if type(kept) is dict else kept.pop()
+                if now.over():
+                    now = yield
+        return now
+
     # -- names --------------------------------------------------------------------------------------------------------
 
     def _name_common(self, answer, one, now):
         """Tell the largest of what only they share."""
         if answer["together"] is None:
             return now
+        now = yield WHOLE
         for i, common in one.together.owned()[:_NAMED]:
             if common.bytes < _LEAST_BYTES:
                 break
@@ -282,8 +316,11 @@ class Groups:
         return now
 
     def _name_shared(self, answer, one, now):
-        """Tell what others hold too, measured as far as there is time."""
+        """Tell what others hold too, measured as far as there is time; of a sample, those may be of the group."""
+        if not one.is_whole():
+            return now
         by_member = {}
+        now = yield WHOLE
         chosen = one.together.shared()
         for i, common in chosen[:_MEASURED]:
             by_member.setdefault(common.last, {})[i] = True
@@ -344,7 +381,7 @@ class Groups:
                 entry = sums.setdefault(kind, [kind, 0, 0])
                 entry[1] += number
                 entry[2] += size
-        factor = len(one.members) / taken if taken else 0
+        factor = (len(one.rows) - one.ended) / taken if taken else 0
         largest = sorted(sums.values(), key=lambda entry: -entry[2])[:_MOST_TYPES]
         answer["by_type"] = [[kind, int(number * factor), int(size * factor)] for kind, number, size in largest]
         answer["by_type_members"] = taken
@@ -364,25 +401,22 @@ def _nothing(token):
 
 def _tell_sums(answer, one):
     """Write down the sums of a pass, and how good they are."""
-    measured = [member for member in one.members[: one.looked_at] if member.noted is not None]
-    answer["looked_at"], answer["moved"], answer["ended"] = len(measured), one.moved, one.ended
-    if not measured:
+    answer["looked_at"], answer["moved"], answer["ended"] = one.measured, one.moved, one.ended
+    if not one.measured:
         return
-    total = len(one.members) - one.ended
-    is_sample = one.looked_at < len(one.members)
-    sizes = [member.bytes for member in measured]
-    alone = sum(sizes)
-    error = sum([member.error**2 for member in measured]) ** 0.5
+    total = len(one.rows) - one.ended
+    is_sample = not one.is_whole()
+    alone, error = one.bytes, max(0.0, one.error) ** 0.5
     accuracy = schema.EXACT
     if schema.AT_LEAST in one.accuracies or one.running:
         accuracy = schema.AT_LEAST
     elif schema.SAMPLED in one.accuracies:
         accuracy = schema.SAMPLED
     if is_sample:
-        mean = alone / len(sizes)
-        spread = sum([(size - mean) ** 2 for size in sizes]) / max(1, len(sizes) - 1)
-        factor = total / len(sizes)
-        error = ((error * factor) ** 2 + (1.96 * total) ** 2 * spread / len(sizes) * (1 - 1 / factor)) ** 0.5
+        number = one.measured
+        spread = (one.squares - one.bytes**2 / number) / max(1, number - 1)
+        factor = total / number
+        error = ((error * factor) ** 2 + (1.96 * total) ** 2 * max(0.0, spread) / number * (1 - 1 / factor)) ** 0.5
         alone = alone * factor
         accuracy = max(accuracy, schema.SAMPLED)
     answer["alone"], answer["alone_error"], answer["alone_accuracy"] = int(alone), int(error), accuracy
@@ -402,12 +436,12 @@ def _tell_sums(answer, one):
 
 def _note(one):
     """Say what the numbers do not."""
-    total = len(one.members)
+    total = len(one.rows)
     notes = []
-    if one.looked_at < total:
+    if not one.is_whole():
         notes.append(
             "%d of %d were looked at, taken by chance: the sum is scaled, and what they share is not known"
-            % (one.looked_at, total)
+            % (one.measured, total)
         )
     if one.moved:
         notes.append("%d have run while they were looked at: what they share is an estimate" % one.moved)
@@ -415,7 +449,7 @@ def _note(one):
         notes.append("%d have ended meanwhile" % one.ended)
     if one.running:
         notes.append("%d could not be read, as they were running" % one.running)
-    if one.together.is_bound or one.is_bound:
+    if one.is_whole() and (one.together.is_bound or one.is_bound):
         notes.append("they may share more: not everything was looked through")
     return "; ".join(notes)
 

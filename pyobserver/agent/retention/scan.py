@@ -16,7 +16,7 @@ class Scan:
     """A scan of one root, or of several together; `run` it once.
 
     Afterwards: `walk`, with everything that is owned and was looked at; `parts`, estimates of the rest; `reached`
-    (the walk was ended), `complete` (the search for cycles saw everything).
+    (the walk was ended), `complete` (the search for cycles saw everything), `cyclic` (bytes that this has found).
     """
 
     def __init__(self, walker, shared, border, roots, deadline):
@@ -29,6 +29,7 @@ class Scan:
         self.sampler = Sampler(walker, shared, border, self.walk.counts)
         self.parts = []
         self.reached = self.complete = True
+        self.cyclic = 0
 
     def run(self):
         """Look at as much as the time allows."""
@@ -41,7 +42,9 @@ class Scan:
             stop = self._within(0.5 if self.parts else 0.9)
             self._border.seconds = stop - self._clock()
             trial = Trial(self._walker, walk, self._border, stop, self.sampler, self.parts)
+            before = self.walk.bytes
             trial.run()
+            self.cyclic = self.walk.bytes - before
             self.complete = trial.complete
             if walk.large:
                 self._settle(True)

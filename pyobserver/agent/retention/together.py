@@ -21,10 +21,12 @@ from pyobserver.agent.retention.sharing import Border, BorderOfGroup
 from pyobserver.agent.retention.walk import IN_ITEM, OWNED, Walk
 from pyobserver.protocol.schema import AT_LEAST, EXACT, UNAVAILABLE
 
-MOST_OBJECTS = 30000  # different ones that roots refer to (about 200 B each)
+MOST_OBJECTS = 8000  # different ones that roots refer to (about 200 B each; 1 ms to go through)
+MOST_IN_CYCLES = 2500  # of them, for a search for cycles within a slice
 MOST_PAIRS = 200000  # of a root and an object it refers to (16 B each)
 MOST_NODES = 3000  # objects gone through to name one
 _CODE = (id(Function), id(type(code_of(lambda: None))))
+_PICKED = 40  # entries of a large container that are looked at
 EVERYWHERE = 1 << 28  # references from which on an object is immortal, and nobody's
 
 
@@ -47,10 +49,11 @@ class Common:
 class Look:
     """What one scan has found; nothing of it counts before `Together.note`. It holds no object of the target."""
 
-    __slots__ = ("accuracy", "bytes", "error", "extra", "is_bound", "kinds", "missing", "owned", "pairs")
+    __slots__ = ("accuracy", "bytes", "cyclic", "error", "extra", "is_bound", "kinds", "missing", "owned", "pairs")
 
     def __init__(self):
         self.bytes = self.error = 0
+        self.cyclic = 0  # bytes that only cycles keep alive, and the root alone
         self.accuracy = UNAVAILABLE
         self.pairs = {}  # id -> references from what the root owns alone
         self.extra = {}  # id -> references from what the group owns
@@ -82,6 +85,7 @@ class Together:
         try:
             scan = self._scan(root, deadline)
             look.bytes, look.error, look.accuracy = int(scan.bytes()), scan.error(), scan.accuracy()
+            look.cyclic = scan.cyclic
             walk = scan.walk
             look.pairs = {i: walk.counts[i] for i in walk.pending if self._can_be_owned(walk, i)}
             self._own(scan, look)
@@ -209,7 +213,12 @@ class Together:
     # -- cycles -------------------------------------------------------------------------------------------------------
 
     def suspects(self):
-        """Return numbers of roots from which `close_cycles` may find more, those most likely to first."""
+        """Return numbers of roots from which `close_cycles` may find more, those most likely to first.
+
+        None when there are too many objects to search through.
+        """
+        if len(self.objects) > MOST_IN_CYCLES:
+            return None
         found = sorted([(common.missing, common.last) for common in self._suspected().values()])
         return list(dict.fromkeys([number for _, number in found]))
 
@@ -226,19 +235,22 @@ class Together:
             and i not in self.everybodys
         }
 
-    def close_cycles(self, roots, deadline):
+    def close_cycles(self, roots, cyclic, deadline):
         """Return a Look with what only cycles keep alive among what these `roots`, noted before, leave pending.
+
+        `cyclic` are the bytes that their scans have found so: where they are not found again, a root is left out, as
+        they would be counted twice.
 
         Its `is_bound` tells that not all was reached from them: there may be more.
         """
         look = Look()
         try:
-            walk = self._merged(roots, deadline)
+            walk = self._merged(roots, cyclic, deadline)
             before = dict(walk.counts)
             border = _BorderOfPass(self._shared, self.everybodys)
-            trial = Trial(self._walker, walk, border, deadline)
+            trial = _TrialOfGroup(self._walker, walk, border, deadline)
             trial.run()
-            self._take_cycles(walk, look, before)
+            self._take_cycles(walk, look, before, trial.members())
             look.is_bound = (
                 walk.skipped or not trial.complete or not self._suspected().keys() <= border.outside.union(look.kinds)
             )
@@ -247,14 +259,16 @@ class Together:
             look.accuracy = UNAVAILABLE
         return look
 
-    def _merged(self, roots, deadline):
+    def _merged(self, roots, cyclic, deadline):
         """Return a Walk which stands for all that was noted, with what is pending of these roots at hand."""
         walk = Walk(())
         walk.goes_on = True
-        for left, root in zip(range(len(roots) + 1, 1, -1), roots):  # noqa: B905 (3.10 and later)
+        for left, root, size in zip(range(len(roots) + 1, 1, -1), roots, cyclic):  # noqa: B905 (3.10 and later)
             now = self._walker.clock()
-            one = self._walk(root, now + (deadline - now) * 0.7 / left)
-            walk.skipped = walk.skipped or one.skipped
+            one, found = self._walk(root, now + (deadline - now) * 0.7 / left)
+            if one.skipped or found != size:
+                walk.skipped = True
+                continue
             walk.roots.update(one.roots)
             for i, count in one.counts.items():
                 walk.counts[i] = OWNED if count < 0 else walk.counts.get(i, 0) + count
@@ -272,15 +286,19 @@ class Together:
         return walk
 
     def _walk(self, root, stop):
-        """Return a Walk through what one root owns alone, without what is in its large containers."""
+        """Return a Walk through what one root owns alone, without what is in its large containers, and how many bytes
+        of it only cycles keep alive."""
         walk = Walk((root,))
         walk.goes_on = True
         reached = self._walker.exhaust(walk, self._shared.always, stop, MOST_NODES)
+        before = walk.bytes
         if reached:
-            Trial(self._walker, walk, Border(self._shared, id(root)), stop).run()
+            border = Border(self._shared, id(root))
+            border.seconds = stop - self._walker.clock()
+            Trial(self._walker, walk, border, stop).run()
         del walk.stack[:], walk.large[:]
         walk.skipped = not reached
-        return walk
+        return walk, walk.bytes - before
 
     def _expand_owned(self, walk, deadline):
         """Let the walk come to what is pending behind what the group owns."""
@@ -299,16 +317,15 @@ class Together:
     def _is_other(self, walk, i, common):
         return common.kind != id(type(walk.pending[i]))
 
-    def _take_cycles(self, walk, look, before):
+    def _take_cycles(self, walk, look, before, members):
         size = int(walk.bytes)
         for i, count in walk.counts.items():
             past = before.get(i, 0)
             if count < 0 <= past:
                 common = self.objects.get(i)
-                if common is not None:
-                    look.kinds[i] = common.kind
-                    look.owned.append((i, max(1, common.count), size, 0.0))
-                    size = 0
+                look.kinds[i] = id(type(members[i]))
+                look.owned.append((i, max(1, common.count if common is not None else 1), size, 0.0))
+                size = 0
             elif count > past >= 0 and i in walk.pending and self._can_be_owned(walk, i):
                 look.kinds[i] = id(type(walk.pending[i]))
                 look.extra[i] = count - past
@@ -366,6 +383,28 @@ class Together:
 def _hides(scan):
     """Return whether a scan may have left out references to what it left pending."""
     return not scan.reached or any(part.links() for part in scan.parts)
+
+
+class _TrialOfGroup(Trial):
+    """A large container that holds nothing but tasks, or texts and numbers, leads nowhere: it may stay closed."""
+
+    def _close(self, o, can_be_weighed):
+        if can_be_weighed and self._leads_nowhere(o):
+            self._closed.add(id(o))
+        else:
+            Trial._close(self, o, can_be_weighed)
+
+    def members(self):
+        """Return the objects that took part, by id."""
+        return self._members
+
+    def _leads_nowhere(self, o):
+        kinds = self._kinds
+        for each in kinds.containers.pick(o, _PICKED).objects:
+            t = id(type(each))
+            if t not in kinds.barrier and t not in kinds.sizes.leaf and t not in EVERYBODYS:
+                return False
+        return True
 
 
 class _BorderOfPass(BorderOfGroup):

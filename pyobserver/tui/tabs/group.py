@@ -193,6 +193,8 @@ def _looked_at(answer: GroupAnswer | None) -> str:
 
 
 def _shared_words(answer: GroupAnswer) -> str:
+    if answer.together is None:
+        return "n/a"
     if not answer.shared_objects:
         return "nothing of any size that others hold, too"
     objects = f"{count(answer.shared_objects)} object{'s' if answer.shared_objects != 1 else ''}"

@@ -85,15 +85,18 @@ def pass_over(scanner, tasks):
     """One pass as the agent makes it, with time for everything."""
     together = scanner.together()
     alone = 0
+    cyclic = []
     for number, task in enumerate(tasks):
         scanner.begin_slice()
         look = together.scan(task, time.perf_counter() + FAR)
         together.note(number, look)
         alone += look.bytes
+        cyclic.append(look.cyclic)
     for _ in range(2):
         scanner.begin_slice()
-        roots = [tasks[number] for number in together.suspects()[:40]]
-        look = together.close_cycles(roots, time.perf_counter() + FAR)
+        numbers = together.suspects()[:40]
+        roots = [tasks[number] for number in numbers]
+        look = together.close_cycles(roots, [cyclic[number] for number in numbers], time.perf_counter() + FAR)
         assert look.accuracy != schema.UNAVAILABLE
         together.note(-1, look)
         if not look.owned:

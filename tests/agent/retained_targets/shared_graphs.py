@@ -53,18 +53,21 @@ async def compare(scanner, clock, graphs, truth):
     clock.ahead += OLD
     together = scanner.together()
     alone = 0
+    cyclic = []
     for number, task in enumerate(tasks):
         scanner.begin_slice()
         look = together.scan(task, clock() + FAR)
         assert look.accuracy != schema.UNAVAILABLE
         together.note(number, look)
         alone += look.bytes
+        cyclic.append(look.cyclic)
     for _ in range(2):
         scanner.begin_slice()
-        found = [tasks[number] for number in together.suspects()]
+        numbers = together.suspects()
+        found = [tasks[number] for number in numbers]
         if not found:
             break
-        look = together.close_cycles(found, clock() + FAR)
+        look = together.close_cycles(found, [cyclic[number] for number in numbers], clock() + FAR)
         assert look.accuracy != schema.UNAVAILABLE
         together.note(-1, look)
     found = None
