@@ -39,7 +39,7 @@ def test_it_is_what_cancelling_all_of_them_frees(interpreter: Interpreter) -> No
     assert len(told) == 12
     for name, case in told.items():
         assert case["doubtful"] == 0, name
-        assert case["together"] <= case["freed"] + 3000, name
+        assert case["together"] <= 1.02 * case["freed"] + 3000, name
         if not case["is_bound"]:
             assert case["together"] == pytest.approx(case["freed"], rel=0.02, abs=3000), name
     assert [name for name, case in told.items() if case["is_bound"]] == ["a_room 500"]
