@@ -10,6 +10,7 @@ from pyobserver.agent import (
     detail,
     facts,
     forks,
+    groups,
     measure,
     ownership,
     schedule,
@@ -76,13 +77,16 @@ class Agent:
         self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
+        self.groups = groups.Groups(self, self.tasks, self.ownership)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
+        self._asked = schedule.Job("groups", 60.0, self.groups.work, duty=0.1)
         self.schedule.jobs = [
             self._updates,
             self._wanted,
             self.actions.job,
+            self._asked,
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.trio.jobs(),
@@ -197,6 +201,7 @@ class Agent:
             self.details,
             self.actions,
             self.blocking,
+            self.groups,
             self.ownership,
             self.tasks,
             self.threads,
@@ -205,7 +210,7 @@ class Agent:
         for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
-        self._updates = self._wanted = self._memory = self._poll = self.scanner = None
+        self._updates = self._wanted = self._asked = self._memory = self._poll = self.scanner = None
 
     def abandon(self):
         """In a child that the target has forked: there is no agent, and nobody is talked to."""
@@ -238,6 +243,10 @@ class Agent:
         """Somebody waits for a detail."""
         self._wanted.hurry()
 
+    def ask_group(self):
+        """Somebody waits to hear about a group."""
+        self._asked.hurry()
+
     def problem(self, text):
         """Tell all observers of something that could not be done."""
         for observer in self.service.observers.values():
@@ -260,7 +269,7 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "cancel"],
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "group", "cancel"],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }

@@ -41,6 +41,7 @@ class Observer:
         self.named = Columns((("generation", "i"),))  # of the row at each position whose name has been sent
         self.focus = []
         self.wants = []  # details that it waits for: (id, token, whether with values)
+        self.groups = []  # what of groups it waits for, the messages
         self.update = None
         self.ticks = 0
 
@@ -205,6 +206,10 @@ class Service:
             number, token = head.get("id"), head.get("token")
             if type(number) is int and type(token) is int:
                 self._agent.actions.ask(observer, name, number, token)
+        elif name == "group":
+            if type(head.get("token")) is int and len(observer.groups) < 4:
+                observer.groups.append(head)
+                self._agent.ask_group()
         elif name == "detach":
             self._agent.leave("asked to by an observer")
         elif name == "bye":

@@ -10,7 +10,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from ..analysis.allocators import memory_outlook
-from ..analysis.groups import GroupRow, group_rows, sort_groups
+from ..analysis.group_facts import AGE_EDGES, age_buckets
+from ..analysis.groups import GroupRow, group_rows, members, sort_groups
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, tree
 from ..analysis.verdict import verdict
@@ -34,7 +35,9 @@ def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: fl
         "agent": _agent(snapshot),
         "memory": _memory(snapshot),
         "tasks": _tasks(snapshot, top, sort),
-        "groups": [_group(row) for row in sort_groups(group_rows(snapshot, window), "memory", descending=True)],
+        "groups": [
+            _group(snapshot, row) for row in sort_groups(group_rows(snapshot, window), "memory", descending=True)
+        ],
         "tree": _tree(snapshot, window),
         "findings": findings(snapshot, window),
         "problems": list(snapshot.problems),
@@ -140,7 +143,10 @@ def _row(snapshot: Snapshot, row: Row) -> dict[str, Any]:
     }
 
 
-def _group(row: GroupRow) -> dict[str, Any]:
+def _group(snapshot: Snapshot, row: GroupRow) -> dict[str, Any]:
+    tasks = snapshot.tasks
+    ages, _ = age_buckets(tasks, members(tasks, row.key) & tasks.alive, snapshot.taken_at)
+    below: tuple[float | None, ...] = (*AGE_EDGES, None)
     return {
         "kind": row.kind,
         "function": row.function,
@@ -152,6 +158,10 @@ def _group(row: GroupRow) -> dict[str, Any]:
         "count_growth": row.count_growth,
         "bytes_growth": row.bytes_growth,
         "oldest_age_seconds": row.oldest_age,
+        "ages": [
+            {"below_seconds": edge, "count": bucket.count, "minimum": bucket.minimum}
+            for edge, bucket in zip(below, ages, strict=True)
+        ],
         "ended": row.ended,
         "waiting_on": row.waiting or None,
         "waiting_at": row.where or None,

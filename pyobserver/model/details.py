@@ -1,4 +1,4 @@
-"""Everything about one task, as it was asked for: what it does, what it keeps, and who keeps it."""
+"""Everything about one task or one group, as it was asked for: what it does, what it keeps, and who keeps it."""
 
 from __future__ import annotations
 
@@ -47,4 +47,59 @@ class DetailAnswer:
     created_at: float | None = None  # Unix time; None when it was created before anybody looked
     blocked: int = 0  # how often it was seen holding its loop, each time for 5 ms or more
     note: str = ""  # what could not be had, and why
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class GroupQuestion:
+    """Which tasks are meant: those of the kind and function of the first row of `like` that lives, or all; of them
+    those which hang directly under the node `node`, if there is one.
+
+    With `done` it is those that are done and still held by somebody, else those that are not.
+    """
+
+    like: tuple[int, ...] = ()
+    node: int | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class SharedObject:
+    """An object that several members refer to. `length` is None for what has none."""
+
+    path: str
+    type: str
+    length: int | None
+    bytes: int
+    members: int
+
+
+@dataclass(frozen=True)
+class GroupAnswer:
+    """What tasks retain together; sizes in bytes, texts cleaned. `problem` says why there is no answer, or is empty.
+
+    `alone` is the sum of what each retains, `together` that and what only they share, in `common` the largest of it.
+    `shared` is what others hold too: each object with what it retains itself; their sum is `shared_bytes`. Of `members`
+    tasks `looked_at` were measured, `moved` of them have run meanwhile, and `ended` have ended. `by_type` is estimated
+    from `by_type_members` of them. `seconds` is the work of the agent.
+    """
+
+    members: int = 0
+    looked_at: int = 0
+    moved: int = 0
+    ended: int = 0
+    alone: int | None = None
+    alone_accuracy: str = "unavailable"
+    alone_error: int = 0
+    together: int | None = None
+    together_accuracy: str = "unavailable"
+    together_error: int = 0
+    common: tuple[SharedObject, ...] = ()  # largest first
+    shared_bytes: int = 0
+    shared_objects: int = 0
+    shared: tuple[SharedObject, ...] = ()  # largest first
+    by_type: tuple[tuple[str, int, int], ...] = ()  # (type, count, bytes), largest first
+    by_type_members: int = 0
+    seconds: float = 0.0
+    note: str = ""
     problem: str = ""

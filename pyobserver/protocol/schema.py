@@ -12,6 +12,10 @@ detail  id (int), token (int), values (bool): asks for everything about one task
         token. With `values` the answer has beginnings of values, which are data of the program
 cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop's thread. An action: done only for an
         observer whose hello has said `actions`, and answered by `action` with the same token
+group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
+        of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
+        (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
+        answer is a `group` with the same token
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -44,6 +48,14 @@ action  token, state (an index of ACTION_STATES), seconds (float: since it was d
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
         not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended
+group   token, members (tasks chosen), looked_at (tasks measured), moved (of these, have run while it was computed),
+        ended (have ended meanwhile), alone (bytes, the sum of what each retains, scaled when not all were looked at),
+        alone_accuracy, alone_error, together (bytes: alone and what only they share, which would be freed if all of
+        them went away; null when not known), together_accuracy, together_error, common (list of [path, type, length
+        or null, bytes, members that refer to it], largest first: what only they share), shared_bytes and
+        shared_objects (what they refer to and others hold too: what each of these objects retains itself), shared
+        (list as common), by_type (list of [type, count, bytes]: of what they retain alone, estimated from
+        by_type_members of them), seconds (the agent's own work), note (str: what could not be had, and why)
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """

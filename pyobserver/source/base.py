@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Store
 
 
@@ -47,6 +47,9 @@ class Source(Protocol):
 
     def act(self, action: str, row_id: int) -> None:
         """Ask for one of `schema.ACTIONS`; what comes of it is told by the store. Does nothing unless it is allowed."""
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Ask what tasks retain together. `answer` is called once, on another thread, also when there is none."""
 
     def child(self, pid: int) -> Source:
         """Return a source on a child process, not started yet. Raises SourceError where it cannot be observed."""

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from .. import __version__
+from ..model.details import GroupQuestion
 from ..protocol import schema
 from ..protocol.frames import Frame
 from . import messages
@@ -18,6 +19,7 @@ from .errors import AgentEnded, ClientError, Disconnected, MessageError, OtherPr
 __all__ = ["AgentClient", "ClientError"]
 
 MAX_FOCUS = 256
+MAX_LIKE = 16
 BYE_SECONDS = 5.0
 _SHAKE_SECONDS = 15.0  # the agent needs the interpreter lock to answer
 _MOST_BEFORE_HELLO = 100
@@ -74,6 +76,15 @@ class AgentClient:
     def act(self, action: str, row_id: int, token: int) -> None:
         """Ask for one of `schema.ACTIONS`; what is said of it has the same `token`. Refused unless `actions` is so."""
         self._connection.send({"t": action, "id": int(row_id), "token": token})
+
+    def group(self, question: GroupQuestion, token: int) -> None:
+        """Ask what tasks retain together; the answer has the same `token`."""
+        asked: dict[str, Any] = {"t": "group", "token": token, "done": question.done}
+        if question.like:
+            asked["like"] = [int(n) for n in question.like[:MAX_LIKE]]
+        if question.node is not None:
+            asked["node"] = int(question.node)
+        self._connection.send(asked)
 
     def ask_to_end(self) -> None:
         """Ask the agent to end for everybody; whoever receives will hear it say goodbye."""

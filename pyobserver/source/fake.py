@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..model.details import ChainFrame, DetailAnswer
+from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
 from ..model.readings import AgentCost, Tick
 from ..model.store import Phase, Store
 from ..protocol import schema
@@ -241,6 +241,48 @@ class FakeSource:
             ),
             holders=(("rudder.pipeline.Spawner._children", "set", self._spawned[1] - self._spawned[0]),),
             created_at=None if row.age_is_minimum else self.clock() - (row.age_seconds or 0.0),
+        )
+
+    # -- groups ------------------------------------------------------------------------------------------------------
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Answer about a group on another thread, as a real source does."""
+        threading.Thread(target=lambda: answer(self.group(asked)), daemon=True).start()
+
+    def group(self, asked: GroupQuestion) -> GroupAnswer:
+        """What tasks retain together, made up: each retains what its row says, and all share a little."""
+        if self._situation != "live":
+            return GroupAnswer(problem="the agent does not answer")
+        tasks = self._store.snapshot().tasks
+        chosen = tasks.alive & (tasks["kind"] == schema.KIND_TASK)
+        if asked.like:
+            position = tasks.position(asked.like[0])
+            if position is None:
+                return GroupAnswer(note="none of them lives any more")
+            chosen &= tasks["function"] == tasks["function"][position]
+        if asked.node is not None:
+            chosen &= tasks["parent"] == asked.node
+        members = int(chosen.sum())
+        alone = int(tasks["retained"][chosen].clip(min=0).sum())
+        return GroupAnswer(
+            members=members,
+            looked_at=members,
+            alone=alone,
+            alone_accuracy="sampled",
+            alone_error=alone // 500,
+            together=alone + 1_204_000,
+            together_accuracy="sampled",
+            together_error=alone // 500,
+            common=(SharedObject("locals of Agent.serve: self.batch", "list", 40, 1_200_000, members),),
+            shared_bytes=310_000,
+            shared_objects=4,
+            shared=(
+                SharedObject("locals: config", "dict", 18, 301_000, members),
+                SharedObject("locals: self.pool", "rudder.pool.Pool", None, 9_000, members),
+            ),
+            by_type=(("bytearray", members, alone - alone // 200), ("dict", 3 * members, alone // 400)),
+            by_type_members=6,
+            seconds=0.41,
         )
 
 

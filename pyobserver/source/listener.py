@@ -6,9 +6,11 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ..model.actions import LOST, REFUSED, Progress
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
 from . import messages
@@ -23,6 +25,17 @@ _SILENCE = (
 )
 
 Answer = Callable[[DetailAnswer], None]
+_GROUP_SECONDS = 60.0  # an agent that is sparing with the target's time looks at some hundred tasks in a second
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One question that waits. `answer` gets what `refused` makes of a reason when there is no answer."""
+
+    answer: Callable[[Any], None]
+    refused: Callable[[str], object]
+    until: float
+    row_id: int | None  # None for a group
 
 
 class Listener:
@@ -51,7 +64,7 @@ class Listener:
         self._silent_seconds = max(silent_seconds, _SILENT_INTERVALS * interval)
         self._detail_seconds = detail_seconds
         self._tokens = itertools.count(1)
-        self._questions: dict[int, tuple[int, Answer, float]] = {}  # token -> (row, answer, until when)
+        self._questions: dict[int, _Question] = {}  # by token
         self._actions: dict[int, int] = {}  # token -> key in the store, of those that are not over
         self._lock = threading.Lock()
         self._closed = self._is_listening = self._over = False
@@ -96,25 +109,35 @@ class Listener:
 
     def request_detail(self, row_id: int, answer: Answer, values: bool = False) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, whatever happens."""
-        token = next(self._tokens)
         until = time.monotonic() + self._detail_seconds
+        question = _Question(answer, lambda why: DetailAnswer(row_id, problem=why), until, row_id)
+        self._ask(question, lambda token: self._client.detail(row_id, token, values))
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Ask what tasks retain together. `answer` is called once, on another thread, whatever happens."""
+        until = time.monotonic() + _GROUP_SECONDS
+        question = _Question(answer, lambda why: GroupAnswer(problem=why), until, None)
+        self._ask(question, lambda token: self._client.group(asked, token))
+
+    def _ask(self, question: _Question, send: Callable[[int], None]) -> None:
+        token = next(self._tokens)
         with self._lock:
             refusal = "the agent is not connected any more" if self._over else ""
             if len(self._questions) >= _MAX_QUESTIONS:
                 refusal = "the agent has not answered many questions before"
             if not refusal:
-                self._questions[token] = (row_id, answer, until)
+                self._questions[token] = question
         if not refusal:
             try:
-                self._client.detail(row_id, token, values)
+                send(token)
                 return
             except ClientError as error:
                 refusal = str(error)
             with self._lock:
                 if self._questions.pop(token, None) is None:  # listen() has just ended, and has answered
                     return
-        refused = DetailAnswer(row_id, problem=refusal)
-        threading.Thread(target=self._tell, args=(answer, refused), name="pyobserver-refusal", daemon=True).start()
+        refused = question.refused(refusal)
+        threading.Thread(target=self._tell, args=(question, refused), name="pyobserver-refusal", daemon=True).start()
 
     def act(self, action: str, row_id: int, key: int) -> None:
         """Ask for an action, which the store knows by `key`."""
@@ -162,7 +185,9 @@ class Listener:
         elif name == "tick":
             self._hear_tick(frame)
         elif name == "detail":
-            self._hear_detail(frame)
+            self._hear_answer(messages.token(frame), messages.detail(frame))
+        elif name == "group":
+            self._hear_answer(messages.token(frame), messages.group(frame))
         elif name == "action":
             self._hear_action(frame)
         elif name == "problem":
@@ -178,16 +203,15 @@ class Listener:
             self._is_live, self._is_silent = True, False
             self._store.set_status(Phase.LIVE)
 
-    def _hear_detail(self, frame: Frame) -> None:
-        token, found = messages.detail_token(frame), messages.detail(frame)
+    def _hear_answer(self, token: int, found: DetailAnswer | GroupAnswer) -> None:
         with self._lock:
             question = self._questions.pop(token, None)
         if question is None:
             return  # its time was over
-        row_id, answer, _ = question
-        if found.id != row_id:
-            found = DetailAnswer(row_id, problem="the agent has answered about another row")
-        self._tell(answer, found)
+        if (found.id if isinstance(found, DetailAnswer) else None) != question.row_id:
+            self._tell(question, question.refused("the agent has answered about another row"))
+        else:
+            self._tell(question, found)
 
     def _hear_action(self, frame: Frame) -> None:
         token, progress = messages.action(frame)
@@ -201,7 +225,7 @@ class Listener:
     def _patience(self) -> float:
         """Seconds to wait for frames: until the next question runs out of time, and not for long."""
         with self._lock:
-            first = min((until for _, _, until in self._questions.values()), default=None)
+            first = min((question.until for question in self._questions.values()), default=None)
         return _LOOK_SECONDS if first is None else max(0.0, min(_LOOK_SECONDS, first - time.monotonic()))
 
     def _look_at_the_clock(self) -> None:
@@ -210,10 +234,10 @@ class Listener:
             self._is_silent = True
             self._store.set_status(Phase.LIVE if self._is_live else Phase.CONNECTING, _SILENCE)
         with self._lock:
-            late = [self._questions.pop(token) for token, (_, _, until) in list(self._questions.items()) if now > until]
-        for row_id, answer, _ in late:
-            why = f"the agent has not answered within {self._detail_seconds:g} s"
-            self._tell(answer, DetailAnswer(row_id, problem=why))
+            late = [self._questions.pop(token) for token, each in list(self._questions.items()) if now > each.until]
+        for question in late:
+            seconds = _GROUP_SECONDS if question.row_id is None else self._detail_seconds
+            self._tell(question, question.refused(f"the agent has not answered within {seconds:g} s"))
 
     def _give_up(self, why: str) -> None:
         with self._lock:
@@ -221,12 +245,13 @@ class Listener:
             questions, self._questions = self._questions, {}
             actions, self._actions = self._actions, {}
         self._store.report_actions(actions.values(), Progress(LOST, 0.0, True, why))
-        for row_id, answer, _ in questions.values():
-            self._tell(answer, DetailAnswer(row_id, problem=why))
+        for question in questions.values():
+            self._tell(question, question.refused(why))
 
-    def _tell(self, answer: Answer, found: DetailAnswer) -> None:
+    def _tell(self, question: _Question, found: object) -> None:
         """Answer a question. Whoever has asked may be gone by now, which must not end the listening."""
         try:
-            answer(found)
+            question.answer(found)
         except Exception as error:
-            self._store.add_problem(f"an answer about row {found.id} was not taken: {type(error).__name__}: {error}")
+            about = "a group" if question.row_id is None else f"row {question.row_id}"
+            self._store.add_problem(f"an answer about {about} was not taken: {type(error).__name__}: {error}")

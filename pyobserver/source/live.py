@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ..attach import AttachError
 from ..model.actions import REFUSED, Progress
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
 from .admission import examined, refusal
@@ -125,6 +125,15 @@ class LiveSource:
             self._store.report_actions([key], Progress(REFUSED, 0.0, True, why))
         else:
             listener.act(action, row_id, key)
+
+    def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
+        """Ask what tasks retain together; where no agent is, that is the answer."""
+        listener = self._listener
+        if listener is None:
+            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
+            threading.Thread(target=answer, args=(GroupAnswer(problem=why),), daemon=True).start()
+        else:
+            listener.request_group(asked, answer)
 
     def child(self, pid: int) -> LiveSource:
         """Return a source on a child process, attached to as this one is."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.actions import Progress
-from ..model.details import ChainFrame, DetailAnswer, Variable
+from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, SharedObject, Variable
 from ..model.forest import Node
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
@@ -240,8 +240,8 @@ def _collector(said: dict[str, Any]) -> Collector:
 # -- details and words ----------------------------------------------------------------------------------------------
 
 
-def detail_token(frame: Frame) -> int:
-    """Return the token of the question that a detail answers."""
+def token(frame: Frame) -> int:
+    """Return the token of the question that a detail or a group answers."""
     return _whole(frame.head, "token", 0, MAX_COUNT)
 
 
@@ -264,7 +264,7 @@ def detail(frame: Frame) -> DetailAnswer:
             for f, name, t, n, v in _lists(head, "locals", 5)
         ),
         retained=retained if type(retained) is int and 0 <= retained < MAX_BYTES else None,
-        accuracy=schema.ACCURACIES[_whole(head, "accuracy", 0, len(schema.ACCURACIES) - 1)],
+        accuracy=_accuracy(head, "accuracy"),
         error=_whole(head, "error", 0, MAX_COUNT),
         awaited_by=tuple((_count(n), _cleaned(label)) for n, label in _lists(head, "awaited_by", 2)),
         holders=tuple((_cleaned(p), _cleaned(t), _length(n)) for p, t, n in _lists(head, "holders", 3)),
@@ -272,6 +272,44 @@ def detail(frame: Frame) -> DetailAnswer:
         blocked=_whole(head, "blocked", 0, MAX_COUNT),
         note=_text(head, "note", 1000),
     )
+
+
+def group(frame: Frame) -> GroupAnswer:
+    """Return what the tasks of a group retain together."""
+    head = frame.head
+    looked_at = _whole(head, "looked_at", 0, MAX_COUNT)
+    together = head.get("together")
+    return GroupAnswer(
+        members=_whole(head, "members", 0, MAX_COUNT),
+        looked_at=looked_at,
+        moved=_whole(head, "moved", 0, MAX_COUNT),
+        ended=_whole(head, "ended", 0, MAX_COUNT),
+        alone=_whole(head, "alone", 0, MAX_BYTES) if looked_at else None,
+        alone_accuracy=_accuracy(head, "alone_accuracy"),
+        alone_error=_whole(head, "alone_error", 0, MAX_COUNT),
+        together=together if type(together) is int and 0 <= together < MAX_BYTES else None,
+        together_accuracy=_accuracy(head, "together_accuracy"),
+        together_error=_whole(head, "together_error", 0, MAX_COUNT),
+        common=_shared(head, "common"),
+        shared_bytes=_whole(head, "shared_bytes", 0, MAX_COUNT),
+        shared_objects=_whole(head, "shared_objects", 0, MAX_COUNT),
+        shared=_shared(head, "shared"),
+        by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
+        by_type_members=_whole(head, "by_type_members", 0, MAX_COUNT),
+        seconds=_number(head, "seconds", _MAX_SECONDS),
+        note=_text(head, "note", 1000),
+    )
+
+
+def _shared(head: dict[str, Any], name: str) -> tuple[SharedObject, ...]:
+    return tuple(
+        SharedObject(_cleaned(path), _cleaned(kind), _length(length), _count(size), _count(members))
+        for path, kind, length, size, members in _lists(head, name, 5)
+    )
+
+
+def _accuracy(head: dict[str, Any], name: str) -> str:
+    return schema.ACCURACIES[_whole(head, name, 0, len(schema.ACCURACIES) - 1)]
 
 
 def _frame(entry: list[Any]) -> ChainFrame:

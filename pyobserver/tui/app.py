@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
-from ..model.details import DetailAnswer
+from ..model.details import DetailAnswer, GroupAnswer
 from ..model.store import Snapshot
 from ..model.tasks import Row
 from ..source.base import Source, SourceError
@@ -25,6 +25,7 @@ from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, Top
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .tabs.detail import DetailScreen
+from .tabs.group import GroupScreen
 from .tabs.help import HelpScreen, SortScreen
 from .tabs.singles import Group
 from .tabs.tasks import TasksTab
@@ -138,7 +139,7 @@ class ObserverApp(App[None]):
         self._watched.judge(self.view)
         snapshot = self._watched.snapshot
         screen = self.screen
-        if isinstance(screen, DetailScreen):
+        if isinstance(screen, (DetailScreen, GroupScreen)):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
@@ -230,7 +231,7 @@ class ObserverApp(App[None]):
         """Open a tab by its number; a task that is open above it is left."""
         if number > len(self._watched.tabs):
             return
-        if isinstance(self.screen, DetailScreen):
+        if isinstance(self.screen, (DetailScreen, GroupScreen)):
             await self.screen.dismiss()
         self._open(self._watched.tabs[number - 1])
         self._present()
@@ -350,7 +351,7 @@ class ObserverApp(App[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        if isinstance(self.screen, DetailScreen):
+        if isinstance(self.screen, (DetailScreen, GroupScreen)):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab
@@ -473,6 +474,33 @@ class ObserverApp(App[None]):
         )
         self.source.focus([row_id])
         self._show_status()
+
+    def action_about(self) -> None:
+        """All about the group that is selected."""
+        if self._offers("about"):
+            why_not = self.tab.about()
+            if why_not:
+                self.notify(why_not)
+
+    def on_tab_about_wanted(self, event: Tab.AboutWanted) -> None:
+        """Open the screen of a group."""
+        screen = GroupScreen(event.scope, event.title, self._watched.snapshot, self.view)
+        self.push_screen(screen, lambda _: self._present())
+        self._show_status()
+
+    def on_group_screen_asked(self, event: GroupScreen.Asked) -> None:
+        """Ask the target about a group; the answer comes on another thread, and may come when nobody waits any more."""
+
+        def post(answer: GroupAnswer) -> None:
+            if self.is_running:
+                self.call_later(event.screen.answer, answer)
+
+        self.source.request_group(event.question, post)
+
+    def on_group_screen_members_wanted(self, event: GroupScreen.MembersWanted) -> None:
+        """Show the members of a group among the tasks."""
+        if event.scope.key is not None:
+            self._open_tasks().open_group(Group(event.scope.key, event.title))
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:
         """Ask the target about a task; the answer comes on another thread, and may come when nobody waits any more."""

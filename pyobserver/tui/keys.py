@@ -54,6 +54,7 @@ KEYS = (  # in the order of the line at the bottom
     Key("reverse", "i", "i", "reverse", "turn the order round", 2),
     Key("groups", "g", "g", "groups", "alike ones in one line, or each by itself", 6),
     JUMP,
+    Key("about", "o", "o", "about it", "all about a group: ages, memory alone and together", 6),
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
     Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),

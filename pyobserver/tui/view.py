@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
+from ..analysis.group_facts import Scope
 from ..analysis.growth import Mode
 from ..analysis.verdict import Verdict
 from ..model.groups import GroupKey
@@ -98,6 +99,13 @@ class Tab(Vertical):
             super().__init__()
             self.key, self.title, self.members = key, title, members
 
+    class AboutWanted(Message):
+        """The user wants to see all about a group."""
+
+        def __init__(self, scope: Scope, title: str) -> None:
+            super().__init__()
+            self.scope, self.title = scope, title
+
     def ask_for(self, snapshot: Snapshot, row_id: int) -> None:
         """Ask for everything about a row, by a message: a child process is watched as this one is."""
         row = snapshot.tasks.find(row_id)
@@ -127,6 +135,10 @@ class Tab(Vertical):
 
     def jump(self) -> str:
         """Ask for what is selected to be shown on another tab, by a message; returns why that cannot be, or ""."""
+        return ""
+
+    def about(self) -> str:
+        """Ask for all about the group that is selected, by a message; returns why that cannot be, or ""."""
         return ""
 
     def toggle(self) -> None:

@@ -19,6 +19,7 @@ import pytest
 from pyobserver.agent import bundle
 from pyobserver.attach import Injection, inject
 from pyobserver.attach.procfs import start_ticks
+from pyobserver.model.details import GroupQuestion
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import Frame
 from pyobserver.source.client import AgentClient, ClientError
@@ -152,6 +153,12 @@ class Mirror:
         self.wait(known, "the first complete picture", within)
         self.turn()
 
+    def group(self, question: GroupQuestion, within: float = 60.0) -> dict[str, Any]:
+        """What the agent says of a group."""
+        token = 1000 + len(self.details)
+        self.client.group(question, token)
+        return self.wait(lambda: self.details.get(token), "the group", within)
+
     def detail(self, row: Row, within: float = 30.0) -> dict[str, Any]:
         """Everything about one row."""
         token = len(self.details) + 1
@@ -175,7 +182,7 @@ class Mirror:
                 self.gone += 1
         elif kind == "tick":
             self.ticks.append(head)
-        elif kind == "detail":
+        elif kind in ("detail", "group"):
             self.details[head["token"]] = head
         elif kind == "action":
             self.actions.setdefault(head["token"], []).append(head)

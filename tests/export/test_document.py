@@ -32,7 +32,7 @@ KEYS = {
     "tasks.rows": "id kind name function state waiting_on where age_seconds age_is_minimum retained_bytes"
     " retained_accuracy retained_error_bytes cpu_seconds activity queue supervisor holder |",
     "groups": "kind function count retained_bytes mean_bytes measured_share count_growth bytes_growth"
-    " oldest_age_seconds waiting_at | held ended waiting_on",
+    " oldest_age_seconds waiting_at | ages held ended waiting_on",
     "tree": "id kind label queue edge children_count descendants_count retained_bytes count_growth bytes_growth"
     " children | function",
     "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence |",
@@ -163,6 +163,16 @@ def test_nothing_is_known() -> None:
     assert whole["tasks"] == {"total": 0, "measured": 0, "shown": 0, "rows": []}
     assert whole["groups"] == whole["findings"] == whole["tree"]["children"] == []
     assert whole["tree"]["retained_bytes"] is None and whole["tree"]["bytes_growth"] is None
+
+
+def test_the_ages_of_a_group() -> None:
+    """Each bucket ends where the next begins, the last one nowhere; together they are the whole group."""
+    source = FakeSource(Story())
+    source.play(60)
+    group = document(source.store.snapshot())["groups"][0]
+    assert [bucket["below_seconds"] for bucket in group["ages"]] == [1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0, None]
+    assert sum(bucket["count"] for bucket in group["ages"]) == group["count"]
+    assert all(bucket["minimum"] <= bucket["count"] for bucket in group["ages"])
 
 
 def test_what_is_not_known_of_a_row() -> None:

@@ -88,6 +88,29 @@ ACTION: dict[str, Any] = {
     "text": "",
 }
 
+GROUP: dict[str, Any] = {
+    "t": "group",
+    "token": 1,
+    "members": 12,
+    "looked_at": 11,
+    "moved": 1,
+    "ended": 1,
+    "alone": 11_000,
+    "alone_accuracy": schema.EXACT,
+    "alone_error": 0,
+    "together": 15_000,
+    "together_accuracy": schema.SAMPLED,
+    "together_error": 300,
+    "common": [["locals: batch", "list", 40, 4000, 11]],
+    "shared_bytes": 9000,
+    "shared_objects": 2,
+    "shared": [["locals: config", "dict", 4, 8000, 11], ["locals: self.pool", "app.Pool", None, 1000, 3]],
+    "by_type": [["dict", 24, 9000]],
+    "by_type_members": 6,
+    "seconds": 0.02,
+    "note": "1 have ended meanwhile",
+}
+
 STRINGS: dict[str, Any] = {"t": "strings", "first": 1, "items": ["app.work", "sleep", "/srv/app.py:12"]}
 
 _ROW: dict[str, float] = {
@@ -183,6 +206,8 @@ def usual(peer: Peer) -> None:
             peer.say(update())
         elif said["t"] == "detail":
             peer.say({**DETAIL, "id": said["id"], "token": said["token"]})
+        elif said["t"] == "group":
+            peer.say({**GROUP, "token": said["token"]})
         elif said["t"] == "detach":
             peer.say({"t": "bye", "reason": "asked to by an observer"})
             return

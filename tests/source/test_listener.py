@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pyobserver.model.details import DetailAnswer
+from pyobserver.model.details import DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
 from pyobserver.model.store import Phase, Store
 from pyobserver.protocol import frames, schema
 from pyobserver.source.client import AgentClient
@@ -242,6 +242,19 @@ def test_a_detail_is_answered(tmp_path: Path) -> None:
         assert [answer.id for answer in answers.of(2)] == [7, 9]
         assert answers.all[0].retained == 1000 and not answers.all[0].problem
     assert len(answers.all) == 2
+
+
+def test_a_group_is_answered(tmp_path: Path) -> None:
+    """With what its members share beside what each retains; a question after the end is answered as well."""
+    answers: list[GroupAnswer] = []
+    with ScriptedAgent(tmp_path) as agent, listening(agent) as found:
+        found.listener.request_group(GroupQuestion(like=(7, 9), node=3), answers.append)
+        wait_for(lambda: answers, "the answer")
+    assert (answers[0].together, answers[0].together_accuracy, answers[0].alone) == (15_000, "sampled", 11_000)
+    assert answers[0].shared[0] == SharedObject("locals: config", "dict", 4, 8000, 11)
+    found.listener.request_group(GroupQuestion(), answers.append)
+    wait_for(lambda: len(answers) == 2, "the refusal")
+    assert answers[1].problem
 
 
 def test_a_detail_that_does_not_come(tmp_path: Path) -> None:

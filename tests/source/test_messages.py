@@ -18,7 +18,7 @@ from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import ACTION, DETAIL, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
+from .scripted import ACTION, DETAIL, GROUP, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
@@ -255,9 +255,13 @@ def test_numbers_out_of_range(value: Any) -> None:
         (messages.detail, DETAIL, "error"),
         (messages.detail, DETAIL, "accuracy"),
         (messages.detail, DETAIL, "by_type.0.1"),
-        (messages.detail_token, DETAIL, "token"),
         (messages.action, ACTION, "token"),
         (messages.action, ACTION, "state"),
+        (messages.token, DETAIL, "token"),
+        (messages.group, GROUP, "members"),
+        (messages.group, GROUP, "together_accuracy"),
+        (messages.group, GROUP, "common.0.3"),
+        (messages.group, GROUP, "shared.0.4"),
         (messages.nodes, _NODES, "items.0.kind"),
         (messages.nodes, _NODES, "items.0.edge"),
         (messages.nodes, _NODES, "items.0.parent"),

@@ -212,7 +212,7 @@ class Trial:
             for j in self._edges_of(i) if i in self._edges else ():
                 if j in walk.roots:
                     counts[j] += 1
-        if walk.large:
+        if walk.large or walk.goes_on:
             self._count_edges(owned)
 
     def _count_edges(self, owned):

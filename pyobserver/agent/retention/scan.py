@@ -3,7 +3,7 @@
 from pyobserver.agent.retention.cycles import Trial
 from pyobserver.agent.retention.parts import Part, parts_of
 from pyobserver.agent.retention.sampling import ENOUGH, Sampler
-from pyobserver.agent.retention.walk import Walk
+from pyobserver.agent.retention.walk import OWNED, Walk
 from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 
 LIMIT = 20000  # objects that one scan looks at in full, at most (2.5 MB for the time of the scan)
@@ -16,7 +16,7 @@ class Scan:
     """A scan of one root, or of several together; `run` it once.
 
     Afterwards: `walk`, with everything that is owned and was looked at; `parts`, estimates of the rest; `reached`
-    (the walk was ended), `complete` (the search for cycles saw everything).
+    (the walk was ended), `complete` (the search for cycles saw everything), `cyclic` (bytes that this has found).
     """
 
     def __init__(self, walker, shared, border, roots, deadline):
@@ -30,6 +30,7 @@ class Scan:
         self._sampler = None
         self.parts = []
         self.reached = self.complete = True
+        self.cyclic = 0
 
     @property
     def sampler(self):
@@ -49,13 +50,26 @@ class Scan:
             stop = self._within(0.5 if self.parts else 0.9)
             self._border.seconds = stop - self._clock()
             trial = Trial(self._walker, walk, self._border, stop, self, self.parts)
+            before = self.walk.bytes
             trial.run()
+            self.cyclic = self.walk.bytes - before
             self.complete = trial.complete
             if walk.large:
                 self._settle(True)
         elif self._border.admit(list(walk.pending), walk.pending)[0]:
             self.complete = False
         self._refine(self._within(0.85))
+
+    def own(self, i):
+        """Take a pending object as owned after all, with what it alone owns; return the bytes this adds."""
+        walk = self.walk
+        before = self.bytes()
+        walk.counts[i] = OWNED
+        walk.stack.append(walk.pending.pop(i))
+        reached = self._walker.exhaust(walk, self.always, self._within(0.5), LIMIT)
+        if walk.large or not reached:
+            self._settle(reached)
+        return self.bytes() - before
 
     def bytes(self):
         """Return the bytes counted and estimated."""

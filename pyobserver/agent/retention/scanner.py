@@ -11,6 +11,7 @@ from pyobserver.agent.retention.kinds import Kinds
 from pyobserver.agent.retention.scan import Scan
 from pyobserver.agent.retention.selfcheck import self_check
 from pyobserver.agent.retention.sharing import Border, BorderOfGroup, Shared
+from pyobserver.agent.retention.together import Together
 from pyobserver.agent.retention.walk import Walker
 from pyobserver.protocol.schema import UNAVAILABLE
 
@@ -66,6 +67,10 @@ class Scanner:
     def scan_together(self, roots, deadline):
         """Return the `Measure` of what would be freed if all `roots` went away."""
         return self._measured(BorderOfGroup(self._shared), list(roots), deadline)
+
+    def together(self):
+        """Return a `Together`, which finds what many roots retain together over as many slices as it takes."""
+        return Together(self._walker, self._shared)
 
     def breakdown(self, root, deadline, preview=None):
         """Return the `breakdown.Breakdown` of what `root` retains; it needs 2 ms, and names less if it has less."""

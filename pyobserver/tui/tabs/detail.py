@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -162,6 +163,9 @@ class DetailScreen(Screen[None]):
         second.append(styled(f"{kept} {self._retains(row)}", "bold"))
         if row.growth:
             second.append(styled(f" · {growth_bytes(row.growth)}/min", "grow" if row.growth > 0 else ""))
+        since = _since_baseline(self._snapshot, row)
+        if since:
+            second.append(styled(f" · {since}", "grow" if since.startswith("new") else ""))
         third = [f"moved in {percent(row.activity)} of our looks" if row.activity is not None else ""]
         if self._answer is not None and self._answer.blocked:
             third.append(f"seen holding its loop {count(self._answer.blocked)} times, 5 ms or longer each")
@@ -284,6 +288,18 @@ def _why_no_thread(python: str) -> str:
     if numbers > FRAMES_UNTIL:
         return f"on Python {python} a thread's variables cannot be read without making objects that stay in it"
     return "it has not been measured yet, or runs no Python code"
+
+
+def _since_baseline(snapshot: Snapshot, row: Row) -> str:
+    """What has changed since the baseline was set: the row may be new; "" when there is none, or nothing is known."""
+    position = snapshot.tasks.position(row.id)
+    if snapshot.baseline is None or position is None:
+        return ""
+    marked = float(snapshot.tasks["marked"][position])
+    if not math.isnan(marked):
+        return f"{growth_bytes(row.retained - marked)} since baseline" if row.retained is not None else ""
+    created = float(snapshot.tasks["created"][position])
+    return "new since baseline" if created >= snapshot.baseline.time else ""
 
 
 def _block(title: str, lines: Sequence[Content]) -> Content | None:

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from ...analysis.format import count, percent
+from ...analysis.group_facts import Scope
 from ...analysis.groups import kind_counts, members
 from ...model.groups import GroupKey
 from ...model.store import Phase, Snapshot
@@ -207,6 +208,19 @@ class TasksTab(Tab):
         self.post_message(self.PlaceWanted(found[0], as_group=len(found) > 1))
         return ""
 
+    def about(self) -> str:
+        if self._is_single:
+            group = self._singles.group
+            if group is None:
+                return "no group is selected: g shows the groups"
+            self.post_message(self.AboutWanted(Scope(group.key), group.title))
+            return ""
+        row = self._groups.selected()
+        if row is None:
+            return "there is no group"
+        self.post_message(self.AboutWanted(Scope(row.key), row.function or row.kind))
+        return ""
+
     def _ids(self, key: GroupKey) -> list[int]:
         """The first two members of a group: one to show, and whether there are more."""
         assert self._snapshot is not None
@@ -222,6 +236,7 @@ class TasksTab(Tab):
             "reverse": "",
             "groups": "groups" if self._is_single else "single",
             "jump": "in the tree",
+            **({"about": "about it"} if in_group or not self._is_single else {}),
             "mode": "",
         }
         if in_group or self._filter:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from ...analysis import supervision
+from ...analysis.group_facts import Scope
 from ...model.store import Phase, Snapshot
 from ..view import CHILD, Tab, View, copied
 from ..widgets import Column, VirtualTree
@@ -108,6 +109,17 @@ class TreeTab(Tab):
             return "this is no task, and stands for none"
         return ""
 
+    def about(self) -> str:
+        key = self._widget.cursor_key
+        node = self._lines.node(key) if self._lines is not None and key is not None else None
+        if node is not None and isinstance(key, tuple) and len(key) == 3:
+            self.post_message(self.AboutWanted(Scope(key[2], key[1]), node.detail or node.label))
+        elif node is not None and _has_group(node) and node.id is not None:
+            self.post_message(self.AboutWanted(Scope(node=node.id), node.label))
+        else:
+            return "this has no children whose memory could be told"
+        return ""
+
     def on_virtual_tree_node_activated(self, event: VirtualTree.NodeActivated) -> None:
         event.stop()
         node = self._lines.node(event.key) if self._lines is not None else None
@@ -137,6 +149,8 @@ class TreeTab(Tab):
             "jump": "among tasks",
             "mode": "",
         }
+        if node is not None and _has_group(node):
+            hints["about"] = "about it"
         return {**hints, "back": "show all"} if arrangement.text else hints
 
     def toggle(self) -> None:
@@ -181,6 +195,11 @@ class TreeTab(Tab):
             return ""
         label = "".join(part if isinstance(part, str) else part[0] for part in self._lines.label(key))
         return f"{label}\t{copied(self._columns, self._lines.cells(key))}"
+
+
+def _has_group(node: supervision.TreeNode) -> bool:
+    """Whether a line stands for several tasks, or holds some."""
+    return node.kind == "group" or (node.kind not in ROW_KINDS and node.kind != "process" and node.children_count > 0)
 
 
 def _opens(node: supervision.TreeNode) -> str:

@@ -97,10 +97,11 @@ class Truth:
             refs = list({id(r): r for r in refs}.values())
         return refs
 
-    def owned(self, root):
-        """The ids of what `root` owns, by what is left when everything held from outside is taken away."""
-        reached = {id(root): root}
-        todo = [root]
+    def owned(self, *roots):
+        """The ids of what the roots own, by what is left when everything held from outside is taken away."""
+        reached = {id(root): root for root in roots}
+        starts = set(reached)
+        todo = list(roots)
         counts = {}
         while todo:
             refs = self.edges(todo.pop())
@@ -113,14 +114,12 @@ class Truth:
                 todo.append(r)
             del refs
             r = None
-        gone = [i for i in reached if i != id(root) and getrefcount(reached[i]) - BASE != counts[i]]
+        gone = [i for i in reached if i not in starts and getrefcount(reached[i]) - BASE != counts[i]]
         left = set(reached).difference(gone)
         while gone:
             i = gone.pop()
-            if i == id(root):
-                continue
             for r in self.edges(reached[i]):
-                if id(r) in left and r is not root:
+                if id(r) in left and id(r) not in starts:
                     left.discard(id(r))
                     gone.append(id(r))
             r = None
@@ -236,4 +235,5 @@ async def main(seed, number, *modes):
 
 
 TEMPLATE = borrowing(None)
-asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -227,3 +227,23 @@ async def test_what_a_thread_uses_of_a_processor() -> None:
     async with dashboard(source) as opened:
         await open_row(opened, "MainThread")
         assert "3 % of a core" in opened.text()
+
+
+async def test_what_has_changed_since_the_baseline() -> None:
+    """What came after it is new; of what was there the change is told; without a baseline there is nothing to tell."""
+    async with dashboard() as opened:
+        await open_row(opened, "push_hash-407")
+        assert "since baseline" not in opened.text()
+        await opened.press("b")
+        await opened.play(5)
+        assert "new since baseline" not in opened.line("retains ~")
+        opened.line("since baseline")
+        await opened.press("escape")
+        await opened.play(60)
+        newest = max(
+            int(name.rsplit("-", 1)[1]) for name in opened.source.store.snapshot().tasks.names if "push_hash" in name
+        )
+        await opened.press("slash")
+        await opened.type(f"push_hash-{newest}")
+        await opened.press("enter", "home", "enter")
+        opened.line("new since baseline")
