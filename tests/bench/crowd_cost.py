@@ -6,10 +6,12 @@ alone before it is observed.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 
 from pyobserver.analysis.groups import GroupRow, group_rows
+from pyobserver.analysis.ordering import order
 from pyobserver.model.readings import Tick
 from pyobserver.source.live import LiveSource
 from tests.support.interpreters import Interpreter, interpreters
@@ -24,6 +26,7 @@ HOLD_MS = 5.0
 BYTES_PER_TASK, BYTES = 100, 10_000_000
 ALONE_SECONDS, REST_SECONDS = 10.0, 40.0
 CHURN_RATE, CHURN_SECONDS = 5_000, 60
+MILLION = 1_000_000
 PATIENCE = 240.0
 
 
@@ -147,6 +150,45 @@ def churn(interpreter: Interpreter) -> bool:
     return all(good)
 
 
+def million(interpreter: Interpreter) -> bool:
+    """More tasks than the agent has room for: what is shown of how many, and how long a refresh of the screen takes."""
+    with launch(interpreter, "crowd", "--tasks", MILLION, within=240.0) as target:
+        counts: dict[str, int] = target.ask("truth")["counts"]
+        source = LiveSource(target.pid)
+        source.start()
+        begun = time.monotonic()
+        try:
+            while not ((tick := source.store.snapshot().tick) and tick.complete):
+                time.sleep(0.1)
+                assert time.monotonic() - begun < PATIENCE
+            seconds = time.monotonic() - begun
+            time.sleep(15.0)
+            tick, shown = _tick(source), _groups(source)
+            took = []
+            for _ in range(10):
+                now = time.perf_counter()
+                snapshot = source.store.snapshot()
+                group_rows(snapshot, 600.0)
+                order(snapshot.tasks, "memory", True)
+                took.append(time.perf_counter() - now)
+                time.sleep(0.3)
+        finally:
+            source.detach()
+    print(f"  Python {interpreter}, {MILLION:,} tasks")
+    share = snapshot.tasks.known_share
+    print(f"    all that there is room for is met after {seconds:.0f} s: {share:.1%} of {tick.total:,}")
+    off = max(_off(shown[name].count if name in shown else None, n) for name, n in counts.items())
+    good = [_verdict(f"counts of the groups, of all, off by at most {off:.1%}", off <= RIGHT)]
+    hold = 1000 * tick.cost.longest_hold_seconds
+    good.append(
+        _verdict(
+            f"longest hold {hold:.2f} ms, the agent takes {(tick.cost.memory_bytes or 0) / 1e6:.0f} MB", hold <= HOLD_MS
+        )
+    )
+    print(f"    the screens' numbers of one refresh take {1000 * statistics.median(took):.0f} ms")
+    return all(good)
+
+
 def chosen() -> Sequence[Interpreter]:
     """The oldest, the newest that keeps tasks in sets, and the newest."""
     found = interpreters()
@@ -158,4 +200,5 @@ def main() -> int:
     """0 when a crowd is seen as it should be."""
     results = [crowd(interpreter) for interpreter in chosen()]
     results += [churn(interpreter) for interpreter in chosen()]
+    results += [million([interpreter for interpreter in interpreters() if interpreter.minor < (3, 14)][-1])]
     return int(not all(results))
