@@ -32,7 +32,7 @@ _NAMED = 10
 _MEASURED = 40  # objects that others hold too
 _TYPES_FROM = 6  # tasks
 _MOST_TYPES = 20
-_LEAST_BYTES = 64  # of something worth naming
+_LEAST_BYTES = 512  # of something worth naming: what a task awaits has some hundred
 
 
 class Groups:

@@ -50,7 +50,8 @@ async def test_too_small(tab: str, size: tuple[int, int]) -> None:
         assert lines[0].strip() == (shorten(told, size[0]))
         await opened.play(1)
         await opened.pilot.resize_terminal(100, 30)
-        await opened.until(lambda: "too small" not in opened.text())
+        await opened.until(lambda: "too small" not in "\n".join(shown(opened.app, checked=False)))
+        await opened.until(lambda: len(opened.app.screen._compositor.render_strips()[0].text) == 100)
         assert opened.app.screen.focused is widget
         assert opened.lines()[1] == before[1]
         await opened.until(lambda: opened.lines()[-1] == before[-1])

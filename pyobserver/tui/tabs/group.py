@@ -189,7 +189,7 @@ def _looked_at(answer: GroupAnswer | None) -> str:
     """How many the answer rests on, and what it has cost."""
     if answer is None or answer.problem:
         return ""
-    return f": {count(answer.looked_at)} of {count(answer.members)} looked at, {duration(answer.seconds)} of work"
+    return f": {count(answer.looked_at)} of {count(answer.members)} looked at, {1000 * answer.seconds:.0f} ms of work"
 
 
 def _shared_words(answer: GroupAnswer) -> str:
