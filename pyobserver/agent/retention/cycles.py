@@ -22,6 +22,7 @@ from pyobserver.agent.retention.walk import IN_VALUES, LARGE, OWNED
 
 FAN = 1000  # references from which on an object is not expanded on trial
 BOUND = 8000  # objects that take part in one trial, at most
+LEAVES = 4  # times as many that refer to nothing
 MOST_PARTS = 6  # large containers of which elements are weighed
 CHECK = 24  # objects between two looks at the clock
 
@@ -44,6 +45,7 @@ class Trial:
         self._owned_parts = parts
         self._bound = bound
         self._members = {}
+        self._leaves = {}  # what refers to nothing: looked at in the end, when all references to it have been counted
         self._edges = {}  # id of an expanded member -> ids of what it refers to
         self._counts = {}  # references from members; the walk's own counts stay as they are
         self._closed = set()  # members that were not expanded
@@ -52,12 +54,13 @@ class Trial:
 
     def run(self):
         """Count for the walk what cycles own; large containers among it are set aside."""
-        walk, leaf = self._walk, self._kinds.sizes.leaf
+        walk = self._walk
         found = walk.pending
         candidates = self._candidates(found)
-        if all(id(type(found[i])) in leaf for i in candidates):
+        first = [*candidates, *self._leaves]
+        if not candidates:
+            self._give_back(first, ())
             return
-        first = candidates
         begun = self._clock()
         self._until = begun + (self._stop - begun) * 0.55
         while candidates:
@@ -73,18 +76,33 @@ class Trial:
             self.complete = False
         self._border.learn({i: o for i, o in self._members.items() if i not in owned}, self.complete)
         self._take(owned)
+        self._give_back(first, owned)
+
+    def _give_back(self, first, owned):
+        """What was pending before, and is not owned, is so again."""
+        pending = self._walk.pending
         for i in first:
-            if i not in owned and i in self._members:
-                walk.pending[i] = self._members[i]
+            if i not in owned:
+                thing = self._members.get(i)
+                thing = self._leaves.get(i) if thing is None else thing
+                if thing is not None:
+                    pending[i] = thing
 
     def _candidates(self, found):
         """Return the ids of those in `found` which may take part, those most likely to be owned if all are too many."""
-        members, counts, barrier = self._members, self._walk.counts, self._kinds.barrier
+        members, counts, leaves = self._members, self._walk.counts, self._leaves
+        barrier, leaf = self._kinds.barrier, self._kinds.sizes.leaf
         fresh = []
         for i in set(found).difference(members):
             t = id(type(found[i]))
-            if t not in EVERYBODYS and t not in barrier and counts.get(i, 0) >= 0:
+            if t in leaf:
+                if counts.get(i, 0) >= 0 and i not in leaves:
+                    leaves[i] = found.pop(i)
+            elif t not in EVERYBODYS and t not in barrier and counts.get(i, 0) >= 0:
                 fresh.append(i)
+        if len(leaves) > LEAVES * self._bound:
+            self.complete = False
+            return []
         candidates, refused = self._border.admit(fresh, found)
         if refused:
             self.complete = False
@@ -165,12 +183,12 @@ class Trial:
 
         What a closed member refers to needs no visit, as far as these references were not counted.
         """
-        members, counts = self._members, self._counts
-        ids = list(members)
-        held = map(sub, map(getrefcount, members.values()), repeat(IN_VALUES))
-        counted = map(add, map(counts.get, ids, repeat(0)), map(self._walk.counts.get, ids, repeat(0)))
-        front = list(compress(ids, map(ne, held, counted)))
-        owned = set(ids)
+        members = self._members
+        outside = set(self._held_from_outside(self._leaves))
+        for i in [i for i in self._leaves if i not in outside]:
+            members[i] = self._leaves.pop(i)
+        front = self._held_from_outside(members)
+        owned = set(members)
         owned.difference_update(front)
         left = CHECK
         while front and owned:
@@ -187,6 +205,13 @@ class Trial:
             owned -= hit
             front = list(hit)
         return owned
+
+    def _held_from_outside(self, objects):
+        """Return the ids of those that have references which were not counted."""
+        ids = list(objects)
+        held = map(sub, map(getrefcount, objects.values()), repeat(IN_VALUES))
+        counted = map(add, map(self._counts.get, ids, repeat(0)), map(self._walk.counts.get, ids, repeat(0)))
+        return list(compress(ids, map(ne, held, counted)))
 
     def _edges_of(self, i):
         if i in self._edges:

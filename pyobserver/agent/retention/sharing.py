@@ -8,12 +8,14 @@ by. Sharing can end too, so it is forgotten after a while; until then it may hid
 import sys
 from _weakref import ref
 from gc import get_referents
+from sys import getrefcount
 
 from pyobserver.agent.attributes import module_dict
 
 FORGET_AFTER = 20.0  # seconds
 MOST = 20000  # ids; with weak references, 3 MB
 MORE = 1.5  # times the seconds that were not enough, for another attempt
+WORTHWHILE = 8  # references, ours included: what has fewer is met from few tasks, and would take room for nothing
 FEW = 8  # things by which an object is recognised that can have no weak reference
 
 _SINGLETONS = (None, True, False, ..., NotImplemented, (), "", b"", *range(-5, 257))
@@ -70,10 +72,10 @@ class Shared:
         for i, o in outside.items():
             if id(type(o)) in leaf:
                 continue
-            if complete:
-                known[i] = self._identity(o)
-            else:
+            if not complete:
                 doubts[i] = (root, seconds, self._identity(o))
+            elif getrefcount(o) >= WORTHWHILE:
+                known[i] = self._identity(o)
 
     def admit(self, ids, found, root, seconds):
         """Return (those of the `ids` that a walk from `root` may look through, whether one is in doubt); their objects
