@@ -91,8 +91,9 @@ class Truth:
 
     def edges(self, o):
         refs = get_referents(o)
-        if isinstance(o, dict) and o and len(refs) < 2 * len(o):
-            refs += o.keys()
+        if isinstance(o, dict):  # a key is held by nothing else here
+            shown = set(map(id, refs))
+            refs += [key for key in o if id(key) not in shown]
         if BORROWS and type(o) is type(TEMPLATE) and o.gi_code is borrowing.__code__:
             refs = list({id(r): r for r in refs}.values())
         return refs
