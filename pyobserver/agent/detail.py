@@ -94,6 +94,12 @@ class Details:
         answer["retained"] = int(found.measure.bytes)
         answer["accuracy"] = found.measure.accuracy
         answer["error"] = int(found.measure.error or 0)
+        notes = [answer["note"]]
+        if known().awaits_job(task):
+            notes.append("does not count what an executor's job holds for it")
+        if found.classes:
+            notes.append("does not count what classes made in functions hold: " + ", ".join(found.classes))
+        answer["note"] = "; ".join(filter(None, notes))
 
 
 def _send(observer, answer):

@@ -33,7 +33,7 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), by_type (list of [type,
         count, bytes]), biggest (list of [path, type, length or null, bytes]), retained, accuracy, error,
         awaited_by (list of [id, label]), holders (list of [path, type, tasks in it or null]), created_at (float or
-        null), note (str: what could not be had, and why)
+        null), note (str: what could not be had, and why, and what is not counted)
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """
