@@ -8,6 +8,7 @@ from pyobserver.protocol.frames import ProtocolError
 
 _SHORTER = 20  # entries of each list in an answer that was too long for a frame
 
+_MORE_TRIES = 2  # after a slice in which others may have run
 _BREAKDOWN_SECONDS = 0.002  # once for one who has asked: names and types take longer than the sum
 
 
@@ -26,7 +27,13 @@ class Details:
                 if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
                 number, token = observer.wants.pop(0)
-                _send(observer, self._answer(number, token, now))
+                answer = self._answer(number, token, now)
+                for _ in range(_MORE_TRIES):
+                    if not now.torn():
+                        break
+                    now = yield WHOLE
+                    answer = self._answer(number, token, now)
+                _send(observer, answer)
                 now = yield
         yield from ()
 
@@ -89,6 +96,10 @@ class Details:
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
         found = self._agent.scanner.breakdown(task, now.begun + _BREAKDOWN_SECONDS)
+        if now.torn():  # another thread may have run meanwhile: what was counted may be wrong
+            self._agent.torn += 1
+            answer["note"] = "; ".join(filter(None, [answer["note"], "other threads ran while it was measured"]))
+            return
         answer["by_type"] = [list(entry) for entry in found.by_type]
         answer["biggest"] = [list(entry) for entry in found.biggest]
         answer["retained"] = int(found.measure.bytes)

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
+from types import SimpleNamespace
+from typing import Any
+
+from pyobserver.agent import detail
+from pyobserver.agent.detail import Details
+from pyobserver.protocol import schema
+
 from ..support.interpreters import Interpreter
 from ..support.targets import launch
 from .mirror import observed, on_interpreters, silence
@@ -27,3 +36,45 @@ def test_what_is_not_counted_is_told(interpreter: Interpreter) -> None:
             assert JOB not in notes["plain"] and "classes" not in notes["plain"]
             assert all(0 < answer["retained"] < 100_000 for answer in found.values())
         silence(target.stop())
+
+
+class Scanner:
+    """Counts how often it was asked; what it says is wrong."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def breakdown(self, task: Any, deadline: float) -> Any:
+        self.asked += 1
+        measure = SimpleNamespace(bytes=10**9, accuracy=schema.EXACT, error=0)
+        return SimpleNamespace(by_type=[], biggest=[], classes=[], measure=measure)
+
+
+async def test_what_torn_slices_have_measured_is_never_told() -> None:
+    """It is tried again in slices of their own; when all were torn, there is no number, and the reason."""
+    scanner = Scanner()
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    row = SimpleNamespace(ref=weakref.ref(task), kind=schema.KIND_TASK, flags=schema.FLAG_AGE_IS_MINIMUM)
+    sent: list[Any] = []
+    observer = SimpleNamespace(wants=[(1, 7)], out_bytes=0, send=sent.append)
+    agent = SimpleNamespace(
+        table=SimpleNamespace(rows={1: row}),
+        service=SimpleNamespace(observers={1: observer}),
+        scanner=scanner,
+        self_check="ok",
+        torn=0,
+    )
+    describer = SimpleNamespace(frames=lambda coroutine: [], unavailable="", is_running=lambda coroutine: False)
+    ownership = SimpleNamespace(owner=lambda task: None, holder_of=lambda row: None, complete=True)
+    work = Details(agent, SimpleNamespace(describer=describer), ownership).work(torn := slice_that_is_torn())
+    next(work)
+    while not sent:
+        work.send(torn)
+    task.cancel()
+    assert scanner.asked == agent.torn == 1 + detail._MORE_TRIES
+    assert sent[0]["retained"] is None and sent[0]["accuracy"] == schema.UNAVAILABLE
+    assert "other threads ran while it was measured" in sent[0]["note"]
+
+
+def slice_that_is_torn() -> Any:
+    return SimpleNamespace(begun=0.0, seconds=0.001, left=lambda: 0.001, torn=lambda: True)
