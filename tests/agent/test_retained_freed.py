@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ..support.interpreters import Interpreter
+from ..support.packages import with_packages
 from .mirror import on_interpreters
 from .retained_targets import run
 
@@ -80,3 +81,21 @@ def test_the_truth_lies_within_the_error_that_is_told(interpreter: Interpreter) 
     assert len(inside) >= 400
     assert sum(inside) >= math.ceil(0.95 * len(inside))
     assert sorted(errors)[len(errors) // 2] < 0.1
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("packages", [("numpy",), ("numpy", "pandas")], ids=" ".join)
+def test_arrays_and_frames_are_what_they_free(interpreter: Interpreter, packages: tuple[str, ...]) -> None:
+    """Views, arrays of objects and of records, and pandas' frames, in all sizes."""
+    told = run(with_packages(interpreter, *packages), "freed.py", "small", "medium", "large", "packages", within=400)
+    assert len(told) >= 15
+    off = {}
+    for name, case in told.items():
+        if case["measure"][2] == "sampled":
+            size, error, _ = case["measure"]
+            fits = abs(size - case["freed"]) <= 1.5 * error
+        else:
+            fits = is_right(case, case["measure"])
+        if not fits:
+            off[name] = case["measure"], case["freed"]
+    assert off == {}
