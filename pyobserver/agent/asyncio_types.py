@@ -2,7 +2,9 @@
 
 import sys
 
-from pyobserver.agent.attributes import attribute, class_dict, inherits, namespace_of
+from pyobserver.agent.attributes import Function, attribute, class_dict, closure, inherits, namespace_of
+
+MAX_CALLBACKS = 10  # of one future that are looked at
 
 
 def _named(namespace, name):
@@ -76,6 +78,22 @@ class AsyncioTypes:
     def loop(self, future):
         """Return the event loop of a future."""
         return self._read(self._loop, future, "_loop")
+
+    def awaits_job(self, task):
+        """Return whether a task waits for what an executor does for it.
+
+        The future that `wrap_future` made of the executor's knows that by a callback (`asyncio.futures._chain_future`).
+        """
+        awaited = self.awaited(task)
+        job = _named(namespace_of("concurrent.futures._base"), "Future")
+        if awaited is None or job is None or not self.is_future(awaited):
+            return False
+        entries = self.callbacks(awaited)
+        for entry in entries[:MAX_CALLBACKS] if type(entries) is list else ():
+            thing = entry[0] if type(entry) is tuple and entry else entry
+            if type(thing) is Function and inherits(type(closure(thing).get("source")), job):
+                return True
+        return False
 
     def is_pending(self, task):
         """Return whether a task has not ended yet."""

@@ -9,6 +9,7 @@ from pyobserver.protocol.frames import ProtocolError
 
 _SHORTER = 20  # entries of each list in an answer that was too long for a frame
 
+_MORE_TRIES = 2  # after a slice in which others may have run
 _BREAKDOWN_SECONDS = 0.002  # once for one who has asked: names and types take longer than the sum
 
 
@@ -27,7 +28,13 @@ class Details:
                 if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
                 number, token, values = observer.wants.pop(0)
-                _send(observer, self._answer(number, token, values, now))
+                answer = self._answer(number, token, values, now)
+                for _ in range(_MORE_TRIES):
+                    if not now.torn():
+                        break
+                    now = yield WHOLE
+                    answer = self._answer(number, token, values, now)
+                _send(observer, answer)
                 now = yield
         yield from ()
 
@@ -100,11 +107,21 @@ class Details:
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
         found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS, preview if values else None)
+        if now.torn():  # another thread may have run meanwhile: what was counted may be wrong
+            self._agent.torn += 1
+            answer["note"] = "; ".join(filter(None, [answer["note"], "other threads ran while it was measured"]))
+            return
         answer["by_type"] = [list(entry) for entry in found.by_type]
         answer["biggest"] = [[*entry, shown] for entry, shown in zip(found.biggest, found.previews)]  # noqa: B905
         answer["retained"] = int(found.measure.bytes)
         answer["accuracy"] = found.measure.accuracy
         answer["error"] = int(found.measure.error or 0)
+        notes = [answer["note"]]
+        if known().awaits_job(task):
+            notes.append("does not count what an executor's job holds for it")
+        if found.classes:
+            notes.append("does not count what classes made in functions hold: " + ", ".join(found.classes))
+        answer["note"] = "; ".join(filter(None, notes))
 
 
 def _send(observer, answer):

@@ -42,7 +42,8 @@ detail  token, id, chain (list of [qualified name, file, line or null], outermos
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
         innermost coroutines that are not asyncio's), retained, accuracy, error, awaited_by (list of [id, label]),
         holders (list of [path, type, tasks in it or null]), created_at (float or null), blocked (int: how often it was
-        seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why). A value is ""
+        seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why, and what is not
+        counted). A value is ""
         unless it was asked for, and is of one of the interpreter's own types, no container
 action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
+import time
+import weakref
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 from pyobserver.agent.measure import Measuring
-from pyobserver.agent.rows import Table
+from pyobserver.agent.rows import MOVED, Table
 from pyobserver.protocol import schema
 
 
@@ -71,3 +74,36 @@ def test_what_finds_no_place_among_the_new_is_found_by_position() -> None:
         taken.update(row.id for row in measure._take_new() if row is not None)
         taken.update(row.id for row in measure._take_without() if row is not None)
     assert taken == set(ids)
+
+
+async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
+    """It is counted, the row keeps its value, and is measured again."""
+    measure, table = measuring()
+    row: Any = table.add_row(schema.KIND_TASK)
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    row.ref = weakref.ref(task)
+    found = SimpleNamespace(bytes=10**9, error=0, accuracy=schema.EXACT)
+    agent = measure._agent
+    agent.torn, agent.wall = 0, time.time
+    agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
+    agent.subjects[schema.KIND_TASK] = SimpleNamespace(
+        is_counted=True, is_executing=lambda task: False, scan=lambda task, deadline: found
+    )
+    measure._tasks.look = lambda row, task: None
+    try:
+        for is_last_try in (False, True):
+            assert measure._scan(row, slice_of(is_torn=True), is_last_try) is is_last_try
+            assert not row.measured_at and row.retained != found.bytes
+        assert agent.torn == 2
+        assert row.is_marked(MOVED)
+        assert measure._scan(row, slice_of(is_torn=False))
+        assert row.retained == found.bytes
+    finally:
+        task.cancel()
+
+
+def slice_of(is_torn: bool) -> Any:
+    """A slice of a millisecond that has just begun, or in which others have run meanwhile."""
+    return SimpleNamespace(
+        begun=0.0, seconds=0.001, deadline=0.001, clock=lambda: 0.0, left=lambda: 0.001, torn=lambda: is_torn
+    )

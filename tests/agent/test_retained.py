@@ -16,13 +16,18 @@ MISSED = {
 ALLOWED = {"gathering": (8000, 0.0), "exception_in_a_cycle": (4000, 0.02), "idle_asynchronous_generator": (8000, 0.02)}
 
 
-@pytest.mark.parametrize("mode", ["", "generators"])
+@pytest.mark.parametrize("mode", ["", "generators", "hostile"])
 def test_random_graphs_agree_with_an_independent_computation(interpreter: Interpreter, mode: str) -> None:
-    """Byte for byte and object for object, with cycles, with what others hold, and with suspended generators."""
+    """Byte for byte and object for object, with cycles, with what others hold, and with suspended generators.
+
+    No hook of a hostile class runs, and neither a reference nor an instance's `__dict__` is left behind.
+    """
     told = run(interpreter, "graphs.py", 11, 120, *mode.split())
     assert told["wrong"] == 0, told["first"]
     assert told["bounds"] == 0
     assert told["objects"] > 1000
+    assert told["left"] == 0
+    assert told["called"] == []
 
 
 def test_graphs_with_large_containers_agree_or_are_lower_bounds(interpreter: Interpreter) -> None:
@@ -40,7 +45,7 @@ def test_ids_that_are_used_again_do_little_harm(interpreter: Interpreter) -> Non
 
 @pytest.mark.every
 @pytest.mark.parametrize("seed", range(1, 4))
-@pytest.mark.parametrize("mode", ["", "generators", "large"])
+@pytest.mark.parametrize("mode", ["", "generators", "large", "hostile"])
 def test_many_random_graphs_agree(interpreter: Interpreter, mode: str, seed: int) -> None:
     """As above, for many more graphs."""
     told = run(interpreter, "graphs.py", seed, 300 if mode == "large" else 1500, *mode.split(), within=400)

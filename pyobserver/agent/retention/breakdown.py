@@ -4,7 +4,9 @@ After a scan, what it owns is gone through once more from the root, which gives 
 object that refers to it. Of what is too large only some entries are gone through, each standing for many.
 """
 
-from pyobserver.agent.attributes import class_name
+from itertools import islice
+
+from pyobserver.agent.attributes import HEAP_TYPE, IS_CLASS, class_name, flags_of, short_name
 from pyobserver.agent.retention.borrowed import SUSPENDED
 from pyobserver.agent.retention.paths import Paths, is_transparent
 from pyobserver.agent.retention.walk import Walk
@@ -12,6 +14,7 @@ from pyobserver.protocol.clean import clean_tail
 
 MOST_TYPES = 30
 MOST_PLACES = 12
+MOST_CLASSES = 3
 SAMPLE = 60  # entries of one container that is too large
 INNER_LIMIT = 200  # objects that one of them is followed to
 MOST_NODES = 20000
@@ -23,15 +26,17 @@ LEAST_SHARE = 0.001  # of all that is retained, for a place to be named
 class Breakdown:
     """`by_type`: (type, count, bytes), largest first. `biggest`: (path, type, length or None, bytes), largest first,
     where the bytes include what is only held there. `measure`: the Measure of all. `previews`: what was to be told of
-    the biggest ones' values, if that was asked for."""
+    the biggest ones' values, if that was asked for. `classes`: names of classes made in functions which it refers to;
+    what these hold is not counted."""
 
-    __slots__ = ("biggest", "by_type", "measure", "previews")
+    __slots__ = ("biggest", "by_type", "classes", "measure", "previews")
 
-    def __init__(self, by_type, biggest, measure, previews=()):
+    def __init__(self, by_type, biggest, measure, previews=(), classes=()):
         self.by_type = by_type
         self.biggest = biggest
         self.measure = measure
         self.previews = previews
+        self.classes = classes
 
 
 class Node:
@@ -206,4 +211,19 @@ def breakdown(walker, scan, roots, measure, stop, deadline, preview=None):
             o = node.object
             biggest.append((paths.of(node), type_name(type(o)), paths.length(o), int(node.total)))
             previews.append(preview(o) if preview is not None else "")
-    return Breakdown(_by_type(places.nodes, places.not_looked_into), biggest, measure, previews)
+    classes = _made_in_functions(scan.walk.pending)
+    return Breakdown(_by_type(places.nodes, places.not_looked_into), biggest, measure, previews, classes)
+
+
+def _made_in_functions(pending):
+    """Return names of classes which functions have made, out of what is referred to and not owned.
+
+    A class refers to itself in ways that lead everywhere, so that it is not followed, even where it is the task's own.
+    """
+    found = set()
+    for o in islice(pending.values(), MOST_NODES // 4):
+        if flags_of(type(o)) & IS_CLASS and flags_of(o) & HEAP_TYPE and "<locals>" in class_name(o):
+            found.add(clean_tail(short_name(o), 60))
+            if len(found) == MOST_CLASSES:
+                break
+    return sorted(found)

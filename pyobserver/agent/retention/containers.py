@@ -7,6 +7,8 @@ the functions of the type in C that they come from, never through methods of the
 from _collections import OrderedDict, deque
 from itertools import islice
 
+from pyobserver.agent.attributes import HEAP_TYPE, flags_of
+
 STRIDE = 4000  # entries of a dict or set that are stepped over at most, from each end (20 to 50 ns each)
 BLOCKS = 20000  # blocks of a deque that are stepped over at most, for all picks together
 EMPTIEST = 500  # bytes of table per entry; above, a dict or set is nearly empty and finding entries takes too long
@@ -177,7 +179,8 @@ class Containers:
             if base in bases:
                 self.lengths[id(tp)], self._pickers[id(tp)] = length, pick
                 self._bases[id(tp)] = self._bases[base]
-                self.heap_types.add(id(tp))
+                if flags_of(tp) & HEAP_TYPE:  # a static one, as defaultdict up to 3.11, is not learned again
+                    self.heap_types.add(id(tp))
                 return
 
     def learn_arrays(self, array):

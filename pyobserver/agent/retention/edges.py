@@ -8,11 +8,12 @@ from _collections import OrderedDict
 from gc import get_referents
 from sys import getrefcount
 
-from pyobserver.agent.attributes import module_dict
+from pyobserver.agent.attributes import HEAP_TYPE, flags_of, module_dict
 from pyobserver.agent.retention.borrowed import BorrowedReferences
 
 # More references than that to the first key: it is a name that the program knows, and so are the others.
 _KNOWN_KEY = 4
+FEW_ITEMS = 16  # up to so many, what else a dict of a subclass refers to may be as many
 MAX_ARRAY = 20000  # elements of an array of objects that are looked at
 
 
@@ -22,16 +23,23 @@ def _add_keys(o, refs):
         refs += o
 
 
-def _add_keys_of_subclass(o, refs):
-    """For dicts which refer to a few things more than their items."""
-    if len(refs) < 2 * dict.__len__(o):
+def _add_keys_of_subclass(o, refs, often=1):
+    """For dicts which refer to a few things more than their items; each key is shown so `often`, or once less."""
+    items = dict.__len__(o)
+    if items > FEW_ITEMS:
+        is_hidden = len(refs) < (1 + often) * items
+    elif items:
+        key = next(iter(dict.keys(o)))
+        is_hidden = len([r for r in refs if r is key]) < often
+    else:
+        return
+    if is_hidden:
         refs += dict.keys(o)
 
 
 def _add_keys_in_order(o, refs):
     """For OrderedDict: it holds every key once more, and shows that one."""
-    if len(refs) < 3 * dict.__len__(o):
-        refs += dict.keys(o)
+    _add_keys_of_subclass(o, refs, 2)
 
 
 class Edges:
@@ -56,7 +64,8 @@ class Edges:
         """Note how referents of instances of the class `tp` are to be corrected; `bases` are the ids of its bases."""
         if id(tp) not in self.special and id(dict) in bases:
             self.special[id(tp)] = _add_keys_in_order if id(OrderedDict) in bases else _add_keys_of_subclass
-            self.heap_types.add(id(tp))
+            if flags_of(tp) & HEAP_TYPE:  # a static one, as defaultdict up to 3.11, is not learned again
+                self.heap_types.add(id(tp))
 
     def learn_libraries(self, modules):
         """Use what the target has loaded; return the type of numpy's arrays when it is seen for the first time."""

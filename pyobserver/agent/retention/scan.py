@@ -9,6 +9,7 @@ from pyobserver.protocol.schema import AT_LEAST, EXACT, SAMPLED
 LIMIT = 20000  # objects that one scan looks at in full, at most (2.5 MB for the time of the scan)
 FIRST = 0.45  # of the time: for the walk, before estimates are made
 ROUNDS = 3  # of looking into large containers which turn out to hold large containers
+OF_SIZES = 0.03  # share of an estimate by which sizes are off: an int takes four bytes more than it says, and such
 GOOD_ENOUGH = 0.01  # error of an estimate that needs no more elements
 
 
@@ -81,8 +82,13 @@ class Scan:
         return self.walk.objects + int(sum(estimated))
 
     def error(self):
-        """Return half the width of the 95 % interval of `bytes`."""
-        return sum([part.error() ** 2 for part in self.parts]) ** 0.5
+        """Return half the width of the 95 % interval of `bytes`.
+
+        It is what chance does to an estimate, and by what sizes are off themselves: the more of the two where many
+        entries are much alike.
+        """
+        estimated = sum([part.bytes() for part in self.parts])
+        return sum([part.error() ** 2 for part in self.parts]) ** 0.5 + OF_SIZES * estimated
 
     def accuracy(self):
         """Return one of the accuracies of the protocol."""

@@ -27,6 +27,9 @@ GC_HEAD = getsizeof([]) - [].__sizeof__()
 # From 3.12 on, a BytesIO shows its buffer as a referent, and counts it in its size as well.
 BYTESIO_COUNTS_TWICE = get_referents(io.BytesIO(b"x"))[-1:] == [b"x"]
 
+basicsize_of = type.__dict__["__basicsize__"].__get__
+itemsize_of = type.__dict__["__itemsize__"].__get__
+
 SINGLE = (list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex)
 
 
@@ -37,6 +40,25 @@ def inline_bytes(referents):
     """
     head = 8 if INLINE == 1 << 2 else 2
     return 8 * referents + (head + referents + 7) // 8 * 8
+
+
+def unsaid_bytes(tp, bases):
+    """Return what an instance of a class takes and does not say: `bases` are its bases, `tp` first.
+
+    Where the size depends on the contents, there is room for one item more (PyType_GenericAlloc). int and str tell the
+    size that an instance of their own would have.
+    """
+    for base in bases:
+        if base is int or base is str:
+            return basicsize_of(tp) - basicsize_of(base) + itemsize_of(tp)
+        if base is tuple or base is bytes:
+            return itemsize_of(tp)
+    return 0
+
+
+def is_built_in(bases):
+    """Return whether a class comes from something in C, which makes no room for values inside on 3.11 and 3.12."""
+    return any(base is not object and not flags_of(base) & HEAP_TYPE for base in bases)
 
 
 def bases_of(tp):
@@ -93,18 +115,23 @@ class Sizes:
         """Note how instances of `tp` are measured; one of them has so many `referents`, its elements included."""
         key = id(tp)
         flags = flags_of(tp)
+        bases = bases_of(tp)
         in_c, function = sizeof_in_c(tp)
         counts_twice = BYTESIO_COUNTS_TWICE and tp is io.BytesIO
         self.known.add(key)
+        unsaid = 0
         if flags & HEAP_TYPE:
             self.heap_types.add(key)
-        extra = inline_bytes(1 if is_container else referents) if flags & INLINE else 0
+            unsaid = unsaid_bytes(tp, bases)
+        extra = 0
+        if flags & INLINE and not (INLINE == 1 << 4 and is_built_in(bases)):
+            extra = inline_bytes(1 if is_container else referents)
         if not in_c or counts_twice:
             extra += GC_HEAD if flags & HAVE_GC else 0
             extra += 16 if flags & WORDS_IN_FRONT else 0
-            self.unusual[key] = (object.__sizeof__ if counts_twice else function, extra)
-        elif extra and is_container:
-            self.unusual[key] = (getsizeof, extra)
+            self.unusual[key] = (object.__sizeof__ if counts_twice else function, extra + unsaid)
+        elif unsaid or (extra and is_container):
+            self.unusual[key] = (getsizeof, extra + unsaid)
         elif extra:
             self.inline[key] = extra
             self.most[key] = referents

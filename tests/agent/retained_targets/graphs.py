@@ -1,6 +1,6 @@
 """Random graphs of objects, each hung on a task: what the scanner says, and what an independent computation says.
 
-    graphs.py SEED NUMBER [generators] [large] [churn]
+    graphs.py SEED NUMBER [generators] [large] [churn] [hostile]
 
 With `churn` the scanner is not given the time to forget what it learned about the last graphs.
 
@@ -16,6 +16,8 @@ import sys
 import time
 from gc import get_referents
 from sys import getrefcount
+
+from hostile import CALLED, Hostile, HostileByClass, HostileDict, HostileList, HostileSet
 
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
@@ -36,6 +38,10 @@ class Slots:
 
 class Words(dict):
     pass
+
+
+def is_class(o):
+    return type.__subclasscheck__(type, type(o))
 
 
 def nothing(*_):
@@ -91,8 +97,9 @@ class Truth:
 
     def edges(self, o):
         refs = get_referents(o)
-        if isinstance(o, dict) and o and len(refs) < 2 * len(o):
-            refs += o.keys()
+        if type.__subclasscheck__(dict, type(o)):  # a key is held by nothing else here
+            shown = set(map(id, refs))
+            refs += [key for key in dict.keys(o) if id(key) not in shown]
         if BORROWS and type(o) is type(TEMPLATE) and o.gi_code is borrowing.__code__:
             refs = list({id(r): r for r in refs}.values())
         return refs
@@ -108,7 +115,7 @@ class Truth:
             for r in refs:
                 i = id(r)
                 counts[i] = counts.get(i, 0) + 1
-                if i in reached or i in self.modules or type(r) in (type, asyncio.Task):
+                if i in reached or i in self.modules or type(r) is asyncio.Task or is_class(r):
                     continue
                 reached[i] = r
                 todo.append(r)
@@ -127,8 +134,11 @@ class Truth:
 
 
 class Graphs:
-    def __init__(self, seed, generators=False, large=False, churn=False):
+    def __init__(self, seed, generators=False, large=False, churn=False, hostile=False):
         self.churn = churn
+        self.kinds = [list, dict, Instance, Slots, set, Words, self.leaf]
+        if hostile:
+            self.kinds += [Hostile, HostileByClass, HostileDict, HostileList, HostileSet]
         self.random = random.Random(seed)
         self.generators = generators
         self.large = large
@@ -138,8 +148,7 @@ class Graphs:
 
     def made(self):
         number = self.random.randrange(2, 60)
-        kinds = [list, dict, Instance, Slots, set, Words, self.leaf]
-        objects = [self.random.choice(kinds)() for _ in range(number)]
+        objects = [self.random.choice(self.kinds)() for _ in range(number)]
         if self.generators:
             self.add_generators(objects)
         holders = [o for o in objects if type(o) is not bytearray and type(o) is not type(TEMPLATE)]
@@ -167,12 +176,15 @@ class Graphs:
 
     def put(self, holder, value):
         number = self.random.randrange(10**6, 10**9)
-        if type(holder) is list:
-            holder.append(value)
-        elif isinstance(holder, dict):
-            holder["k%d" % number if self.random.random() < 0.5 else number] = value  # noqa: UP031
-        elif type(holder) is set:
-            holder.add((number, id(value)))
+        kind = type(holder)
+        if kind is list or kind is HostileList:
+            list.append(holder, value)
+        elif kind is dict or kind is Words or kind is HostileDict:
+            dict.__setitem__(holder, "k%d" % number if self.random.random() < 0.5 else number, value)  # noqa: UP031
+        elif kind is set or kind is HostileSet:
+            set.add(holder, (number, id(value)))
+        elif kind is Hostile or kind is HostileByClass:
+            holder.payload = value
         else:
             setattr(holder, self.random.choice("ab"), value)
 
@@ -191,7 +203,8 @@ async def holding(objects):
 
 
 async def compare(scanner, clock, graphs, truth):
-    """One graph: (objects, bytes) of the scan, of a second one that knows what is shared, and of the truth."""
+    """One graph: (objects, bytes) of the scan, of a second one that knows what is shared, and of the truth; and whether
+    scanning has left something behind: a reference to anything, an instance's `__dict__`."""
     task = asyncio.get_running_loop().create_task(holding(graphs.made()))
     await asyncio.sleep(0)
     clock.ahead += 0 if graphs.churn else OLD
@@ -202,10 +215,22 @@ async def compare(scanner, clock, graphs, truth):
     size_of = scanner._kinds.size_of
     told = [(m.objects, m.bytes, m.accuracy == schema.EXACT) for m in [*measures, together]]
     told.append((len(owned), sum(map(size_of, owned.values())), True))
+    held = list(owned.values())
     owned.clear()
+    before = traces(held)
+    scanner.scan(task, clock() + FAR)
+    scanner.breakdown(task, clock() + FAR)
+    has_left = traces(held) != before
+    held.clear()
+    called = sorted(set(CALLED))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return told
+    CALLED.clear()
+    return told, has_left, called
+
+
+def traces(objects):
+    return [(getrefcount(o), len(get_referents(o))) for o in objects]
 
 
 async def main(seed, number, *modes):
@@ -214,13 +239,16 @@ async def main(seed, number, *modes):
     scanner = Scanner(clock)
     scanner.add_barrier(asyncio.Task)
     scanner.learn_libraries()
-    graphs = Graphs(seed, "generators" in modes, "large" in modes, "churn" in modes)
+    graphs = Graphs(seed, "generators" in modes, "large" in modes, "churn" in modes, "hostile" in modes)
     wrong = []
-    sizes = bounds = 0
+    called = set()
+    sizes = bounds = left = 0
     for done in range(number):
         if done % 50 == 0:
             truth = Truth()
-        told = await compare(scanner, clock, graphs, truth)
+        told, has_left, ran = await compare(scanner, clock, graphs, truth)
+        called.update(ran)
+        left += has_left
         *scans, truth_told = told
         sizes += truth_told[0]
         bounds += not all(is_exact for _, _, is_exact in scans)
@@ -231,7 +259,8 @@ async def main(seed, number, *modes):
                 if graphs.random.random() < 0.5:
                     held.clear()
             gc.collect()
-    print(json.dumps({"graphs": number, "objects": sizes, "bounds": bounds, "wrong": len(wrong), "first": wrong[:3]}))
+    result = {"graphs": number, "objects": sizes, "bounds": bounds, "wrong": len(wrong), "first": wrong[:3]}
+    print(json.dumps({**result, "left": left, "called": sorted(called)}))
 
 
 TEMPLATE = borrowing(None)

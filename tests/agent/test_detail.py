@@ -1,0 +1,90 @@
+"""The detail of a task says what its memory leaves out."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from types import SimpleNamespace
+from typing import Any
+
+from pyobserver.agent import detail
+from pyobserver.agent.detail import Details
+from pyobserver.protocol import schema
+
+from ..support.interpreters import Interpreter
+from ..support.targets import launch
+from .mirror import observed, on_interpreters, silence
+
+JOB = "does not count what an executor's job holds for it"
+CLASSES = "does not count what classes made in functions hold: Local"
+
+
+@on_interpreters
+def test_what_is_not_counted_is_told(interpreter: Interpreter) -> None:
+    """A job that an executor does for the task, and a class that was made in it; nothing of others."""
+    with launch(interpreter, "uncounted") as target:
+        with observed(target.pid) as mirror:
+            found = {}
+            for name in ("plain", "with_a_class", "with_a_job"):
+                mirror.wait(lambda name=name: mirror.named(name), name)
+                row = mirror.named(name)
+                assert row is not None
+                found[name] = mirror.detail(row)
+            notes = {name: answer["note"] for name, answer in found.items()}
+            assert CLASSES in notes["with_a_class"] and JOB not in notes["with_a_class"]
+            assert JOB in notes["with_a_job"] and "classes" not in notes["with_a_job"]
+            assert JOB not in notes["plain"] and "classes" not in notes["plain"]
+            assert all(0 < answer["retained"] < 100_000 for answer in found.values())
+        silence(target.stop())
+
+
+class Asked:
+    """A kind of rows that counts how often one was measured; what it says is wrong."""
+
+    has_chain = False
+    note = ""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def is_executing(self, task: Any) -> bool:
+        return False
+
+    def coroutine(self, task: Any) -> Any:
+        return None
+
+    def breakdown(self, task: Any, deadline: float, preview: Any = None) -> Any:
+        self.times += 1
+        measure = SimpleNamespace(bytes=10**9, accuracy=schema.EXACT, error=0)
+        return SimpleNamespace(by_type=[], biggest=[], previews=[], classes=[], measure=measure)
+
+
+async def test_what_torn_slices_have_measured_is_never_told() -> None:
+    """It is tried again in slices of their own; when all were torn, there is no number, and the reason."""
+    subject = Asked()
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    row = SimpleNamespace(ref=weakref.ref(task), kind=schema.KIND_TASK, flags=schema.FLAG_AGE_IS_MINIMUM)
+    sent: list[Any] = []
+    observer = SimpleNamespace(wants=[(1, 7, False)], out_bytes=0, send=sent.append)
+    agent = SimpleNamespace(
+        table=SimpleNamespace(rows={1: row}),
+        service=SimpleNamespace(observers={1: observer}),
+        subjects={schema.KIND_TASK: subject},
+        blocking=SimpleNamespace(hits=lambda row: 0),
+        self_check="ok",
+        torn=0,
+    )
+    describer = SimpleNamespace(unavailable="", waits_in_full=lambda coroutine, waiter: "")
+    ownership = SimpleNamespace(owner=lambda task: None, holder_of=lambda row: None, complete=True)
+    work = Details(agent, SimpleNamespace(describer=describer), ownership).work(torn := slice_that_is_torn())
+    next(work)
+    while not sent:
+        work.send(torn)
+    task.cancel()
+    assert subject.times == agent.torn == 1 + detail._MORE_TRIES
+    assert sent[0]["retained"] is None and sent[0]["accuracy"] == schema.UNAVAILABLE
+    assert "other threads ran while it was measured" in sent[0]["note"]
+
+
+def slice_that_is_torn() -> Any:
+    return SimpleNamespace(begun=0.0, seconds=0.001, left=lambda: 0.001, torn=lambda: True)
