@@ -133,7 +133,9 @@ class Agent:
             self.scanner.begin_slice()
             self.schedule.work()
             self._held(self.cpu() - begun)
-            every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.EVERY_SECONDS
+            every = schedule.EVERY_SECONDS
+            if not self.is_known():
+                every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
         return ready
@@ -220,8 +222,8 @@ class Agent:
             self.tasks.close()
 
     def _is_awaited(self):
-        """Whether somebody sits before a picture that is not complete: for seconds, not for as long as it may take."""
-        return self.wall() - self.started_at < _AWAITED_SECONDS and not self.is_known()
+        """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
+        return self.wall() - self.started_at < _AWAITED_SECONDS
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""

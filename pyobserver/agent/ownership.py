@@ -175,11 +175,18 @@ class Ownership:
         self._unresolved = 0
         last = self._table.last_generation()
         end = self._table.end_position
+        is_told = False
         while not self._walk.run(now.deadline):
+            if self._walk.pauses and not is_told:
+                is_told = True
+                now = yield from self._tell_found(now, end, last, False)
             now = yield
         self._walked_at = begun
+        yield from self._tell_found(now, end, last, not self._walk.incomplete)
+
+    def _tell_found(self, now, end, last, is_whole):
+        """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
-        is_whole = not self._walk.incomplete
         for position in range(end):
             columns = self._table.columns
             if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
@@ -192,12 +199,16 @@ class Ownership:
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
         self.complete = True
+        return now
 
     def _to_walk(self):
         """The tasks whose variables are searched: all of them, when there is a task that nothing else holds.
 
-        Otherwise the main one's, which lead to what a program does not keep in its modules.
+        Otherwise the main one's, which lead to what a program does not keep in its modules. Where there are very many,
+        the first picture of all goes before.
         """
+        while self._tasks.count > _AT_FIRST and not self._agent.is_known():
+            yield holders.LATER
         found = self._walk.found
         main = []
         for position in self._tasks.positions():

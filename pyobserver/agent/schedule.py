@@ -10,6 +10,7 @@ SLICE_SECONDS = 0.001
 _SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
 EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
+LATER_SECONDS = 0.009  # until the first picture is complete: with the time to wake up it is one in ten, too
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 WHOLE = "a whole slice"
 _FAILURES = 3

@@ -57,6 +57,7 @@ def _calibrate():
 ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 _END = object()
+LATER = object()
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
@@ -126,8 +127,8 @@ class Walk:
     `wanted(id(object))` returns the number of a task that is looked for, or 0; it is asked about objects whose type is
     in `types`, a set of `id(type)`. Numbers are small, as there is a place for each up to the largest. `clock()` and
     the deadlines of `run` are on the same clock. `tasks()` yields weak references to the tasks whose variables are
-    searched last, or None when it has nothing yet. What was found is in `found`, from number to `Holding`: a
-    container of the application before an attribute, before the same of a library, before variables; the shortest
+    searched last, None when it has nothing yet, or LATER to have the walk pause. What was found is in `found`, from
+    number to `Holding`: a container of the application before an attribute, before the same of a library, before variables; the shortest
     path, and the first met.
 
     `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
@@ -166,6 +167,7 @@ class Walk:
         self._namespaces = set()
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
+        self.pauses = False  # between the modules and the variables of tasks, at the wish of `tasks()`
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
         self._paths = Paths(self._owners, self._kinds, self._shape)
 
@@ -191,6 +193,7 @@ class Walk:
         """Go on until `clock()` is past `deadline`. Return whether the walk has been through."""
         if self.is_through:
             return True
+        self.pauses = False
         self._decisions.begin_slice()
         self._shapes.clear()
         self._resume()
@@ -201,6 +204,8 @@ class Walk:
                 elif not self._begin_root():
                     self.is_through = True
                     return True
+                elif self.pauses:
+                    return False
                 if self._clock() >= deadline:
                     break
         finally:
@@ -245,6 +250,9 @@ class Walk:
             self._variables = iter(() if self._tasks is None else self._tasks())
         elif not self._is_searched:
             reference = next(self._variables, _END)
+            if reference is LATER:
+                self.pauses = True
+                return True
             if reference is _END:
                 self._is_searched = True
             elif reference is not None:
