@@ -32,9 +32,9 @@ _COLUMNS = (
     ("kind", "B"),
     ("state", "B"),
     ("flags", "H"),
-    ("function", "i"),
-    ("waiting", "i"),
-    ("where", "i"),
+    ("function", "H"),  # ids of texts: there are fewer than 65,536
+    ("waiting", "H"),
+    ("where", "H"),
     ("created", "f"),  # this and the next in seconds since the table was made; 0 = never
     ("measured_at", "f"),
     ("retained", "q"),

@@ -128,8 +128,8 @@ class Walk:
     in `types`, a set of `id(type)`. Numbers are small, as there is a place for each up to the largest. `clock()` and
     the deadlines of `run` are on the same clock. `tasks()` yields weak references to the tasks whose variables are
     searched last, None when it has nothing yet, or LATER to have the walk pause. What was found is in `found`, from
-    number to `Holding`: a container of the application before an attribute, before the same of a library, before variables; the shortest
-    path, and the first met.
+    number to `Holding`: a container of the application before an attribute, before the same of a library, before
+    variables; the shortest path, and the first met.
 
     `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
     returns the Holding of that. `coroutine_of(task)` returns what a task runs.
