@@ -32,7 +32,8 @@ LEAKING = (
     ("memory", ("2",)),
     ("tasks", ("3",)),
     ("task", ("enter", "enter")),
-    ("tree", ("escape", "escape", "4")),
+    ("group", ("escape", "escape", "o")),
+    ("tree", ("escape", "4")),
 )
 FIXED = (("fixed-memory", ("2",)), ("fixed-tasks", ("3",)))
 
