@@ -10,14 +10,14 @@ tracer before must have left it. What is allocated there is not seen.
 """
 
 import sys
-from _collections import _count_elements
-from _operator import itemgetter
 
 from pyobserver.agent import collector, foreign
 from pyobserver.protocol import schema
 
-MOST_BYTES = 16 << 20  # of the tracer's own: about 250,000 blocks, for which the program stands still at the end
+MOST_BYTES = 8 << 20  # of the tracer's own: about 125,000 blocks
+_TOO_MANY = 5 * MOST_BYTES  # were allocated before we could look: to count them would take too long
 MOST_SITES = 50
+_PART, _PART_SECONDS = 3000, 0.001  # counted in about a millisecond
 _SETTLED_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _RAW, _ALLOCATOR_BYTES = 0, 40  # PYMEM_DOMAIN_RAW, sizeof(PyMemAllocatorEx) (Include/cpython/pymem.h)
@@ -97,7 +97,11 @@ class Tracing:
         clock = self._agent.clock()
         if clock - self._begun < _SETTLED_SECONDS:
             return schema.ACTION_ASKED, ""
-        if self._functions["get_tracemalloc_memory"]() > MOST_BYTES:
+        taken = self._functions["get_tracemalloc_memory"]()
+        if taken > _TOO_MANY:
+            self.switch_off()
+            return schema.ACTION_REFUSED, "too many blocks were allocated at once to be counted"
+        if taken > MOST_BYTES:
             self._why = "stopped early: there were more blocks than are followed"
         elif clock < self._until:
             return schema.ACTION_ASKED, ""
@@ -140,24 +144,32 @@ class Tracing:
     # -- counting -----------------------------------------------------------------------------------------------------
 
     def _count(self, seconds):
-        """Sum the blocks up by line, and switch it off: in one go, so that the collector never meets the copy.
+        """Take a copy, switch it off, and sum the blocks up by line.
 
-        The copy has a tuple for each block, which would make the program's next collection a long one. Line and block
-        are told apart by the identity of the traceback, which `_get_traces` makes once for each.
+        For the copy the interpreter lock is held throughout: 0.16 to 0.21 s for 320,000 blocks. It has a tuple for each
+        block, which would make the program's next collection a long one: the collector stays off until the copy is
+        gone, a part at a time, with the lock given up in between. Lines are told apart by the identity of the
+        traceback, which `_get_traces` makes once for each.
         """
         begun = self._agent.clock()
         traces = self._functions["_get_traces"]()
-        tracebacks = list(map(itemgetter(2), traces))
-        keys = list(map(id, tracebacks))
-        places = dict(zip(keys, tracebacks))  # noqa: B905 (3.10 and later)
-        blocks = {}
-        _count_elements(blocks, keys)
-        sizes = dict.fromkeys(places, 0)
-        for key, size in zip(keys, map(itemgetter(1), traces)):  # noqa: B905
-            sizes[key] += size
-        traces = tracebacks = keys = None
         self.switch_off()
-        self._found = Found(places, sizes, blocks, seconds, self._agent.clock() - begun, self._why)
+        held = self._agent.clock() - begun
+        places, sizes, blocks = {}, {}, {}
+        while traces:
+            part = traces[-_PART:]
+            del traces[-_PART:]
+            for trace in part:
+                traceback = trace[2]
+                key = id(traceback)
+                if key in blocks:
+                    sizes[key] += trace[1]
+                    blocks[key] += 1
+                else:
+                    places[key], sizes[key], blocks[key] = traceback, trace[1], 1
+            part = trace = traceback = None
+            self._agent.sleep(_PART_SECONDS)
+        self._found = Found(places, sizes, blocks, seconds, held, self._why)
 
     def _rank(self, now):
         """Find the lines with most, in slices."""

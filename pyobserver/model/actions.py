@@ -78,6 +78,7 @@ class Action:
     final: bool = False
     text: str = ""
     outcome: Outcome | None = None
+    settings: Settings | None = None
 
 
 class Actions:
@@ -87,10 +88,10 @@ class Actions:
         self._known: deque[Action] = deque(maxlen=MAX_ACTIONS)
         self._keys = 0
 
-    def begin(self, name: str, row_id: int, title: str, now: float) -> int:
+    def begin(self, name: str, row_id: int, title: str, now: float, settings: Settings | None = None) -> int:
         """Take note of an action that is asked for now; returns the key by which to report on it."""
         self._keys += 1
-        self._known.append(Action(self._keys, name, row_id, title, now, now))
+        self._known.append(Action(self._keys, name, row_id, title, now, now, settings=settings))
         return self._keys
 
     def report(self, keys: Iterable[int], progress: Progress, now: float) -> None:

@@ -114,7 +114,7 @@ class FakeSource:
         """Remember what was asked for."""
         if self.allows_actions:
             self.settings.append(settings)
-            self.acted.append((action, row_id, self._store.begin_action(action, row_id)))
+            self.acted.append((action, row_id, self._store.begin_action(action, row_id, settings)))
 
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""

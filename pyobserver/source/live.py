@@ -118,7 +118,7 @@ class LiveSource:
         """Ask the agent for an action; the store tells what comes of it."""
         if not self.allows_actions:
             return
-        key = self._store.begin_action(action, row_id)
+        key = self._store.begin_action(action, row_id, settings)
         listener = self._listener
         if listener is None:
             why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"

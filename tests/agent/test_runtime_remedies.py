@@ -153,10 +153,21 @@ def test_a_trace_is_bounded_in_memory(interpreter: Interpreter) -> None:
     with launch(interpreter, "memory") as target, acting(target) as hand:
         said = asked(hand, "trace", seconds=60, **LOAD)
         wait_until_tracing(target)
-        target.ask("leak 400000")
+        target.ask("leak 100000")
         ended = hand.until(said, "ended")
         assert "more blocks" in ended["text"]
-        assert ended["result"]["sites"][0][3] >= 400_000
+        assert ended["result"]["sites"][0][3] >= 100_000
+
+
+@on_newest
+def test_more_than_can_be_counted_is_not(interpreter: Interpreter) -> None:
+    """What is allocated in one call is there before anybody can look."""
+    with launch(interpreter, "memory") as target, acting(target) as hand:
+        said = asked(hand, "trace", seconds=60, **LOAD)
+        wait_until_tracing(target)
+        target.ask("crowd 1500000")
+        assert "too many" in hand.until(said, "refused")["text"]
+        assert not target.ask("state")["tracing"]
 
 
 @on_newest

@@ -60,6 +60,11 @@ def leak(number: str = "1") -> Dict[str, int]:
     return {"leaked": len(leaked)}
 
 
+def crowd(number: str) -> Dict[str, int]:
+    leaked.append(list(map(float, range(int(number)))))  # in C: nobody else comes in between
+    return {}
+
+
 def resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -125,6 +130,7 @@ def main() -> None:
         "hold": hold,
         "free": free,
         "leak": leak,
+        "crowd": crowd,
         "state": state,
         "fork": is_tracing_in_child,
         "trace": trace_itself,
