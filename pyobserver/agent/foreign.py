@@ -1,7 +1,7 @@
 """Functions of C that the interpreter or malloc has, called through `_ctypes` without the Python package around it.
 
 `call_cdeclfunction` gives up the interpreter lock (Modules/_ctypes/callproc.c, 3.8 to 3.15). Arguments are int of C, or
-bytes and None, which are pointers.
+bytes and None, which are pointers. Loading it brings _struct along from 3.15 on, which stays.
 """
 
 import sys

@@ -125,7 +125,10 @@ def test_a_trace_names_the_line_that_leaks(interpreter: Interpreter) -> None:
             assert result["traced"] >= 2.0 and result["places"] >= 1 and result["bytes"] >= size
             assert not any("pyobserver" in site[0] and "targets" not in site[0] for site in result["sites"])
         wait_for(lambda: target.ask("state")["threads"] == clean["threads"], "the end of the thread")
-        wait_for(lambda: target.ask("state")["modules"] == clean["modules"], "the end of the modules")
+        stays = (
+            {"_struct"} if interpreter.minor >= (3, 15) else set()
+        )  # _ctypes itself brings it along, and refers to it
+        wait_for(lambda: set(target.ask("state")["modules"]) - set(clean["modules"]) <= stays, "the end of the modules")
         assert target.ask("ctypes") == {"strlen": 4}
         target.ask("trace on")
         assert target.ask("state")["tracing"]
