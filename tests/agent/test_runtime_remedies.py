@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
 
@@ -89,6 +91,20 @@ def test_memory_is_given_back(interpreter: Interpreter) -> None:
         assert result["rss_after"] <= result["rss_before"]
         assert result["rss_after"] < full - 150_000_000
         assert target.ask("state")["threads"] == before["threads"]
+
+
+@on_newest
+@pytest.mark.parametrize("allocator", ["jemalloc", "tcmalloc_minimal", "mimalloc"])
+def test_a_preloaded_allocator_gives_back_in_its_own_way(interpreter: Interpreter, allocator: str) -> None:
+    libraries = sorted(Path("/usr/lib/x86_64-linux-gnu").glob(f"lib{allocator}.so.*"))
+    if not libraries:
+        pytest.skip(f"lib{allocator} is not installed")
+    with launch(interpreter, "memory", environment={"LD_PRELOAD": str(libraries[0])}) as target, acting(target) as hand:
+        full = target.ask("hold 200")["rss"]
+        target.ask("free")
+        result = done(hand, "trim", **LOAD)
+        assert result["way"].split(",")[0] == allocator.split("_")[0]
+        assert result["rss_after"] <= result["rss_before"] and result["rss_after"] < full - 120_000_000
 
 
 @on_newest
