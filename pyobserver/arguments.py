@@ -176,7 +176,7 @@ def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool
         "--allow-actions",
         usual=False,
         action="store_true",
-        help="offer actions that change the target (x cancels a task)",
+        help="offer actions that change the target: cancel tasks, collect, give memory back, trace allocations",
     )
     add("--method", usual="auto", choices=_METHODS, help="how to get into the target (default auto)")
     add(

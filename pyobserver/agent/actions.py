@@ -7,6 +7,7 @@ followed by looks, with weak references only, until it is over. To add one: its 
 
 from _weakref import ref
 
+from pyobserver.agent import remedies
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, attribute, class_dict, class_name, inherits, mro_of
 from pyobserver.agent.loop_calls import call_soon
@@ -14,7 +15,6 @@ from pyobserver.agent.serve import OUT_FULL
 from pyobserver.protocol import schema
 
 MAX_AT_ONCE = 64  # that are done or followed
-_FOLLOWED_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 _IDLE_SECONDS = 3600.0
 _MethodDescriptor = type(str.join)
@@ -23,15 +23,16 @@ _MethodDescriptor = type(str.join)
 class Asked:
     """One action: who has asked, by which token, and how it is followed once it has been done."""
 
-    __slots__ = ("begun", "follow", "name", "number", "observer", "state", "token")
+    __slots__ = ("begun", "doing", "name", "number", "observer", "settings", "state", "token")
 
-    def __init__(self, observer, name, number, token, now):
+    def __init__(self, observer, name, number, token, settings, now):
         self.observer = observer
         self.name = name
         self.number = number
         self.token = token
+        self.settings = settings  # the message itself
         self.begun = now
-        self.follow = None  # returns (state, text)
+        self.doing = None
         self.state = None  # that the observer was told last
 
 
@@ -44,9 +45,9 @@ class Actions:
         self._followed = []
         self.job = None
 
-    def ask(self, observer, name, number, token):
+    def ask(self, observer, name, number, token, settings):
         """Take note of a question; it is refused here when it may not be asked."""
-        asked = Asked(observer, name, number, token, self._agent.clock())
+        asked = Asked(observer, name, number, token, settings, self._agent.clock())
         if not observer.may_act:
             self._tell(asked, schema.ACTION_REFUSED, "this observer was started without --allow-actions", True)
         elif len(self._new) + len(self._followed) >= MAX_AT_ONCE:
@@ -61,72 +62,82 @@ class Actions:
             if now.left() < 0.5 * now.seconds:
                 now = yield
             self._do(self._new.pop(0))
+            now.deadline = now.begun  # it may have given up the interpreter lock: nothing else belongs in this slice
             now = yield
         for asked in list(self._followed):
-            self._look(asked)
+            self._look(asked, now)
             if now.over():
                 now = yield
         self.job.period = _LOOK_SECONDS if self._followed or self._new else _IDLE_SECONDS
         yield from ()
 
     def _do(self, asked):
-        refused, asked.follow, wake = _DONE_BY[asked.name](self._agent, asked.number)
+        done = _DONE_BY[asked.name](self._agent, asked)
         asked.begun = self._agent.clock()
-        if refused:
-            self._tell(asked, schema.ACTION_REFUSED, refused, True)
+        if type(done) is str:
+            self._tell(asked, schema.ACTION_REFUSED, done, True)
             return
+        asked.doing = done
         self._followed.append(asked)
         self._tell(asked, schema.ACTION_ASKED, "", False)
-        wake()
+        done.wake()
 
-    def _look(self, asked):
-        state, text = asked.follow()
-        is_over = state == schema.ACTION_ENDED or self._agent.clock() - asked.begun > _FOLLOWED_SECONDS
+    def _look(self, asked, now):
+        state, text, *result = asked.doing.follow(now)
+        is_late = self._agent.clock() - asked.begun > asked.doing.followed_seconds
+        is_over = state in (schema.ACTION_ENDED, schema.ACTION_REFUSED) or is_late
         if is_over or state != asked.state:
-            self._tell(asked, state, text, is_over)
+            self._tell(asked, state, text, is_over, *result)
         if is_over or asked.observer not in self._agent.service.observers.values():
             self._followed.remove(asked)
+            asked.doing.leave()
 
-    def _tell(self, asked, state, text, is_final):
+    def close(self):
+        """Follow nothing any more."""
+        for asked in self._followed:
+            asked.doing.leave()
+        self._followed = []
+
+    def _tell(self, asked, state, text, is_final, result=None):
         observer = asked.observer
         if observer.out_bytes >= OUT_FULL:
             return
         asked.state = state
-        observer.send(
-            {
-                "t": "action",
-                "token": asked.token,
-                "state": state,
-                "seconds": self._agent.clock() - asked.begun,
-                "final": is_final,
-                "text": text,
-            }
-        )
+        said = {
+            "t": "action",
+            "token": asked.token,
+            "state": state,
+            "seconds": self._agent.clock() - asked.begun,
+            "final": is_final,
+            "text": text,
+        }
+        if result is not None:
+            said["result"] = result
+        observer.send(said)
 
 
 # -- cancelling a task ------------------------------------------------------------------------------------------------
 
 
-def _cancel(agent, number):
-    """Let the loop of a task cancel it; return (why not, how it is followed, what wakes the loop up)."""
-    row = agent.table.rows.get(number)
+def _cancel(agent, asked):
+    """Let the loop of a task cancel it; return what follows it, or why not."""
+    row = agent.table.rows.get(asked.number)
     if row is not None and row.kind != schema.KIND_TASK:
-        return "only asyncio tasks can be cancelled", None, None
+        return "only asyncio tasks can be cancelled"
     task = row.ref() if row is not None else None
     types = known()
     if task is None or not types.is_pending(task):
-        return "it has ended", None, None
+        return "it has ended"
     loop = types.loop(task)
     cancel = _cancel_of(task)
     if loop is None or cancel is None:
-        return "its class %s has no cancel() that can be called from here" % class_name(type(task)), None, None
+        return "its class %s has no cancel() that can be called from here" % class_name(type(task))
     waiter = types.awaited(task)
     call = call_soon(loop, cancel)
     if call.refused:
-        return call.refused, None, None
+        return call.refused
     runs = type(attribute(loop, "_thread_id")) is int or class_name(type(loop)).startswith("uvloop.")
-    cancelled = Cancelled(row.ref, None if waiter is None else ref(waiter), call.handle, runs)
-    return "", cancelled.follow, call.wake
+    return Cancelled(row.ref, None if waiter is None else ref(waiter), call, runs)
 
 
 def _cancel_of(task):
@@ -138,19 +149,18 @@ def _cancel_of(task):
     return None
 
 
-class Cancelled:
+class Cancelled(remedies.Doing):
     """A task whose loop was given its cancel(): by weak references to it, to what it then awaited, and to the handle
     that the loop lets go of once it has called it."""
 
-    __slots__ = ("_before", "_handle", "_ref", "_runs")
-
-    def __init__(self, reference, before, handle, runs):
+    def __init__(self, reference, before, call, runs):
         self._ref = reference
         self._before = before
-        self._handle = handle
+        self._handle = call.handle
         self._runs = runs  # whether its loop did
+        self.wake = call.wake
 
-    def follow(self):
+    def follow(self, now):
         """Return (state, what more there is to say)."""
         task = self._ref()
         if task is None:
@@ -181,4 +191,9 @@ def _passes_on(types, waiter):
     return types.is_task(waiter) and (types.must_cancel(waiter) or types.cancels_requested(waiter) > 0)
 
 
-_DONE_BY = {"cancel": _cancel}
+_DONE_BY = {
+    "cancel": _cancel,
+    "collect": remedies.collect,
+    "trim": remedies.trim,
+    "trace": remedies.trace,
+}

@@ -13,10 +13,12 @@ from pyobserver.agent import (
     groups,
     measure,
     ownership,
+    remedies,
     schedule,
     serve,
     tasks,
     threads,
+    tracing,
 )
 from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, trio
 from pyobserver.agent.kinds.subject import TaskSubject
@@ -42,6 +44,7 @@ class Agent:
         self.wall = original("time", "time")
         self.cpu = original("time", "thread_time")
         self.sleep = original("time", "sleep")
+        self.original = original
         self.farewell = ""
         self.config = config
         self.started_at = self.wall()
@@ -75,6 +78,7 @@ class Agent:
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
         self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
+        self.tracing = tracing.Tracing(self)
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self.groups = groups.Groups(self, self.tasks, self.ownership)
@@ -124,6 +128,7 @@ class Agent:
         events = self._sleep(now, wait, busy)
         begun = self.cpu()
         self.service.exchange(events)
+        self.tracing.look(clock())
         forks.look(self._forks, clock())
         self._held(self.cpu() - begun)
         if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
@@ -175,6 +180,8 @@ class Agent:
 
     def _end(self):
         reason = self.farewell or "no observer is left, or another agent takes over"
+        self.tracing.close()
+        self.actions.close()
         self.farewell = ""  # those who are connected hear it now; nobody has to be told later
         for observer in self.service.observers.values():
             observer.update = None
@@ -202,6 +209,7 @@ class Agent:
             self.measure,
             self.details,
             self.actions,
+            self.tracing,
             self.blocking,
             self.groups,
             self.ownership,
@@ -219,6 +227,7 @@ class Agent:
         self._listener.close()
         if self._is_open:
             self.service.abandon()
+            self.tracing.switch_off()
             self.tasks.close()
 
     def _is_awaited(self):
@@ -271,7 +280,7 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "group", "cancel"],
+            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "group", *schema.ACTIONS],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }
@@ -289,6 +298,7 @@ class Agent:
             "holders_complete": self.ownership.complete,
             "loops": self.tasks.loops.summary(),
             "gc": facts.collector(),
+            "remedies": remedies.prospects(self),
             "agent": {
                 "cpu_seconds": self.cpu(),
                 "longest_hold_seconds": self.longest_hold,

@@ -203,9 +203,11 @@ class Service:
                 observer.wants.append((number, token, head.get("values") is True))
                 self._agent.ask_detail()
         elif name in schema.ACTIONS:
-            number, token = head.get("id"), head.get("token")
+            number, token = head.get("id", 0), head.get("token")
             if type(number) is int and type(token) is int:
-                self._agent.actions.ask(observer, name, number, token)
+                self._agent.actions.ask(observer, name, number, token, head)
+        elif name == "enough":
+            self._agent.tracing.end_soon(observer)
         elif name == "group":
             if type(head.get("token")) is int and len(observer.groups) < 4:
                 observer.groups.append(head)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .actions import Prospects
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -218,3 +220,4 @@ class Tick:
     collector: Collector | None
     cost: AgentCost
     is_full: bool = False  # the agent has no room for rows of all tasks
+    prospects: Prospects | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..protocol import schema
 from ..protocol.clean import clean
-from .actions import Actions, Progress
+from .actions import Actions, Progress, Settings
 from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
@@ -350,12 +350,13 @@ class Store:
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
         self.changed()
 
-    def begin_action(self, name: str, row_id: int) -> int:
+    def begin_action(self, name: str, row_id: int, settings: Settings | None = None) -> int:
         """Take note of an action that is asked for now; returns the key by which to report on it."""
         with self._lock:
             now = self._clock()
             row = self._tasks_view(now).find(row_id)
-            key = self._actions.begin(name, row_id, (row.name or row.function) if row is not None else "", now)
+            title = (row.name or row.function) if row is not None else ""
+            key = self._actions.begin(name, row_id, title, now, settings)
         self.changed()
         return key
 

@@ -12,6 +12,10 @@ detail  id (int), token (int), values (bool): asks for everything about one task
         token. With `values` the answer has beginnings of values, which are data of the program
 cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop's thread. An action: done only for an
         observer whose hello has said `actions`, and answered by `action` with the same token
+collect token: collects garbage, in a thread of the program by its event loop. An action, as those that follow
+trim    token, load (bool: _ctypes may be loaded for it): malloc gives back what it holds but nobody uses
+trace   token, seconds (1 to TRACE_MOST_SECONDS), load (as above): traces allocations. One at a time in a target
+enough  ends the trace that this observer has asked for before its time; what it found is told as usual
 group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
         of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
         (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
@@ -36,7 +40,9 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
-        memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)}
+        memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)},
+        remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
+        tracing (bool: the program traces its allocations itself)}
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
@@ -48,7 +54,12 @@ detail  token, id, chain (list of [qualified name, file, line or null], outermos
 action  token, state (an index of ACTION_STATES), seconds (float: since it was done), final
         (bool: nothing more will be said of it), text (str: why it was refused, or what more is known). Told when it is
         done, when the state changes, and at the end: at most a minute later. Of a cancelled task: "asked" while it has
-        not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended
+        not moved, "moved" when it has and goes on (it cleans up, or swallows it), "ended" when it has ended. The others
+        are "asked" until they have "ended", and then have a result: held (float, seconds: what a collection took in its
+        thread, what giving back took, how long the program stood still at the end of a trace); of the first two
+        rss_before and rss_after (bytes or null); of a collection found (objects freed), uncollectable; of trim way
+        (str: whose malloc it was); of a trace traced (float, seconds), bytes, blocks and places (lines) of all that was
+        allocated meanwhile and was still there, sites (list of at most 50 [file, line, bytes, blocks], largest first)
 group   token, members (tasks chosen), looked_at (tasks measured), moved (of these, have run while it was computed),
         ended (have ended meanwhile), alone (bytes, the sum of what each retains, scaled when not all were looked at),
         alone_accuracy, alone_error, together (bytes: alone and what only they share, which would be freed if all of
@@ -123,7 +134,8 @@ NODE_KINDS = (
 EDGES = ("runs", "owns", "awaits", "holds", "child process")
 EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
 
-ACTIONS = ("cancel",)
+ACTIONS = ("cancel", "collect", "trim", "trace")
+TRACE_MOST_SECONDS = 60
 
 ACTION_STATES = ("asked", "moved", "ended", "refused")
 ACTION_ASKED, ACTION_MOVED, ACTION_ENDED, ACTION_REFUSED = 0, 1, 2, 3

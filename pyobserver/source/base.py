@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ..model.actions import Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Store
 
@@ -45,8 +46,11 @@ class Source(Protocol):
     def allows_actions(self) -> bool:
         """Whether the user has allowed actions that change the target."""
 
-    def act(self, action: str, row_id: int) -> None:
+    def act(self, action: str, row_id: int = 0, settings: Settings | None = None) -> None:
         """Ask for one of `schema.ACTIONS`; what comes of it is told by the store. Does nothing unless it is allowed."""
+
+    def enough(self) -> None:
+        """End the trace of allocations that this source has asked for, before its time."""
 
     def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
         """Ask what tasks retain together. `answer` is called once, on another thread, also when there is none."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import __version__
+from ..model.actions import Settings
 from ..model.details import GroupQuestion
 from ..protocol import schema
 from ..protocol.frames import Frame
@@ -73,9 +74,13 @@ class AgentClient:
         """Ask for everything about one row, also for values with `values`; the answer has the same `token`."""
         self._connection.send({"t": "detail", "id": int(row_id), "token": token, "values": values})
 
-    def act(self, action: str, row_id: int, token: int) -> None:
+    def act(self, action: str, row_id: int, token: int, settings: Settings | None = None) -> None:
         """Ask for one of `schema.ACTIONS`; what is said of it has the same `token`. Refused unless `actions` is so."""
-        self._connection.send({"t": action, "id": int(row_id), "token": token})
+        self._connection.send({**(settings or {}), "t": action, "id": int(row_id), "token": token})
+
+    def enough(self) -> None:
+        """End the trace of allocations that was asked for, before its time."""
+        self._connection.send({"t": "enough"})
 
     def group(self, question: GroupQuestion, token: int) -> None:
         """Ask what tasks retain together; the answer has the same `token`."""

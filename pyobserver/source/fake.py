@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..model.actions import Prospects, Settings
 from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
 from ..model.readings import AgentCost, Tick
 from ..model.store import Phase, Store
@@ -65,6 +66,8 @@ class FakeSource:
         self.detached = False
         self.allows_actions = allows_actions
         self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
+        self.settings: list[Settings | None] = []  # of each of these
+        self.enoughs = 0
         self._churn = churn
         self._store = Store(self.clock)
         self._situation: Situation = situation
@@ -98,15 +101,20 @@ class FakeSource:
             raise SourceError(f"there is no process {pid}")
         return type(self)(replace(self.story, pid=pid, fixed=True), clock=self.clock)
 
+    def enough(self) -> None:
+        """Remember that this was asked for."""
+        self.enoughs += 1
+
     def detach(self) -> None:
         """Remember that this was asked for, and stop."""
         self.detached = True
         self.stop()
 
-    def act(self, action: str, row_id: int) -> None:
+    def act(self, action: str, row_id: int = 0, settings: Settings | None = None) -> None:
         """Remember what was asked for."""
         if self.allows_actions:
-            self.acted.append((action, row_id, self._store.begin_action(action, row_id)))
+            self.settings.append(settings)
+            self.acted.append((action, row_id, self._store.begin_action(action, row_id, settings)))
 
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""
@@ -200,7 +208,9 @@ class FakeSource:
     def _tick(self, second: float, total: int) -> Tick:
         cost = AgentCost(0.4 + 0.006 * second, 0.0011, 2_000_000, 0, 0, 1)
         collector = self.story.collector(second)
-        return Tick(self.story.begin + second, total, total, True, True, collector, cost)
+        return Tick(
+            self.story.begin + second, total, total, True, True, collector, cost, prospects=Prospects("", True, False)
+        )
 
     # -- details -----------------------------------------------------------------------------------------------------
 

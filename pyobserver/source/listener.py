@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.actions import LOST, REFUSED, Progress
+from ..model.actions import LOST, REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
@@ -139,7 +139,7 @@ class Listener:
         refused = question.refused(refusal)
         threading.Thread(target=self._tell, args=(question, refused), name="pyobserver-refusal", daemon=True).start()
 
-    def act(self, action: str, row_id: int, key: int) -> None:
+    def act(self, action: str, row_id: int, key: int, settings: Settings | None = None) -> None:
         """Ask for an action, which the store knows by `key`."""
         token = next(self._tokens)
         with self._lock:
@@ -148,13 +148,20 @@ class Listener:
                 self._actions[token] = key
         if not refusal:
             try:
-                self._client.act(action, row_id, token)
+                self._client.act(action, row_id, token, settings)
                 return
             except ClientError as error:
                 refusal = str(error)
             with self._lock:
                 self._actions.pop(token, None)
         self._store.report_actions([key], Progress(REFUSED, 0.0, True, refusal))
+
+    def enough(self) -> None:
+        """End the trace of allocations that was asked for."""
+        try:
+            self._client.enough()
+        except ClientError:
+            pass  # the connection has ended, and the trace with it
 
     def detach(self) -> None:
         """End the agent for everybody, and wait until it has ended. Raises ClientError when it does not in time."""

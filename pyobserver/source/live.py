@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..attach import AttachError
-from ..model.actions import REFUSED, Progress
+from ..model.actions import REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
@@ -114,17 +114,23 @@ class LiveSource:
         else:
             listener.request_detail(row_id, answer, values)
 
-    def act(self, action: str, row_id: int) -> None:
+    def act(self, action: str, row_id: int = 0, settings: Settings | None = None) -> None:
         """Ask the agent for an action; the store tells what comes of it."""
         if not self.allows_actions:
             return
-        key = self._store.begin_action(action, row_id)
+        key = self._store.begin_action(action, row_id, settings)
         listener = self._listener
         if listener is None:
             why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
             self._store.report_actions([key], Progress(REFUSED, 0.0, True, why))
         else:
-            listener.act(action, row_id, key)
+            listener.act(action, row_id, key, settings)
+
+    def enough(self) -> None:
+        """End the trace of allocations that is going on before its time."""
+        listener = self._listener
+        if listener is not None:
+            listener.enough()
 
     def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
         """Ask what tasks retain together; where no agent is, that is the answer."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.actions import Progress
+from ..model.actions import Outcome, Progress, Prospects, Site
 from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, SharedObject, Variable
 from ..model.forest import Node
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
@@ -220,12 +220,17 @@ def tick(frame: Frame) -> Tick:
         collector=None if head.get("gc") is None else _collector(_object(head, "gc")),
         cost=cost,
         is_full=row_limit_is_hit(frame),
+        prospects=None if head.get("remedies") is None else _prospects(_object(head, "remedies")),
     )
 
 
 def row_limit_is_hit(frame: Frame) -> bool:
     """Whether there are more tasks than the agent keeps; told with each tick."""
     return _flag(_object(frame.head, "agent"), "rows_limit_hit")
+
+
+def _prospects(said: dict[str, Any]) -> Prospects:
+    return Prospects(_text(said, "collect"), _flag(said, "foreign"), _flag(said, "tracing"))
 
 
 def _collector(said: dict[str, Any]) -> Collector:
@@ -325,6 +330,25 @@ def action(frame: Frame) -> tuple[int, Progress]:
         seconds=_number(head, "seconds", _MAX_SECONDS),
         final=_flag(head, "final"),
         text=_text(head, "text"),
+        outcome=None if head.get("result") is None else _outcome(_object(head, "result")),
+    )
+
+
+def _outcome(said: dict[str, Any]) -> Outcome:
+    """What an action has done: each has some of the fields, and all have `held`."""
+    sites = _lists(said, "sites", 4) if "sites" in said else []
+    return Outcome(
+        held_seconds=_number(said, "held", _MAX_SECONDS),
+        rss_before=_length(said.get("rss_before")),
+        rss_after=_length(said.get("rss_after")),
+        found=_length(said.get("found")),
+        uncollectable=_length(said.get("uncollectable")),
+        way=_text(said, "way", 60) if "way" in said else "",
+        traced_seconds=_optional_number(said, "traced", _MAX_SECONDS),
+        bytes=_count(said.get("bytes", 0)),
+        blocks=_count(said.get("blocks", 0)),
+        places=_count(said.get("places", 0)),
+        sites=tuple(Site(_cleaned(file), _count(line), _count(size), _count(n)) for file, line, size, n in sites[:50]),
     )
 
 

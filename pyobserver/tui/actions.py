@@ -16,6 +16,7 @@ from ..model.store import Snapshot
 from ..model.tasks import Row
 from ..protocol import schema
 from .bar import Line, TooSmall, styled
+from .remedies import REMEDIES, remedy_words
 from .tabs.help import Modal
 from .widgets.text import broken, shorten
 from .words import NO_FUNCTION, NO_NAME, sized_in_words
@@ -105,6 +106,8 @@ def shown_actions(snapshot: Snapshot, now: float) -> tuple[tuple[str, str], ...]
 
 def action_words(action: Action, snapshot: Snapshot, now: float) -> tuple[str, str]:
     """Return (what has come of an action, how it is to be seen)."""
+    if action.name in REMEDIES:
+        return remedy_words(action, now)
     since = duration(max(0.0, action.seconds if action.final else now - action.asked_at))
     why = f": {action.text}" if action.text else ""
     row = snapshot.tasks.find(action.row_id) if not action.final else None

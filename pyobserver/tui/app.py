@@ -24,9 +24,22 @@ from .actions import CANCEL, NOT_ALLOWED, ActionLines, CancelQuestion, can_be_ca
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
+from .remedies import (
+    REMEDIES,
+    TRACE_RESULT,
+    RemedyQuestion,
+    TraceResult,
+    finished_traces,
+    is_tracing,
+    not_allowed,
+    remedy_hints,
+    settings_for,
+    why_not,
+)
 from .tabs.detail import DetailScreen
 from .tabs.group import GroupScreen
 from .tabs.help import HelpScreen, SortScreen
+from .tabs.memory import MemoryTab
 from .tabs.singles import Group
 from .tabs.tasks import TasksTab
 from .tabs.tree import TreeTab
@@ -73,6 +86,7 @@ class ObserverApp(App[None]):
         self._clock = clock
         self._watched = Watched(source, tab)
         self._above: list[Watched] = []  # the processes from which it was opened, the first one first
+        self._seen_traces = 0  # the key of the last one whose result was opened
 
     # -- layout ------------------------------------------------------------------------------------------------------
 
@@ -127,6 +141,7 @@ class ObserverApp(App[None]):
             self.refresh_now()
         else:
             self._show_status()
+        self._open_results()
 
     def refresh_now(self) -> None:
         """Take a snapshot, and show it."""
@@ -195,6 +210,8 @@ class ObserverApp(App[None]):
             common["back"] = f"to {self._above[-1].program}"
         if self.source.allows_actions and can_be_cancelled(self._selected()):
             common["cancel"] = "cancel"
+        if self.source.allows_actions and isinstance(self.tab, MemoryTab):
+            common.update(remedy_hints(self._watched.snapshot))
         hints = {**common, **self.tab.hints()}
         if "mode" in hints:
             following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
@@ -382,6 +399,49 @@ class ObserverApp(App[None]):
                     self._show_status()
 
             self.push_screen(CancelQuestion(row), answered)
+
+    def action_collect(self) -> None:
+        """Ask whether to collect garbage, and do it."""
+        self._ask_remedy("collect")
+
+    def action_trim(self) -> None:
+        """Ask whether to give memory back, and do it."""
+        self._ask_remedy("trim")
+
+    def action_trace(self) -> None:
+        """Ask whether to trace allocations, and do it; or end the trace that is going on."""
+        if self.source.allows_actions and is_tracing(self._newest()):
+            self.source.enough()
+        else:
+            self._ask_remedy("trace")
+
+    def _ask_remedy(self, name: str) -> None:
+        source, newest = self.source, self._newest()
+        if not isinstance(self.tab, MemoryTab):
+            self._offers(name)
+        elif not source.allows_actions:
+            self.notify(not_allowed(name), severity="warning", timeout=6)
+        elif refused := why_not(name, newest):
+            self.notify(f"{REMEDIES[name]}: {refused}", severity="warning", timeout=8)
+        else:
+
+            def answered(answer: str | None) -> None:
+                if answer == TRACE_RESULT:
+                    self.push_screen(TraceResult(finished_traces(newest)[-1]))
+                elif answer is not None:
+                    source.act(name, 0, settings_for(name, answer))
+                    self._show_status()
+
+            self.push_screen(RemedyQuestion(name, newest), answered)
+
+    def _open_results(self) -> None:
+        """Open what a trace has found when it is over, and nothing else is being asked."""
+        if isinstance(self.screen, ModalScreen):
+            return
+        for action in finished_traces(self._newest()):
+            if action.key > self._seen_traces:
+                self._seen_traces = action.key
+                self.push_screen(TraceResult(action))
 
     # -- from the tasks to the tree and back -------------------------------------------------------------------------
 

@@ -43,6 +43,9 @@ FILTER = Key("filter", "slash", "/", "filter", "what has the text in it stays; E
 JUMP = Key("jump", "t", "t", "tree", "the selected task in the tree, and back among the tasks", 8)
 COPY = Key("copy", "y", "y", "copy", "copy the row, its columns divided by tabs", 2)
 CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; only with --allow-actions", 6)
+COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
+TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
+TRACE = Key("trace", "a", "a", "trace", "trace allocations for some seconds, after a question; likewise", 6)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -61,6 +64,9 @@ KEYS = (  # in the order of the line at the bottom
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,
     CANCEL,
+    COLLECT,
+    TRIM,
+    TRACE,
     Key("pause", "space", "space", "pause", "let the screen stand still, and go on; reading goes on meanwhile", 6),
     QUIT,
 )

@@ -88,6 +88,26 @@ ACTION: dict[str, Any] = {
     "text": "",
 }
 
+TRACED: dict[str, Any] = {
+    **ACTION,
+    "state": schema.ACTION_ENDED,
+    "final": True,
+    "result": {
+        "held": 0.1,
+        "traced": 10.0,
+        "bytes": 5_000,
+        "blocks": 12,
+        "places": 2,
+        "sites": [["/srv/app/main.py", 12, 4_000, 10], ["/srv/app/other.py", 3, 1_000, 2]],
+        "rss_before": 9_000_000,
+        "rss_after": None,
+        "found": 3,
+        "uncollectable": 0,
+        "way": "glibc",
+    },
+}
+"""A message with every field that a result may have; no action has all of them."""
+
 GROUP: dict[str, Any] = {
     "t": "group",
     "token": 1,

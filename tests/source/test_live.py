@@ -180,6 +180,22 @@ def test_whoever_removes_an_agent_finds_no_socket_afterwards(target: RunningTarg
     assert target.stop() == (0, "")
 
 
+def test_allocations_are_traced_and_garbage_is_collected(target: RunningTarget) -> None:
+    """What they have done is in the store; a trace can be ended before its time."""
+    with observed(target, allow_actions=True) as source:
+        source.wait_until_known()
+        source.act("trace", 0, {"seconds": 60, "load": True})
+        source.act("collect")
+        wait_for(lambda: source.store.snapshot().actions[1].final, "the end of the collection")
+        assert source.store.snapshot().actions[0].state == "asked"
+        source.enough()
+        wait_for(lambda: source.store.snapshot().actions[0].final, "the end of the trace")
+        traced, collected = source.store.snapshot().actions
+        assert (traced.state, traced.text, traced.settings) == ("ended", "stopped early", {"seconds": 60, "load": True})
+        assert traced.outcome is not None and traced.outcome.traced_seconds is not None
+        assert collected.state == "ended" and collected.outcome is not None and collected.outcome.found is not None
+
+
 def test_a_task_is_cancelled(target: RunningTarget) -> None:
     """From the question of a user who has allowed it, to what the store tells of it; without leave nothing is asked."""
     with observed(target, allow_actions=True) as source:

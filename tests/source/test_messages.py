@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyobserver.model.actions import Progress
+from pyobserver.model.actions import Outcome, Progress, Site
 from pyobserver.model.details import ChainFrame, Variable
 from pyobserver.model.forest import Node
 from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import ACTION, DETAIL, GROUP, HELLO, STRINGS, TICK, decoded, node, row_columns, rows_frame
+from .scripted import ACTION, DETAIL, GROUP, HELLO, STRINGS, TICK, TRACED, decoded, node, row_columns, rows_frame
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
@@ -85,6 +85,28 @@ def test_a_detail() -> None:
     assert answer.holders == (("app._tasks", "set", 12),)
     assert answer.created_at == 1_700_000_000.5
     assert messages.detail(frame(changed(DETAIL, "retained", None))).retained is None
+
+
+def test_what_an_action_on_memory_has_done() -> None:
+    """Each action has some of the fields; more lines than there may be are left out."""
+    sites = (Site("/srv/app/main.py", 12, 4_000, 10), Site("/srv/app/other.py", 3, 1_000, 2))
+    outcome = Outcome(0.1, 9_000_000, None, 3, 0, "glibc", 10.0, 5_000, 12, 2, sites)
+    assert messages.action(frame(TRACED))[1].outcome == outcome
+    few = {**ACTION, "result": {"held": 0.5, "found": 7}}
+    assert messages.action(frame(few))[1].outcome == Outcome(0.5, found=7)
+    many = {**TRACED, "result": {**TRACED["result"], "sites": [["a", 1, 2, 3]] * 60}}
+    told = messages.action(frame(many))[1].outcome
+    assert told is not None and len(told.sites) == 50
+    for wrong in ({"held": -1.0}, {"sites": [["a", 1, 2]]}, {"found": -1}, {"bytes": "5"}, {"sites": None}):
+        with pytest.raises(MessageError):
+            messages.action(frame({**TRACED, "result": {**TRACED["result"], **wrong}}))
+
+
+def test_what_could_be_done_is_told_with_an_update() -> None:
+    said = {"collect": "no loop\x1b[2J", "foreign": True, "tracing": False}
+    prospects = messages.tick(frame({**TICK, "remedies": said})).prospects
+    assert prospects is not None and prospects.foreign and not prospects.tracing and "\x1b" not in prospects.collect
+    assert messages.tick(frame(TICK)).prospects is None
 
 
 def test_what_has_come_of_an_action() -> None:

@@ -14,7 +14,7 @@ from .dashboard import Dashboard, dashboard, played
 
 TABS = {"1": "System", "2": "Memory Allocators", "3": "Processes/Tasks", "4": "Supervision Tree"}
 PROMISED = "1234/sidbgtz+-yx?q"  # with Enter, Esc and space; r comes with recordings
-EVERYTHING = (*"123456789/sidbgtzyxv?u*", "space", "enter", "escape", "plus", "minus", "up", "down", "left", "right")
+EVERYTHING = (*"123456789/sidbgtzyxvcea?u*", "space", "enter", "escape", "plus", "minus", "up", "down", "left", "right")
 MOVES = ("home", "end", "pageup", "pagedown", "j", "k", "h", "l", "tab", "shift+tab")
 
 

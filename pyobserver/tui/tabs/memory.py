@@ -62,7 +62,9 @@ class MemoryTab(Tab):
     explanation: ClassVar[str] = (
         "Where the memory is and how it goes. The chart has the total (RSS), what Python holds and has in use, the C "
         "heap and everything else, and the limit when it comes near; + and - change its window, over which growth is "
-        "told, too. The verdict says what grows and what does it: Enter shows those tasks, t who holds them."
+        "told, too. The verdict says what grows and what does it: Enter shows those tasks, t who holds them. With "
+        "--allow-actions c collects garbage, e gives freed memory back, and a traces allocations for some seconds; "
+        "each says first what that costs the program."
     )
     DEFAULT_CSS = """
     MemoryTab {
