@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from .actions import Action
+from .census import NO_CENSUS, HeapRecord
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
@@ -84,6 +85,7 @@ class Snapshot:
     actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
+    heap: HeapRecord = NO_CENSUS
 
     def growing_since(self, window: float) -> float:
         """Return from when on growth is told, `window` seconds back at most.

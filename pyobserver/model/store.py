@@ -12,6 +12,7 @@ import numpy as np
 from ..protocol import schema
 from ..protocol.clean import clean
 from .actions import Actions, Progress
+from .census import Census
 from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
@@ -150,6 +151,18 @@ class Store:
         self._divided_at = divided_at
         for allocator in reading.allocators:
             self.history.add(f"division/{allocator.name}", reading.taken_at, allocator.held)
+
+    def add_census(self, census: Census) -> None:
+        """Live objects by type."""
+        with self._lock:
+            self._now = replace(self._now, heap=self._now.heap.with_census(census))
+        self.changed()
+
+    def set_census_problem(self, why: str) -> None:
+        """Say why there is no (newer) census."""
+        with self._lock:
+            self._now = replace(self._now, heap=replace(self._now.heap, problem=clean(why, _LABEL)))
+        self.changed()
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""
@@ -348,6 +361,7 @@ class Store:
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
             sums = mark(plant(tasks, self._nodes), now).sums
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
+            self._now = replace(self._now, heap=replace(self._now.heap, baseline=self._now.heap.newest))
         self.changed()
 
     def begin_action(self, name: str, row_id: int) -> int:

@@ -35,6 +35,9 @@ class Source(Protocol):
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen: they are measured first. At most the first 256 count."""
 
+    def count_objects(self, wanted: bool) -> None:
+        """Say whether somebody wants to see the objects by type: only then they are counted, every some seconds."""
+
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row, with `values` also for beginnings of values: data of the program.
 

@@ -23,6 +23,7 @@ WAITING = {
     "connecting": "looking at the process",
     "locked": "waiting for the interpreter lock",
 }
+CENSUS_SECONDS = 10.0
 NO_AGENT = "ptrace is not permitted (kernel.yama.ptrace_scope is 1); what is read from outside goes on"
 
 
@@ -64,6 +65,7 @@ class FakeSource:
         self.focused: tuple[int, ...] = ()
         self.detached = False
         self.allows_actions = allows_actions
+        self.counts_objects = False
         self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
         self._churn = churn
         self._store = Store(self.clock)
@@ -111,6 +113,16 @@ class FakeSource:
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""
         self.focused = tuple(ids)
+
+    def count_objects(self, wanted: bool) -> None:
+        """Count the objects by type from now on, or no longer."""
+        self.counts_objects = wanted
+        if wanted and self._store.snapshot().heap.newest is None:
+            self._count_objects(self.clock() - self.story.begin)
+
+    def _count_objects(self, second: float) -> None:
+        if self._situation not in ("exited", "killed"):
+            self._store.add_census(self.story.census(second))
 
     def _run(self) -> None:
         while not self._stopping.wait(self.interval):
@@ -169,6 +181,9 @@ class FakeSource:
         self._store.add_memory(self.story.memory(second))
         self._store.set_stacks(self.story.stacks(second))
         self._store.set_children(self.story.children())
+        newest = self._store.snapshot().heap.newest
+        if self.counts_objects and (newest is None or self.clock() - newest.taken_at >= CENSUS_SECONDS):
+            self._count_objects(second)
 
     def _hear_agent(self, second: float) -> None:
         first, end = self.story.alive(second)

@@ -99,6 +99,10 @@ class LiveSource:
         if listener is not None:
             listener.focus([n for n in ids if n > 0][:256])
 
+    def count_objects(self, wanted: bool) -> None:
+        """Count the objects by type from now on, or no longer."""
+        self._watcher.wants_census = wanted
+
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row; threads and child processes are answered from outside."""
         snapshot = self._store.snapshot()
