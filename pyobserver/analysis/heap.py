@@ -55,8 +55,13 @@ class TypeRow:
 
     @property
     def growth_is_certain(self) -> bool:
-        """Whether the growth is more than the sample can make up."""
+        """Whether the growth in bytes is more than the sample can make up."""
         return _beyond(self.bytes_growth, self.bytes_growth_error)
+
+    @property
+    def count_growth_is_certain(self) -> bool:
+        """Whether the growth in number is more than the sample can make up."""
+        return _beyond(self.count_growth, self.count_growth_error)
 
 
 def _beyond(value: float | None, error: float | None) -> bool:
@@ -85,7 +90,10 @@ def change(now: Census, before: Census) -> Change:
     of_entry, kind = stratum[keys // types], keys % types
     totals = []
     for values, in_pools in ((counts, entries[0][1]), (sizes, entries[0][2])):
-        total, variance = np.zeros(types), _of_one_pool(entries[0][0] % types, in_pools, types, len(pools), populations)
+        total, variance = (
+            np.zeros(types),
+            _of_few_pools(entries[0][0] % types, in_pools, types, len(pools), populations),
+        )
         for number, population in enumerate(populations):
             chosen = of_entry == number
             one, spread = _stratum(kind[chosen], values[chosen], types, int(found[number]), population)
@@ -94,15 +102,15 @@ def change(now: Census, before: Census) -> Change:
     return Change(now.taken_at - before.taken_at, *totals)
 
 
-def _of_one_pool(
+def _of_few_pools(
     kinds: NDArray[np.int64], values: Numbers, types: int, met: int, populations: Sequence[int]
 ) -> Numbers:
-    """The variance by type of having missed a pool that is like those where the type was met."""
+    """The variance by type of having missed two pools that are like those where the type was met."""
     population = sum(populations)
     if not met or met >= population:
         return np.zeros(types)
     one = np.bincount(kinds, values, types) / np.maximum(np.bincount(kinds, minlength=types), 1)
-    found: Numbers = (one * population / met) ** 2 * (1 - met / population)
+    found: Numbers = 2 * (one * population / met) ** 2 * (1 - met / population)
     return found
 
 

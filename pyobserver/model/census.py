@@ -137,7 +137,8 @@ def _estimate(
 ) -> tuple[Numbers, Numbers]:
     """Sums by kind over all pools, and their standard errors, from values of `read` of them, one a kind and pool.
 
-    What is in few pools may be in one more, or in one less, than the sample makes believe: that is part of the error.
+    What is in few pools may be in two more, or in two less, than the sample makes believe: that is part of the error
+    (Agresti and Coull, Approximate is better than "exact", 1998).
     """
     sums = np.bincount(kinds, values, length).astype(np.float64)
     if read < 2 or read >= offered:
@@ -145,7 +146,7 @@ def _estimate(
     squares = np.bincount(kinds, values * values, length)
     spread = np.maximum(squares - sums * sums / read, 0.0) / (read - 1)
     one_pool = sums / np.maximum(np.bincount(kinds, minlength=length), 1)
-    errors: Numbers = offered * np.sqrt(spread / read + (one_pool / read) ** 2) * math.sqrt(1 - read / offered)
+    errors: Numbers = offered * np.sqrt(spread / read + 2 * (one_pool / read) ** 2) * math.sqrt(1 - read / offered)
     return sums * (offered / read), errors
 
 

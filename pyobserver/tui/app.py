@@ -222,6 +222,7 @@ class ObserverApp(App[None]):
     def _open(self, tab: Tab) -> None:
         main = self._main
         self._watched.current = tab.id
+        self.source.count_objects(tab.counts_objects)
         main.query_one(FilterLine).settle(tab.filter_text)
         widget = tab.main_widget()
         if widget is not None:

@@ -63,6 +63,7 @@ class Tab(Vertical):
     short_title: ClassVar[str] = ""
     period: ClassVar[float] = 0.5  # least seconds between two refreshes
     explanation: ClassVar[str] = ""
+    counts_objects: ClassVar[bool] = False  # whether the objects are to be counted while it is visible
 
     class TaskWanted(Message):
         """The user wants to see everything about a task."""

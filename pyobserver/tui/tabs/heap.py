@@ -1,0 +1,197 @@
+"""The tab of the heap: live objects by type, and which of them become more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
+from ...analysis.heap import NORMAL_95, TypeRow
+from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
+from ...model.store import Phase, Snapshot
+from ..bar import Piece
+from ..view import Tab, View
+from ..widgets import Column, VirtualTable
+from .memory import Sentence
+from .tasks import Summary
+from .types import TypeTable
+
+ONLY_SMALL = "small objects and headers only: blocks above 512 bytes are in the C heap"
+NOT_SEEN = (
+    "Objects above 512 bytes, the larger tables of dicts and items of lists, and texts of that size are in the C heap "
+    "and not seen here; nor are the objects of sub-interpreters that have an allocator of their own"
+)
+ABOUT = {
+    UNIDENTIFIED: "blocks in use that are no objects: small tables of dicts, items of lists, structures of C; also "
+    "objects that wait in a free list to be used again",
+    OTHER_TYPES: "objects of types for which there was no place in the list",
+}
+
+
+class HeapTab(Tab):
+    """One line about the census, the table of the types, and a sentence about the selected one."""
+
+    title = "Heap"
+    short_title = "Heap"
+    period = 1.0
+    counts_objects = True
+    explanation: ClassVar[str] = (
+        "Live objects by type, str and int included, counted from outside: pools of Python's small-object allocator "
+        "are copied and looked through here, which costs the process nothing. Of a large heap a sample is read, always "
+        "the same pools, so that growth is told much more closely than counts. All lines together are what the "
+        f"allocator has in use. {NOT_SEEN}."
+    )
+    DEFAULT_CSS = """
+    HeapTab {
+        & > VirtualTable { height: 1fr; }
+        & > #about { height: 2; color: $foreground 60%; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="heap")
+        self._table = TypeTable()
+        self._shown: tuple[Snapshot, View] | None = None
+        self._filter = ""
+
+    def compose(self) -> ComposeResult:
+        yield Summary()
+        yield self._table
+        yield Sentence(id="about")
+
+    def main_widget(self) -> Widget:
+        return self._table
+
+    # -- showing -----------------------------------------------------------------------------------------------------
+
+    def present(self, snapshot: Snapshot, view: View) -> None:
+        self._shown = (snapshot, view)
+        table = self._table
+        if snapshot.heap.newest is not None or snapshot.heap.problem or snapshot.status.phase is Phase.EXITED:
+            table.empty_text = (
+                f"no type has “{self._filter}” in it; Esc shows all"
+                if self._filter and snapshot.heap.newest is not None
+                else snapshot.heap.problem or "the process has ended before its objects were counted"
+            )
+            table.present(snapshot, view, self._filter)
+        self.query_one(Summary).show(self._summary(snapshot))
+        self._explain()
+
+    def _again(self) -> None:
+        if self._shown is not None:
+            self.present(*self._shown)
+
+    def _summary(self, snapshot: Snapshot) -> list[Piece]:
+        census = snapshot.heap.newest
+        if census is None:
+            return [Piece("objects by type", "bold", gap=" ")]
+        pieces = [
+            Piece(f"{count(census.count[UNIDENTIFIED + 1 :].sum())} small objects", "bold", 9, gap=" "),
+            Piece(in_use_text(census), "", 8),
+            Piece(f"{sample_text(census)}, {duration(snapshot.taken_at - census.taken_at)} ago", "", 7),
+            Piece(f"cost {census.cost_seconds * 1000:.0f} ms here, nothing there", "dim", 4),
+        ]
+        if snapshot.heap.problem:
+            pieces.append(Piece("not counted anew", "grow", 8))
+        if self._filter:
+            pieces.append(Piece(f"with “{self._filter}”", "bold", 8))
+        shown, in_all = len(self._table.lines), self._table.in_all
+        pieces.append(
+            Piece(f"showing {count(shown)} of {count(in_all)}" if shown != in_all else f"{count(in_all)} types", "", 5)
+        )
+        pieces.append(Piece(self._table.sorted_words(), "dim", 3))
+        return pieces
+
+    def _explain(self) -> None:
+        """Say what the selected line is, with its error."""
+        row = self._table.selected()
+        snapshot = self._shown[0] if self._shown is not None else None
+        census = snapshot.heap.newest if snapshot is not None else None
+        sentence = self.query_one("#about", Sentence)
+        if row is None or census is None:
+            sentence.show("", "", "dim")
+            return
+        text = ONLY_SMALL
+        if snapshot is not None and snapshot.heap.problem:
+            text = snapshot.heap.problem
+        elif not row.is_type:
+            text = ABOUT[census.names.index(row.name)]
+        sentence.show("", f"{exactly(row)} · {text}", "dim")
+
+    # -- what the user does ------------------------------------------------------------------------------------------
+
+    def on_virtual_table_cursor_moved(self) -> None:
+        self._explain()
+
+    def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
+        event.stop()
+        self.sort_by(event.column_key)
+
+    def hints(self) -> Mapping[str, str]:
+        hints = {"filter": "", "sort": "", "reverse": "", "mode": ""}
+        return {**hints, "back": "show all"} if self._filter else hints
+
+    def sort_choices(self) -> Sequence[tuple[str, str]]:
+        return self._table.choices()
+
+    def sort_by(self, column: str) -> None:
+        self._table.sort_by(column)
+        self._again()
+
+    @property
+    def sorted_by(self) -> str:
+        return self._table.sort.column
+
+    def reverse(self) -> None:
+        self._table.reverse()
+        self._again()
+
+    def filter_by(self, text: str) -> None:
+        self._filter = text
+        self._again()
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    def help_columns(self) -> Sequence[tuple[Column, bool]]:
+        return self._table.explained()
+
+    def row_text(self) -> str:
+        return self._table.row_text()
+
+
+def in_use_text(census: Census) -> str:
+    """Return how much the small-object allocator has in use, with its error."""
+    error = f" ± {bytes_text(NORMAL_95 * census.in_use_error)}" if census.in_use_error else ""
+    return f"{bytes_text(census.in_use)}{error} in use"
+
+
+def sample_text(census: Census) -> str:
+    """Return how much of the heap was read."""
+    if census.pools_read >= census.pools_offered:
+        return "all of it read"
+    share = census.sampled_share
+    return f"{percent(share, 1 if share < 0.0995 else 0)} of it read"
+
+
+def exactly(row: TypeRow) -> str:
+    """Return a row's numbers with their errors, as a sentence."""
+    parts = [count(row.count) + _plus_minus(row.count_error, count)]
+    if row.count_growth is not None:
+        error = row.count_growth_error or 0.0
+        parts.append(f"{growth_count(row.count_growth)}/min{_plus_minus(error, _of_growth)}")
+    if row.bytes_growth is not None:
+        parts.append(f"{growth_bytes(row.bytes_growth)}/min{_plus_minus(row.bytes_growth_error or 0.0, bytes_text)}")
+    return f"{row.name}: " + ", ".join(parts)
+
+
+def _of_growth(error: float) -> str:
+    return f"{error:,.1f}" if error < 99.95 else count(error)
+
+
+def _plus_minus(error: float, text: Callable[[float], str]) -> str:
+    return f" ± {text(NORMAL_95 * error)}" if error else ""

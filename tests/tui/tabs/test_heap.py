@@ -1,0 +1,132 @@
+"""The tab of the heap answers: which objects are there, which become more, and how sure is that."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from pyobserver.source.story import Story
+
+from ..dashboard import StillSource, dashboard, played
+
+
+async def test_the_objects_are_counted_only_while_the_tab_is_open() -> None:
+    """Nobody pays for what nobody looks at."""
+    async with dashboard() as opened:
+        assert not opened.source.counts_objects
+        await opened.press("5")
+        assert opened.source.counts_objects
+        assert "str" in opened.text()
+        await opened.press("2")
+        assert not opened.source.counts_objects
+
+
+async def test_the_leak_is_marked() -> None:
+    """By a sign and its growth; what is steady has none."""
+    async with dashboard(None, "5") as opened:
+        await opened.play(120)
+        for name in ("rudder.agent.Agent", "rudder.specimen.Specimen", "bytearray"):
+            assert re.search(r" \+3\.\d ", opened.line(f"▲  {name}"))
+        assert "▲" not in opened.line("  function")
+        assert re.search(r" 0 +0 ", opened.line("  function"))
+
+
+async def test_the_first_line_tells_the_sample() -> None:
+    """How many objects, how many bytes, how much was read, how old it is, and what it cost."""
+    async with dashboard(None, "5") as opened:
+        line = opened.lines()[2]
+        assert re.search(r"[\d,]+ small objects · [\d.]+ MB in use · all of it read, \d+ s ago · cost 70 ms here", line)
+        await opened.play(14)
+        assert ", 4 s ago" in opened.lines()[2]
+
+
+@pytest.mark.parametrize("width", [80, 118])
+async def test_a_sample_shows_its_error(width: int) -> None:
+    """Estimates have a sign, and a change within the error of the sample is not told as one."""
+    async with dashboard(played(Story(census_shift=3)), "5", size=(width, 24)) as opened:
+        await opened.play(120)
+        assert "12 % of it read" in opened.lines()[2]
+        assert re.search(r"MB ± [\d.]+ MB in use", opened.lines()[2])
+        assert re.search(r"~[\d,]+ ", opened.line(" str "))
+        assert "≈0" in opened.line(" function ")
+        assert "±" in opened.lines()[-4]
+
+
+async def test_growth_and_baseline() -> None:
+    """d goes through the same modes as in the other tables."""
+    async with dashboard(None, "5") as opened:
+        await opened.play(30)
+        await opened.press("b", "d")
+        assert "± B/min" in opened.text()
+        await opened.press("d")
+        await opened.play(120)
+        assert "Δ Count" in opened.text()
+        assert re.search(r"\+6", opened.line("rudder.agent.Agent"))
+
+
+async def test_order_follows_the_user() -> None:
+    """By the column that was chosen, and the other way round."""
+    async with dashboard(None, "5") as opened:
+        await opened.play(60)
+        opened.app.tab.sort_by("count_growth")
+        lines = [line for line in opened.lines() if "exact" in line]
+        assert "str" in lines[0]
+        await opened.press("i")
+        await opened.pilot.pause()
+        assert "str" not in next(line for line in opened.lines() if "exact" in line)
+
+
+async def test_why_nothing_is_counted() -> None:
+    """A reason instead of an empty table."""
+    source = StillSource()
+    source.step()
+    source.count_objects = lambda wanted: source.store.set_census_problem(  # type: ignore[method-assign]
+        "the objects cannot be counted: pymalloc is switched off by PYTHONMALLOC=malloc"
+    )
+    async with dashboard(source, "5") as opened:
+        await opened.renew()
+        assert "switched off by PYTHONMALLOC=malloc" in opened.text()
+
+
+async def test_a_census_that_could_not_be_repeated() -> None:
+    """What was counted stays, and the reason is said."""
+    async with dashboard(None, "5") as opened:
+        opened.source.store.set_census_problem("the arenas change too fast")
+        await opened.renew()
+        assert "not counted anew" in opened.lines()[2]
+        assert "the arenas change too fast" in opened.text()
+        assert " str " in opened.text()
+
+
+async def test_names_that_mean_harm_are_shown_harmless() -> None:
+    """They come from the process."""
+    async with dashboard(played(Story(hostile=True, tasks=20)), "5") as opened:
+        assert all(line.isprintable() for line in opened.lines())
+        assert "owned" in opened.text()
+
+
+async def test_after_the_end_before_a_census() -> None:
+    """It is said that there is none, rather than waited for."""
+    async with dashboard(StillSource(), situation="killed") as opened:
+        await opened.press("5")
+        assert "ended before its objects were counted" in opened.text()
+
+
+async def test_what_is_no_object_is_explained() -> None:
+    """The line of tables and structures says what is in it."""
+    async with dashboard(None, "5", "home") as opened:
+        assert "blocks in use that are no objects" in "\n".join(opened.lines()[-5:])
+        await opened.press("down")
+        assert "small objects and headers only" in "\n".join(opened.lines()[-5:])
+
+
+def test_a_paused_census_is_that_of_its_time() -> None:
+    """The record in a snapshot does not change under the screen."""
+    source = StillSource()
+    source.count_objects(True)
+    before = source.store.snapshot()
+    source.play(30)
+    assert before.heap.earlier == ()
+    assert replace(before.heap) != source.store.snapshot().heap
