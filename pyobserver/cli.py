@@ -309,6 +309,7 @@ def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
     from .model.store import Phase
 
     source.on_stage = stage = _say_once() if options.verbose else _passing
+    source.count_objects(getattr(options, "json", False))
     source.start()
     try:
         source.wait_until_known()

@@ -170,7 +170,7 @@ def type_rows(snapshot: Snapshot, window: float) -> list[TypeRow]:
     now = record.newest
     if now is None:
         return []
-    since = now.taken_at - window
+    since = max(now.taken_at - window, snapshot.growing_since(window))
     grown = _grown(now, record.begin(since), record.begin((since + now.taken_at) / 2))
     marked = change(now, record.baseline) if record.baseline is not None and record.baseline is not now else None
     before = record.baseline.count if record.baseline is not None else np.empty(0)

@@ -168,9 +168,8 @@ class HeapRecord:
         return HeapRecord(census, thinned(kept, census.taken_at), self.baseline)
 
     def begin(self, since: float) -> Census | None:
-        """Return the census that growth since then is told from: the last one before it, or the first after it."""
-        before = [census for census in self.earlier if census.taken_at <= since]
-        return before[-1] if before else self.earlier[0] if self.earlier else None
+        """Return the first earlier census since then: what growth since then is told from."""
+        return next((census for census in self.earlier if census.taken_at >= since), None)
 
 
 NO_CENSUS = HeapRecord()

@@ -17,21 +17,12 @@ from numpy.typing import NDArray
 from ..model.census import UNIDENTIFIED, Census, PoolCounts, census_of
 from .mappings import Mapping, PageTable
 from .object_types import DEBUG_WORDS, HEADERS, ObjectTypes, is_count, is_debug, is_pointer
-from .pymalloc import CLASSES, POOL_HEADER, SIZES, ArenaReader, ArenaTable, sampling_shift
+from .pymalloc import CLASSES, POOL_HEADER, SIZES, UNUSED_CLASS, ArenaReader, ArenaTable, sampling_shift
 from .remote import Addresses, RemoteMemory, Torn
 
-SAMPLE_BYTES = 24 << 20  # as much is read, or up to twice as much
+SAMPLE_BYTES = 40 << 20  # as much is read, or up to twice as much
 _BATCH_BYTES = 8 << 20  # that are copied at once
 _HEADER_WORDS = POOL_HEADER.itemsize // 8
-
-
-@dataclass
-class _Blocks:
-    """Blocks in use, each with what may be its type, by the words in front of the object; `block` tells them apart."""
-
-    block: NDArray[np.int64]
-    type: Addresses
-    header: NDArray[np.int64]
 
 
 class CensusTaker:
@@ -64,55 +55,17 @@ class CensusTaker:
         pools = table.pools(self._shift, self._salt)
         if pages is not None:
             pools = pools[pages.present_each(pools)]
-        scan = _Scan(table.pool_size, len(pools))
+        found = []
         step = _BATCH_BYTES // table.pool_size
         for at in range(0, len(pools), step):
-            scan.add(pools[at : at + step], self._memory.read_each(pools[at : at + step], table.pool_size))
-        if not scan.readable.any():
+            part = pools[at : at + step]
+            batch = _Batch(part, self._memory.read_each(part, table.pool_size))
+            found.append(_counted(batch, self._types, mappings))
+        counts = _joined(found, table, self._shift, self._salt)
+        if not len(counts.pools):
             raise Torn("no pool could be read")
-        types = self._types_of(scan, mappings)
-        return self._census(scan, pools, types, table, taken_at, began)
-
-    def _types_of(self, scan: _Scan, mappings: list[Mapping]) -> NDArray[np.int64]:
-        """The type of each block in use, by the order of `scan.blocks`."""
-        found = np.full(len(scan.blocks), UNIDENTIFIED, np.int64)
-        candidates = scan.candidates()
-        addresses, where = np.unique(candidates.type, return_inverse=True)
-        resolved = self._types.resolve(addresses, mappings)
-        places, headers = resolved.places[where], resolved.headers[where]
-        good = (places >= 0) & (headers == candidates.header)
-        for header in reversed(HEADERS):  # what is in an object may look like another: a tuple of one class
-            chosen = good & (candidates.header == header)
-            found[np.searchsorted(scan.blocks, candidates.block[chosen])] = places[chosen]
-        return found
-
-    def _census(
-        self,
-        scan: _Scan,
-        pools: Addresses,
-        types: NDArray[np.int64],
-        table: ArenaTable,
-        taken_at: float,
-        began: float,
-    ) -> Census:
-        names = len(self._types.names)
-        keys, counts = np.unique(scan.blocks // scan.blocks_per_pool * names + types, return_counts=True)
-        pool, kind = keys // names, keys % names
-        kept = np.flatnonzero(scan.readable)
-        renumbered = np.cumsum(scan.readable) - 1
         return census_of(
-            PoolCounts(
-                pool_size=table.pool_size,
-                shift=self._shift,
-                first=table.first,
-                carved=table.carved,
-                pools=pools[kept],
-                block_sizes=scan.block_sizes[kept],
-                pool=renumbered[pool].astype(np.int32),
-                type=kind.astype(np.int32),
-                count=counts.astype(np.int32),
-                salt=self._salt,
-            ),
+            counts,
             names=tuple(self._types.names),
             taken_at=taken_at,
             bytes_read=len(pools) * table.pool_size,
@@ -120,80 +73,112 @@ class CensusTaker:
         )
 
 
-class _Scan:
-    """The blocks in use of the pools that are added to it."""
+@dataclass(frozen=True)
+class _Counted:
+    """The pools of a batch that could be read, the sizes of their blocks, and how many blocks there are by type."""
 
-    def __init__(self, pool_size: int, pools: int) -> None:
-        self.pool_size = pool_size
-        self.blocks_per_pool = pool_size // int(SIZES[0])
-        self.readable = np.zeros(pools, np.bool_)
-        self.block_sizes = np.zeros(pools, np.int64)
-        self._pools = 0
-        self._blocks: list[NDArray[np.int64]] = []
-        self._candidates: list[_Blocks] = []
-        self._sorted: NDArray[np.int64] | None = None
+    pools: Addresses
+    block_sizes: NDArray[np.int64]
+    pool: NDArray[np.int64]  # of each entry: a place in `pools`
+    type: NDArray[np.int64]
+    count: NDArray[np.int64]
 
-    @property
-    def blocks(self) -> NDArray[np.int64]:
-        """The numbers of all blocks in use, ascending: that of the pool times `blocks_per_pool`, and that in it."""
-        if self._sorted is None:
-            self._sorted = np.sort(np.concatenate(self._blocks))
-        return self._sorted
 
-    def candidates(self) -> _Blocks:
-        """What may be types, of all pools."""
-        parts = self._candidates
-        return _Blocks(
-            np.concatenate([part.block for part in parts]),
-            np.concatenate([part.type for part in parts]),
-            np.concatenate([part.header for part in parts]),
-        )
+def _counted(batch: _Batch, types: ObjectTypes, mappings: list[Mapping]) -> _Counted:
+    """Tell the types of the blocks in use."""
+    blocks = batch.blocks()
+    kinds = np.full(len(blocks), UNIDENTIFIED, np.int64)
+    by_header = batch.candidates()
+    addresses = np.unique(np.concatenate([type_ for _, type_ in by_header.values()]))
+    resolved = types.resolve(addresses, mappings)
+    for header in reversed(HEADERS):  # what is in an object may look like another: a tuple of one class
+        block, type_ = by_header[header]
+        where = np.searchsorted(addresses, type_)
+        good = (resolved.places[where] >= 0) & (resolved.headers[where] == header)
+        kinds[np.searchsorted(blocks, block[good])] = resolved.places[where[good]]
+    names = len(types.names)
+    keys, counts = np.unique(blocks // batch.blocks_per_pool * names + kinds, return_counts=True)
+    kept = batch.readable
+    renumbered = np.cumsum(kept) - 1
+    return _Counted(batch.pools[kept], batch.block_sizes[kept], renumbered[keys // names], keys % names, counts)
 
-    def add(self, pools: Addresses, content: NDArray[np.uint8]) -> None:
-        """Take in some pools, given their bytes; those in which nothing fits together are left out."""
+
+def _joined(parts: list[_Counted], table: ArenaTable, shift: int, salt: int) -> PoolCounts:
+    """All batches as one."""
+    before = np.cumsum([0, *(len(part.pools) for part in parts)])
+    none: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    pools = np.concatenate([np.empty(0, np.uint64), *(part.pools for part in parts)])
+    pool = np.concatenate(none + [part.pool + first for part, first in zip(parts, before[:-1], strict=True)])
+    return PoolCounts(
+        pool_size=table.pool_size,
+        shift=shift,
+        first=table.first,
+        carved=table.carved,
+        pools=pools,
+        block_sizes=np.concatenate(none + [part.block_sizes for part in parts]),
+        pool=pool.astype(np.int32),
+        type=np.concatenate(none + [part.type for part in parts]).astype(np.int32),
+        count=np.concatenate(none + [part.count for part in parts]).astype(np.int32),
+        salt=salt,
+    )
+
+
+class _Batch:
+    """Some pools in a copy. Those in which nothing fits together, as they changed meanwhile, are not `readable`."""
+
+    def __init__(self, pools: Addresses, content: NDArray[np.uint8]) -> None:
+        self.pools = pools
+        self._size = content.shape[1]
+        self.blocks_per_pool = self._size // int(SIZES[0])
+        self._words = content.view(np.uint64)
         headers = content[:, : POOL_HEADER.itemsize].copy().view(POOL_HEADER).reshape(-1)
-        words = content.view(np.uint64)
-        first = self._pools
-        self._pools += len(pools)
         classes = headers["size_class"].astype(np.int64)
-        in_class = classes < CLASSES
-        sizes = SIZES[np.where(in_class, classes, 0)]
-        room = (self.pool_size - POOL_HEADER.itemsize) // sizes
-        empty = headers["count"] == 0
+        is_class = classes < CLASSES
+        sizes = SIZES[np.where(is_class, classes, 0)]
+        room = (self._size - POOL_HEADER.itemsize) // sizes
+        is_empty = headers["count"] == 0
+        in_use = is_class & (headers["count"] <= room) & ~is_empty
+        free = _free_blocks(pools, self._words, headers["free_block"], sizes, in_use)
         carved = (headers["next_offset"].astype(np.int64) - POOL_HEADER.itemsize) // sizes
         carved = np.clip(np.minimum(carved, room), 0, None)
-        readable = in_class & (headers["count"] <= room) & ~empty
-        free = _free_blocks(pools, words, headers["free_block"], sizes, readable)
-        self.block_sizes[first : first + len(pools)] = np.where(readable, sizes, 0)
-        for number in np.unique(classes[readable]).tolist():
-            chosen = np.flatnonzero(readable & (classes == number))
-            self._add_class(first, chosen, words, carved[chosen], free[chosen], int(SIZES[number]))
-        self.readable[first : first + len(pools)] = readable | (empty & (in_class | (classes == 0xFFFF)))
+        self.readable = in_use | (is_empty & (is_class | (classes == UNUSED_CLASS)))
+        self.block_sizes = np.where(in_use, sizes, 0)
+        self._blocks: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        self._candidates: dict[int, list[tuple[NDArray[np.int64], Addresses]]] = {header: [] for header in HEADERS}
+        for number in np.unique(classes[in_use]).tolist():
+            chosen = np.flatnonzero(in_use & (classes == number))
+            self._look_at(chosen, carved[chosen], free[chosen], int(SIZES[number]))
 
-    def _add_class(
-        self,
-        first: int,
-        chosen: NDArray[np.int64],
-        words: Addresses,
-        carved: NDArray[np.int64],
-        free: NDArray[np.bool_],
-        size: int,
+    def blocks(self) -> NDArray[np.int64]:
+        """The numbers of all blocks in use, ascending: that of the pool times `blocks_per_pool`, and that in it."""
+        return np.sort(np.concatenate(self._blocks))
+
+    def candidates(self) -> dict[int, tuple[NDArray[np.int64], Addresses]]:
+        """By the words in front of an object: the blocks where one can be, and what would be its type."""
+        found = {}
+        for header, parts in self._candidates.items():
+            block = np.concatenate([np.empty(0, np.int64), *(block for block, _ in parts)])
+            found[header] = (block, np.concatenate([np.empty(0, np.uint64), *(type_ for _, type_ in parts)]))
+        return found
+
+    def _look_at(
+        self, chosen: NDArray[np.int64], carved: NDArray[np.int64], free: NDArray[np.bool_], size: int
     ) -> None:
-        """Take in pools of one size of blocks."""
-        room = (self.pool_size - POOL_HEADER.itemsize) // size
+        """Look at the blocks of pools of one size of blocks."""
+        room = (self._size - POOL_HEADER.itemsize) // size
         numbers = np.arange(room)
         used = (numbers < carved[:, None]) & ~free[:, :room]
-        blocks = words[chosen, _HEADER_WORDS : _HEADER_WORDS + room * size // 8].reshape(len(chosen), room, size // 8)
-        found = (first + chosen)[:, None] * self.blocks_per_pool + numbers
+        words = self._words[chosen, _HEADER_WORDS : _HEADER_WORDS + room * size // 8]
+        words = words.reshape(len(chosen), room, size // 8)
+        found = chosen[:, None] * self.blocks_per_pool + numbers
         self._blocks.append(found[used])
-        is_hooked = size >= 32 and np.count_nonzero(is_debug(blocks[..., 1]) & used) * 2 > np.count_nonzero(used)
+        is_hooked = size >= 32 and np.count_nonzero(is_debug(words[..., 1]) & used) * 2 > np.count_nonzero(used)
         for header in HEADERS:
             at = header + (DEBUG_WORDS if is_hooked else 0)
             if at + 2 > size // 8:
                 break
-            likely = used & is_count(blocks[..., at]) & is_pointer(blocks[..., at + 1])
-            block = found[likely]
-            self._candidates.append(_Blocks(block, blocks[..., at + 1][likely], np.full(len(block), header)))
+            likely = used & is_count(words[..., at]) & is_pointer(words[..., at + 1])
+            self._candidates[header].append((found[likely], words[..., at + 1][likely]))
 
 
 def _free_blocks(

@@ -45,7 +45,7 @@ POOL_HEADER = np.dtype(
 )
 CLASSES = 32  # of 16, 32, ... 512 bytes
 SIZES = np.arange(1, CLASSES + 1, dtype=np.int64) * 16
-_DUMMY_CLASS = 0xFFFF  # of a pool that was carved but not used yet
+UNUSED_CLASS = 0xFFFF  # of a pool that was carved but not used yet
 _POOL_SIZES = (4096, 16384)
 _ARENA_POOLS = (63, 64, 127, 128)  # one less where the arena does not start at a multiple of the pool size
 _MOST_ARENAS = 1 << 24
@@ -176,7 +176,7 @@ def _pools_carry(memory: RemoteMemory, arena: np.void, index: int, size: int) ->
     classes = headers["size_class"]
     return bool(
         np.all(headers["arena_index"] == index)
-        and np.all((classes < CLASSES) | (classes == _DUMMY_CLASS))
+        and np.all((classes < CLASSES) | (classes == UNUSED_CLASS))
         and np.all(headers["max_next_offset"] <= size)
     )
 

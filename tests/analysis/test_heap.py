@@ -130,7 +130,7 @@ def test_growth_takes_two_censuses() -> None:
     """Before that it is not known, and never a zero."""
     source = played(seconds=5)
     assert {row.count_growth for row in rows(source).values()} == {None}
-    source.play(10)
+    source.play(20)
     assert None not in {row.count_growth for row in rows(source).values()}
 
 

@@ -22,6 +22,7 @@ from ..support.interpreters import Interpreter
 from ..support.targets import RunningTarget, launch
 from .test_pymalloc import reader
 
+FEW = 8  # pools
 WHOLE = 1 << 40  # bytes to read: every pool
 
 
@@ -91,24 +92,29 @@ def test_all_together_are_what_the_allocator_has_in_use(heap: RunningTarget) -> 
 
 @pytest.mark.every
 def test_a_sample_is_within_its_error(typed: RunningTarget) -> None:
-    """Of a hundred samples of a part of the heap, about 95 have the truth within 1.96 standard errors."""
+    """Of a hundred samples of a part of the heap, 95 have the truth within 1.96 standard errors.
+
+    Of what a sample has met in a few pools only, no more can be said than that it is rare.
+    """
     for name in ("User", "Slot", "float", "bytes"):
         typed.ask(f"make {name} 60000")
     whole = take(typed.pid)
     arenas, mappings = reader(typed.pid, 1 << 20), maps(typed.pid)
     names = ["__main__.User", "__main__.Slot", "float", "bytes", "str", "int", "dict"]
-    within = dict.fromkeys(names, 0)
+    within: dict[str, list[bool]] = {name: [] for name in names}
     for salt in range(100):
         taker = CensusTaker(RemoteMemory(typed.pid), sample_bytes=2 << 20, salt=salt * 7919)
         sample = taker.take(arenas, mappings)
         assert 0.03 < sample.sampled_share < 0.4
-        for name in names:
-            truth = whole.count[whole.names.index(name)]
-            i = sample.names.index(name) if name in sample.names else None
-            count, error = (sample.count[i], sample.count_error[i]) if i is not None else (0.0, 0.0)
-            within[name] += abs(count - truth) <= 1.96 * error
-    assert min(within.values()) >= 85, within
-    assert np.mean(list(within.values())) >= 93, within
+        for name in set(names) & set(sample.names):
+            i = sample.names.index(name)
+            if np.count_nonzero(sample.counts.type == i) >= FEW:
+                truth = whole.count[whole.names.index(name)]
+                within[name].append(abs(sample.count[i] - truth) <= 1.96 * sample.count_error[i])
+    shares = {name: np.mean(each) for name, each in within.items() if len(each) > 20}
+    assert len(shares) >= 5
+    assert min(shares.values()) >= 0.85, shares
+    assert np.mean([one for each in within.values() for one in each]) >= 0.94, shares
 
 
 def test_growth_is_told_from_the_same_pools(typed: RunningTarget) -> None:
