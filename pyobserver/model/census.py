@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,6 +166,10 @@ class HeapRecord:
         """Return the record with a newer census."""
         kept = self.earlier if self.newest is None else (*self.earlier, self.newest)
         return HeapRecord(census, thinned(kept, census.taken_at), self.baseline)
+
+    def marked(self) -> HeapRecord:
+        """Return the record with the newest census as the baseline."""
+        return replace(self, baseline=self.newest)
 
     def begin(self, since: float) -> Census | None:
         """Return the first earlier census since then: what growth since then is told from."""

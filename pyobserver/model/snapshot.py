@@ -11,6 +11,7 @@ from .census import NO_CENSUS, HeapRecord
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
+from .places import NO_CONTAINERS, ContainerRecord
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -86,6 +87,7 @@ class Snapshot:
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
     heap: HeapRecord = NO_CENSUS
+    containers: ContainerRecord = NO_CONTAINERS
 
     def growing_since(self, window: float) -> float:
         """Return from when on growth is told, `window` seconds back at most.

@@ -17,6 +17,7 @@ from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .places import PlacesAnswer
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -162,6 +163,12 @@ class Store:
         """Say why there is no (newer) census."""
         with self._lock:
             self._now = replace(self._now, heap=replace(self._now.heap, problem=clean(why, _LABEL)))
+        self.changed()
+
+    def add_containers(self, found: PlacesAnswer) -> None:
+        """The large containers, or why they could not be looked for."""
+        with self._lock:
+            self._now = replace(self._now, containers=self._now.containers.with_answer(found, self._clock()))
         self.changed()
 
     def set_limit(self, limit: MemoryLimit) -> None:
@@ -361,7 +368,7 @@ class Store:
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
             sums = mark(plant(tasks, self._nodes), now).sums
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
-            self._now = replace(self._now, heap=replace(self._now.heap, baseline=self._now.heap.newest))
+            self._now = replace(self._now, heap=self._now.heap.marked(), containers=self._now.containers.marked())
         self.changed()
 
     def begin_action(self, name: str, row_id: int) -> int:

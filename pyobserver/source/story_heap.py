@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..model.census import Census, PoolCounts, census_of, in_sample
+from ..model.places import ContainerPlace, ObjectPlace, PlacesAnswer, PlacesQuestion
 
 POOL_SIZE = 16384
 POOLS = 4096
@@ -70,3 +71,24 @@ def census(taken_at: float, tasks: int, shift: int = 0, names: tuple[str, ...] =
         bytes_read=len(pools) * POOL_SIZE,
         cost_seconds=0.07,
     )
+
+
+def places(asked: PlacesQuestion, tasks: int) -> PlacesAnswer:
+    """What a walk over the heap finds while the spawner holds so many tasks."""
+    containers = (
+        ContainerPlace("rudder.discover.Lookups._answers", "OrderedDict", 1, 2_048, 2_048),
+        ContainerPlace("rudder.pipeline.Spawner._seen", "set", 1, 40 * tasks, 40 * tasks),
+        ContainerPlace("rudder.agent.Agent.batches", "list", tasks, 12 * tasks, 12),
+        ContainerPlace("rudder.metrics.HISTORY", "deque", 1, 1_000, 1_000),
+        ContainerPlace("linecache.cache", "dict", 1, 212, 212),
+    )
+    found = sorted((each for each in containers if each.items >= asked.least), key=lambda each: -each.items)
+    if asked.type in ("str", "int"):
+        return PlacesAnswer(note=f"{asked.type} is everywhere, and not looked for: look at the containers")
+    held: tuple[ObjectPlace, ...] = ()
+    if asked.type:
+        held = (
+            ObjectPlace("locals of rudder.pipeline.Spawner.push_hash", "local", tasks, None, (6_990_000,)),
+            ObjectPlace("rudder.pipeline.Spawner._agents", "list", tasks, tasks, (6_990_000, 6_990_000)),
+        )
+    return PlacesAnswer(tuple(found), held, sum(each.references for each in held), 0.31)
