@@ -1,9 +1,10 @@
-"""The small objects by type, as the snapshot's document has them."""
+"""The small objects by type and the large containers, as the snapshot's document has them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..analysis.containers import container_rows
 from ..analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ..model.census import OTHER_TYPES, UNIDENTIFIED
 from ..model.store import Snapshot
@@ -29,6 +30,30 @@ def heap(snapshot: Snapshot, window: float) -> dict[str, Any]:
         "types_total": len(types) if census else None,
         "types": [_type(row) for row in shown],
         "problem": record.problem or (None if census else "the objects were not counted"),
+    }
+
+
+def containers(snapshot: Snapshot, window: float) -> dict[str, Any]:
+    """Return the large containers of the newest walk; without one `problem` says why."""
+    record = snapshot.containers
+    reading = record.newest
+    return {
+        "taken_at": reading.taken_at if reading else None,
+        "cost_seconds": reading.answer.seconds if reading else None,
+        "rows": [
+            {
+                "path": row.path,
+                "type": row.type,
+                "containers": row.containers,
+                "items": row.items,
+                "largest": row.largest,
+                "growth": row.growth,
+                "growing": row.growing,
+            }
+            for row in container_rows(snapshot, window)
+        ],
+        "note": (reading.answer.note or None) if reading else None,
+        "problem": record.problem or (None if reading else "the containers were not looked for"),
     }
 
 

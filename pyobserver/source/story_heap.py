@@ -78,7 +78,7 @@ def places(asked: PlacesQuestion, tasks: int) -> PlacesAnswer:
     containers = (
         ContainerPlace("rudder.discover.Lookups._answers", "OrderedDict", 1, 2_048, 2_048),
         ContainerPlace("rudder.pipeline.Spawner._seen", "set", 1, 40 * tasks, 40 * tasks),
-        ContainerPlace("rudder.agent.Agent.batches", "list", tasks, 12 * tasks, 12),
+        ContainerPlace("rudder.upload.Batch.rows", "list", 3, 3_600, 1_200),
         ContainerPlace("rudder.metrics.HISTORY", "deque", 1, 1_000, 1_000),
         ContainerPlace("linecache.cache", "dict", 1, 212, 212),
     )

@@ -222,11 +222,16 @@ class ObserverApp(App[None]):
     def _open(self, tab: Tab) -> None:
         main = self._main
         self._watched.current = tab.id
-        self.source.count_objects(tab.counts_objects)
+        self._ask_for_heap()
         main.query_one(FilterLine).settle(tab.filter_text)
         widget = tab.main_widget()
         if widget is not None:
             main.set_focus(widget)
+
+    def _ask_for_heap(self) -> None:
+        """What only one tab shows is read only for it."""
+        self.source.count_objects(self.tab.counts_objects)
+        self.source.look_for_containers(self.tab.looks_for_containers)
 
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""
@@ -341,6 +346,7 @@ class ObserverApp(App[None]):
         """Groups, or single tasks."""
         if self._offers("groups"):
             self.tab.toggle()
+            self._ask_for_heap()
             self._show_keys()
 
     def action_copy(self) -> None:

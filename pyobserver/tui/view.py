@@ -134,6 +134,11 @@ class Tab(Vertical):
         """Leave what Enter has opened; False when there is nothing to leave."""
         return False
 
+    @property
+    def looks_for_containers(self) -> bool:
+        """Whether the large containers are to be looked for as long as it is visible."""
+        return False
+
     def jump(self) -> str:
         """Ask for what is selected to be shown on another tab, by a message; returns why that cannot be, or ""."""
         return ""

@@ -21,7 +21,7 @@ from tests.model.made import NOW, Clock, node
 
 # The interface, name by name; behind the bar what we add to it.
 KEYS = {
-    "": "schema taken_at target agent memory tasks groups tree findings | problems heap",
+    "": "schema taken_at target agent memory tasks groups tree findings | problems heap containers",
     "target": "pid python implementation executable command started_at host free_threaded"
     " | status status_text exit_code signal",
     "agent": "method attach_seconds held_seconds cpu_seconds longest_hold_seconds memory_bytes dropped self_check |",
@@ -39,6 +39,8 @@ KEYS = {
     " problem",
     "heap.types": "name count count_error bytes bytes_error count_growth count_growth_error bytes_growth"
     " bytes_growth_error growing | share",
+    "containers": "rows | taken_at cost_seconds note problem",
+    "containers.rows": "path type items growth | containers largest growing",
     "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence |",
 }
 CATEGORIES = "python_live python_free c_live c_free large_blocks native_other stacks files shared"
@@ -54,6 +56,7 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def of_story(story: Story, seconds: float = 120, situation: Situation = "live") -> dict[str, Any]:
     source = FakeSource(story, situation=situation)
     source.count_objects(True)
+    source.look_for_containers(True)
     source.step()
     source.play(seconds)
     return document(source.store.snapshot())
@@ -313,3 +316,13 @@ def test_no_census_is_said() -> None:
     assert heap["types"] == []
     assert heap["in_use"] is None
     assert heap["problem"] == "the objects were not counted"
+
+
+def test_the_containers_grow(story: dict[str, Any]) -> None:
+    """The largest come first, and what grows is told."""
+    rows = story["containers"]["rows"]
+    assert [row["items"] for row in rows] == sorted((row["items"] for row in rows), reverse=True)
+    assert rows[0]["path"] == "rudder.pipeline.Spawner._seen"
+    assert rows[0]["growth"] > 100
+    assert rows[0]["growing"]
+    assert not rows[-1]["growing"]

@@ -130,3 +130,62 @@ def test_a_paused_census_is_that_of_its_time() -> None:
     source.play(30)
     assert before.heap.earlier == ()
     assert replace(before.heap) != source.store.snapshot().heap
+
+
+# -- containers ----------------------------------------------------------------------------------------------------
+
+
+async def test_containers_are_looked_for_only_while_they_are_shown() -> None:
+    """The walk costs the process something; it is not asked for in vain."""
+    async with dashboard(None, "5") as opened:
+        assert not opened.source.looks_for_containers
+        await opened.press("g")
+        assert opened.source.looks_for_containers
+        await opened.renew()
+        assert "rudder.pipeline.Spawner._seen" in opened.text()
+        await opened.press("2")
+        assert not opened.source.looks_for_containers
+        await opened.press("5")
+        assert opened.source.looks_for_containers
+        await opened.press("g")
+        assert not opened.source.looks_for_containers
+
+
+@pytest.mark.parametrize("width", [80, 118])
+async def test_a_container_that_grows_is_marked(width: int) -> None:
+    """By its path, with its growth; what keeps its size is not."""
+    async with dashboard(None, "5", "g", size=(width, 24)) as opened:
+        await opened.play(200)
+        assert re.search(r" 1\d,\d{3} +\+12\d", opened.line("▲  rudder.pipeline.Spawner._seen"))
+        assert "▲" not in opened.line("rudder.metrics.HISTORY")
+        assert "ms there" in opened.lines()[2] or width == 80
+        assert "containers of 1,000 items or more" in opened.lines()[2]
+
+
+async def test_alike_containers_are_one_line() -> None:
+    """With how many they are, and the sentence below spells it out."""
+    async with dashboard(None, "5", "g") as opened:
+        await opened.renew()
+        await opened.press("home", "down")
+        assert re.search(r"rudder.upload.Batch.rows: 3 × list, 3,600 items", "\n".join(opened.lines()[-5:]))
+
+
+async def test_filter_and_baseline_of_containers() -> None:
+    """The keys do what they do in the other tables."""
+    async with dashboard(None, "5", "g", "slash") as opened:
+        await opened.type("metrics")
+        await opened.press("enter")
+        await opened.renew()
+        assert "Spawner._seen" not in opened.text()
+        await opened.press("escape", "b", "d", "d")
+        await opened.play(100)
+        assert "Δ Items" in opened.text()
+        assert re.search(r"\+1[26]0 ", opened.line("Spawner._seen"))
+
+
+async def test_containers_without_an_agent() -> None:
+    """It is said why there are none."""
+    async with dashboard(StillSource(), situation="outside") as opened:
+        await opened.press("5", "g")
+        await opened.renew()
+        assert "the agent does not answer" in opened.text() or "no agent to ask" in opened.text()
