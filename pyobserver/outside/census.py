@@ -20,7 +20,7 @@ from .object_types import DEBUG_WORDS, HEADERS, ObjectTypes, is_count, is_debug,
 from .pymalloc import CLASSES, POOL_HEADER, SIZES, UNUSED_CLASS, ArenaReader, ArenaTable, sampling_shift
 from .remote import Addresses, RemoteMemory, Torn
 
-SAMPLE_BYTES = 40 << 20  # as much is read, or up to twice as much
+SAMPLE_BYTES = 64 << 20  # as much is read, or up to twice as much
 _BATCH_BYTES = 8 << 20  # that are copied at once
 _HEADER_WORDS = POOL_HEADER.itemsize // 8
 

@@ -107,6 +107,13 @@ class Tab(Vertical):
             super().__init__()
             self.scope, self.title = scope, title
 
+    class TypeWanted(Message):
+        """The user wants to see who holds the objects of a type."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
     def ask_for(self, snapshot: Snapshot, row_id: int) -> None:
         """Ask for everything about a row, by a message: a child process is watched as this one is."""
         row = snapshot.tasks.find(row_id)

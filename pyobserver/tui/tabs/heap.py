@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
 
-from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ...analysis.heap import NORMAL_95, TypeRow
+from ...analysis.format import bytes_text, count, duration, percent
+from ...analysis.heap import NORMAL_95
 from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
 from ...model.places import PlacesQuestion
 from ...model.store import Phase, Snapshot
@@ -20,7 +20,7 @@ from .containers import ContainerTable
 from .memory import Sentence
 from .ordered import OrderedTable
 from .tasks import Summary
-from .types import TypeTable
+from .types import TypeTable, exactly
 
 ONLY_SMALL = "small objects and headers only: blocks above 512 bytes are in the C heap"
 NOT_SEEN = (
@@ -48,8 +48,9 @@ class HeapTab(Tab):
         "Live objects by type, str and int included, counted from outside: pools of Python's small-object allocator "
         "are copied and looked through here, which costs the process nothing. Of a large heap a sample is read, always "
         "the same pools, so that growth is told much more closely than counts. All lines together are what the "
-        f"allocator has in use. {NOT_SEEN}. g shows the large containers by the path that leads to them: the agent "
-        "finds them in the process by a walk in slices of a millisecond, every half minute."
+        f"allocator has in use. {NOT_SEEN}. Enter tells who holds the objects of a type. g shows the large containers "
+        "by the path that leads to them: the agent finds them in the process by a walk in slices of a millisecond, "
+        "every half minute."
     )
     DEFAULT_CSS = """
     HeapTab {
@@ -187,6 +188,12 @@ class HeapTab(Tab):
     def on_virtual_table_cursor_moved(self) -> None:
         self._explain()
 
+    def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
+        event.stop()
+        row = None if self._shows_containers else self._types.selected()
+        if row is not None and row.is_type:
+            self.post_message(self.TypeWanted(row.name))
+
     def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
         event.stop()
         self.sort_by(event.column_key)
@@ -194,6 +201,9 @@ class HeapTab(Tab):
     def hints(self) -> Mapping[str, str]:
         other = "types" if self._shows_containers else "containers"
         hints = {"filter": "", "sort": "", "reverse": "", "groups": other, "mode": ""}
+        row = None if self._shows_containers else self._types.selected()
+        if row is not None and row.is_type:
+            hints["open"] = "holders"
         return {**hints, "back": "show all"} if self._filter else hints
 
     def toggle(self) -> None:
@@ -246,22 +256,3 @@ def sample_text(census: Census) -> str:
         return "all of it read"
     share = census.sampled_share
     return f"{percent(share, 1 if share < 0.0995 else 0)} of it read"
-
-
-def exactly(row: TypeRow) -> str:
-    """Return a row's numbers with their errors, as a sentence."""
-    parts = [count(row.count) + _plus_minus(row.count_error, count)]
-    if row.count_growth is not None:
-        error = row.count_growth_error or 0.0
-        parts.append(f"{growth_count(row.count_growth)}/min{_plus_minus(error, _of_growth)}")
-    if row.bytes_growth is not None:
-        parts.append(f"{growth_bytes(row.bytes_growth)}/min{_plus_minus(row.bytes_growth_error or 0.0, bytes_text)}")
-    return f"{row.name}: " + ", ".join(parts)
-
-
-def _of_growth(error: float) -> str:
-    return f"{error:,.1f}" if error < 99.95 else count(error)
-
-
-def _plus_minus(error: float, text: Callable[[float], str]) -> str:
-    return f" ± {text(NORMAL_95 * error)}" if error else ""

@@ -115,6 +115,25 @@ def error_text(value: float, error: float) -> str:
     return ">100 %" if share > 1 else percent(share, 1 if share < 0.0995 else 0)
 
 
+def exactly(row: TypeRow) -> str:
+    """Return a row's numbers with their errors, as a sentence."""
+    parts = [count(row.count) + _plus_minus(row.count_error, count)]
+    if row.count_growth is not None:
+        error = row.count_growth_error or 0.0
+        parts.append(f"{growth_count(row.count_growth)}/min{_plus_minus(error, _of_growth)}")
+    if row.bytes_growth is not None:
+        parts.append(f"{growth_bytes(row.bytes_growth)}/min{_plus_minus(row.bytes_growth_error or 0.0, bytes_text)}")
+    return f"{row.name}: " + ", ".join(parts)
+
+
+def _of_growth(error: float) -> str:
+    return f"{error:,.1f}" if error < 99.95 else count(error)
+
+
+def _plus_minus(error: float, text: Callable[[float], str]) -> str:
+    return f" ± {text(NORMAL_95 * error)}" if error else ""
+
+
 def _changed(row: TypeRow, value: float | None, text: str, is_certain: bool) -> Cell:
     if value is None:
         return UNKNOWN

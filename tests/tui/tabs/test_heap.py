@@ -9,7 +9,7 @@ import pytest
 
 from pyobserver.source.story import Story
 
-from ..dashboard import StillSource, dashboard, played
+from ..dashboard import Dashboard, StillSource, dashboard, played
 
 
 async def test_the_objects_are_counted_only_while_the_tab_is_open() -> None:
@@ -189,3 +189,52 @@ async def test_containers_without_an_agent() -> None:
         await opened.press("5", "g")
         await opened.renew()
         assert "the agent does not answer" in opened.text() or "no agent to ask" in opened.text()
+
+
+# -- one type ------------------------------------------------------------------------------------------------------
+
+
+async def open_type(opened: Dashboard, name: str) -> None:
+    await opened.renew()
+    opened.app.tab.main_widget().select(name)  # type: ignore[union-attr]
+    await opened.press("enter")
+
+
+async def test_enter_tells_who_holds_the_objects() -> None:
+    """By path, the most first, with examples; what the census says stands above."""
+    async with dashboard(None, "5") as opened:
+        await open_type(opened, "bytearray")
+        line = await opened.until_line("rudder.pipeline.Spawner._agents")
+        assert re.search(r"41\d  rudder.pipeline.Spawner._agents  list of 41\d  lengths 6,990,000, 6,990,000", line)
+        assert "a variable" in opened.line("locals of rudder.pipeline.Spawner.push_hash")
+        assert re.search(r"bytearray: 42\d, \+3", opened.text())
+        await opened.press("question_mark")
+        assert "held inside another object of the type" in " ".join(opened.text().split()).replace(" │ │ ", " ")
+        await opened.press("escape", "escape")
+        assert opened.app.screen is opened.app.screen_stack[0]
+
+
+async def test_what_is_everywhere_is_said_to_be() -> None:
+    """Of str there is no list of holders, but a reason."""
+    async with dashboard(None, "5") as opened:
+        await open_type(opened, "str")
+        await opened.until_line("str is everywhere, and not looked for: look at the containers")
+
+
+async def test_a_type_without_an_agent() -> None:
+    """The reason is where the holders would be, and asking again is possible."""
+    source = played()
+    async with dashboard(source, "5") as opened:
+        source.become("outside")
+        await open_type(opened, "bytearray")
+        await opened.until_line("the agent does not answer")
+        source.become("live")
+        await opened.press("u")
+        await opened.until_line("rudder.pipeline.Spawner._agents")
+
+
+async def test_what_is_no_type_cannot_be_opened() -> None:
+    """The line of tables and structures."""
+    async with dashboard(None, "5", "home", "enter") as opened:
+        assert opened.app.screen is opened.app.screen_stack[0]
+        assert "Enter" not in opened.lines()[-1]
