@@ -131,6 +131,10 @@ class Listener:
 
     def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
         """Ask where objects are held. `answer` is called once, on another thread, whatever happens."""
+        if "places" not in self._facts.capabilities:
+            unable = PlacesAnswer(problem="the agent in the process is an older one, which cannot tell")
+            threading.Thread(target=answer, args=(unable,), name="pyobserver-refusal", daemon=True).start()
+            return
         until = time.monotonic() + _PLACES_SECONDS
         question = _Question(
             answer, lambda why: PlacesAnswer(problem=why), until, None, _PLACES_SECONDS, "where objects are held"

@@ -132,7 +132,7 @@ class TypeScreen(Screen[None]):
             "Who holds the objects of one type, and how often they were met there: containers and attributes by their "
             "path from a module, and the variables of tasks. An object that is held in several places counts in each "
             "that the walk has met; one that is only held inside another object of the type, or by a library in C, is "
-            "not met. The agent walks through the heap once, in slices of a millisecond, and again when you want it (u)."
+            "not met. The agent walks through the heap once, in slices of a millisecond, and again on u."
         )
         return HelpScreen("One type", explanation, (), KEYS)
 
