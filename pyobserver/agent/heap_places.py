@@ -21,12 +21,12 @@ from pyobserver.agent.serve import json_bytes
 from pyobserver.protocol.frames import ProtocolError
 
 MAX_SECONDS = 8.0  # of work for one question; a slice is a tenth of the time
-MAX_PATHS = 2000
+MAX_PATHS = 500  # to sort more would take a slice
 MAX_REFERENCES = 200000  # to objects of the type that are noted
-MAX_CONTAINERS_TOLD = 200
+MAX_CONTAINERS_TOLD = 120
 MAX_PLACES_TOLD = 60
 MAX_PATH = 200
-_ROOM = 100 * 1024  # bytes of texts in each of the two lists
+_ROOM = 48 * 1024  # bytes of texts in each of the two lists
 _LEAST_ITEMS = 10
 _EXAMPLES = 3
 _SIZED = frozenset(map(id, (bytes, bytearray, str)))
@@ -61,7 +61,7 @@ class Survey(Walk):
         self.places = {}
         self.references = 0
         self.dropped = 0  # places for which there was no room
-        self._least = least
+        self.least = least  # it grows when there are too many
         Walk.__init__(self, None, clock, tasks, None, coroutine_of)
         self._decisions = _Kinds(name, leaves)
 
@@ -75,14 +75,14 @@ class Survey(Walk):
         Walk._push(self, owner, kind)
         if kind is VALUES or kind is ITEMS:
             length = len(owner) if id(type(owner)) in EXACT_CONTAINERS else length_of(owner)
-            if length is not None and length >= self._least:
+            if length is not None and length >= self.least:
                 level = len(self._owners) - 1
                 label = self._paths._label(level)
                 if label.is_container and label.level == level:
                     self._note_container(label.path, owner, length)
 
     def _enter(self, thing, kind, shared):
-        if kind is VALUES and not is_tracked(thing) and len(thing) >= self._least:  # of texts and numbers only
+        if kind is VALUES and not is_tracked(thing) and len(thing) >= self.least:  # of texts and numbers only
             if id(thing) not in self._namespaces and (not shared or self._mark(id(thing))):
                 self._note_container(self._paths._path(len(self._owners) - 1, thing)[0], thing, len(thing))
             return False
@@ -95,10 +95,13 @@ class Survey(Walk):
             found[0] += 1
             found[1] += length
             found[2] = max(found[2], length)
-        elif len(self.containers) < MAX_PATHS:
-            self.containers[key] = [1, length, length]
-        else:
-            self.dropped += 1
+            return
+        while len(self.containers) >= MAX_PATHS:
+            self.least *= 2
+            if length < self.least:
+                return
+            self.containers = {key: found for key, found in self.containers.items() if found[2] >= self.least}
+        self.containers[key] = [1, length, length]
 
     def _found(self, thing):
         self.references += 1
@@ -147,6 +150,7 @@ class HeapPlaces:
     def _answer(self, asked, now):
         least, name = asked.get("least"), asked.get("type")
         name = name if type(name) is str else ""
+        least = max(_LEAST_ITEMS, least) if type(least) is int else _LEAST_ITEMS
         answer = {
             "t": "places",
             "token": asked["token"],
@@ -162,7 +166,7 @@ class HeapPlaces:
             now = yield
         self._walk = walk = Survey(
             now.clock,
-            max(_LEAST_ITEMS, least) if type(least) is int else _LEAST_ITEMS,
+            least,
             name,
             self._agent.trio.types,
             self._agent.tasks.references,
@@ -185,9 +189,14 @@ class HeapPlaces:
         if walk.references > MAX_REFERENCES:
             notes.append("only the first %d references were noted" % MAX_REFERENCES)
         if walk.dropped:
-            notes.append("%d places had no room" % walk.dropped)
+            notes.append("%d of them at places for which there was no room" % walk.dropped)
+        if walk.least > least:
+            notes.append("there are many: only those of %d items or more" % walk.least)
+        now = yield
         answer["containers"] = _told(walk.containers, 1, MAX_CONTAINERS_TOLD)
+        now = yield
         answer["places"] = _told(walk.places, 0, MAX_PLACES_TOLD)
+        now = yield
         answer["references"] = min(walk.references, MAX_REFERENCES)
         answer["seconds"] = spent
         answer["note"] = "; ".join(notes)

@@ -29,6 +29,7 @@ from .watcher import Watcher
 _RETRY_SECONDS = 3.0
 _FIRST_RETRY_SECONDS = 0.2  # an agent that fails says why to whoever connects in the next second
 _FRUITLESS = 3  # updates in which no more tasks were measured than before
+_CONTAINERS_PATIENCE = 5.0  # seconds for the first large containers
 _HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
 
 
@@ -205,7 +206,10 @@ class LiveSource:
                 before = tick
                 is_measured = tick.measured >= tick.total or fruitless > _FRUITLESS
                 known = tick.complete and tick.holders_complete and is_measured
-                known = known and (has_containers or not self._wants_containers)
+                if (
+                    self._wants_containers and not has_containers
+                ):  # a walk over a large heap takes longer than one waits
+                    known = known and now - answered > _CONTAINERS_PATIENCE
                 if (known and self._watcher.has_read.is_set()) or now - answered > settle:
                     return
             elif now - begun > patience:

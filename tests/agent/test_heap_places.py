@@ -69,6 +69,20 @@ def test_built_in_types_and_lengths(interpreter: Interpreter) -> None:
 
 
 @on_newest
+def test_very_many_containers_are_bounded(interpreter: Interpreter) -> None:
+    """Of more places than there is room for, the largest are told, and from which size on."""
+    with launch(interpreter, "holding") as target:
+        target.ask("many 1200")
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.ticks and mirror.ticks[-1]["complete"], "all tasks")
+            told = mirror.places(PlacesQuestion(least=10))
+        silence(target.stop())
+    assert len(told["containers"]) <= 120
+    assert told["containers"][0][:2] == ["__main__.SESSIONS", "dict"]
+    assert "there are many: only those of" in told["note"]
+
+
+@on_newest
 def test_what_is_everywhere_is_not_looked_for(interpreter: Interpreter) -> None:
     """The answer says so, at once."""
     with launch(interpreter, "holding") as target:

@@ -67,10 +67,17 @@ def grow(count: str) -> Dict[str, Any]:
     return {"sessions": len(SESSIONS), "recent": len(cache.recent)}
 
 
+def many(count: str) -> Dict[str, Any]:
+    """Makes containers of different sizes in places of different names."""
+    for i in range(int(count)):
+        globals()["list_%d" % i] = [None] * (10 + i % 50)
+    return {}
+
+
 async def main() -> None:
     task = asyncio.ensure_future(keeper())
     await asyncio.sleep(0)
-    await serve({"grow": grow})
+    await serve({"grow": grow, "many": many})
     task.cancel()
 
 
