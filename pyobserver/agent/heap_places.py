@@ -5,11 +5,13 @@ and nothing else, runs no code of the program, and ends after some seconds of wo
 """
 
 from gc import is_tracked
+from itertools import islice
 
 from pyobserver.agent.attributes import class_name, short_name
 from pyobserver.agent.owners.holder_kinds import (
     EXACT_CONTAINERS,
     ITEMS,
+    KEYS,
     LEAF,
     TASK,
     VALUES,
@@ -27,6 +29,8 @@ MAX_CONTAINERS_TOLD = 120
 MAX_PLACES_TOLD = 60
 MAX_PATH = 200
 _ROOM = 48 * 1024  # bytes of texts in each of the two lists
+MAX_SKIPPED = 100000  # items of a container that has changed, which are passed over in one go: half a millisecond
+MAX_RESUMED = 2000  # times for one container
 _LEAST_ITEMS = 10
 _EXAMPLES = 3
 _SIZED = frozenset(map(id, (bytes, bytearray, str)))
@@ -61,6 +65,8 @@ class Survey(Walk):
         self.places = {}
         self.references = 0
         self.dropped = 0  # places for which there was no room
+        self.changed = 0  # containers that have changed size while they were walked through
+        self._passed = {}  # by level, how many items of the container there the walk had passed before this slice
         self.least = least  # it grows when there are too many
         Walk.__init__(self, None, clock, tasks, None, coroutine_of)
         self._decisions = _Kinds(name, leaves)
@@ -73,6 +79,7 @@ class Survey(Walk):
 
     def _push(self, owner, kind):
         Walk._push(self, owner, kind)
+        self._passed.pop(len(self._owners) - 1, None)
         if kind is VALUES or kind is ITEMS:
             length = len(owner) if id(type(owner)) in EXACT_CONTAINERS else length_of(owner)
             if length is not None and length >= self.least:
@@ -80,6 +87,30 @@ class Survey(Walk):
                 label = self._paths._label(level)
                 if label.is_container and label.level == level:
                     self._note_container(label.path, owner, length)
+
+    def _pause(self):
+        Walk._pause(self)
+        for level, kind in enumerate(self._kinds):
+            if kind is VALUES or kind is ITEMS or kind is KEYS:
+                hint = getattr(self._iterators[level], "__length_hint__", None)
+                length = length_of(self._owners[level])
+                self._passed[level] = None if hint is None or length is None else length - hint()
+
+    def _again(self):
+        """Go on in a container that has changed since the last slice, from where the walk was.
+
+        What is in it was counted, so that it must not be walked through from its beginning.
+        """
+        level = len(self._owners) - 1
+        passed = self._passed.get(level)
+        tries = self._tries[level] = self._tries.get(level, 0) + 1
+        self.changed += tries == 1
+        if passed is None or passed > MAX_SKIPPED or tries > MAX_RESUMED:
+            self._restless += 1
+            self._pop()
+            return
+        iterator = self._iterators[-1] = self._iterator(self._owners[-1], self._kinds[-1])
+        next(islice(iterator, passed, passed), None)
 
     def _enter(self, thing, kind, shared):
         if kind is VALUES and not is_tracked(thing) and len(thing) >= self.least:  # of texts and numbers only
@@ -186,6 +217,8 @@ class HeapPlaces:
         self._walk = None
         if not notes and walk.incomplete:
             notes.append("left out: " + walk.incomplete)
+        if walk.changed:
+            notes.append("%d containers changed while they were walked through: about so many" % walk.changed)
         if walk.references > MAX_REFERENCES:
             notes.append("only the first %d references were noted" % MAX_REFERENCES)
         if walk.dropped:

@@ -198,6 +198,7 @@ def _grown(now: Census, first: Census | None, middle: Census | None) -> _Grown |
 
 def _row(now: Census, i: int, name: str, grown: _Grown | None, marked: Change | None, is_baseline: bool) -> TypeRow:
     size = float(now.bytes[i])
+    is_type = i not in (UNIDENTIFIED, OTHER_TYPES)
     numbers: list[float | None] = [None] * 4
     growing = False
     if grown is not None:
@@ -206,12 +207,12 @@ def _row(now: Census, i: int, name: str, grown: _Grown | None, marked: Change | 
         goes_on = grown.later is None or float(grown.later.bytes[i]) >= LATER_SHARE * float(grown.whole.bytes[i])
         in_bytes = _beyond(numbers[2], numbers[3]) and is_growing(size, numbers[2], NOTICED_BYTES)
         in_count = _beyond(numbers[0], numbers[1]) and is_growing(float(now.count[i]), numbers[0], NOTICED_COUNT)
-        growing = goes_on and (in_bytes or in_count)
+        growing = is_type and goes_on and (in_bytes or in_count)
     marked_count = float(marked.count[i]) if marked is not None else 0.0 if is_baseline else None
     marked_bytes = float(marked.bytes[i]) if marked is not None else 0.0 if is_baseline else None
     return TypeRow(
         name=name,
-        is_type=i not in (UNIDENTIFIED, OTHER_TYPES),
+        is_type=is_type,
         count=float(now.count[i]),
         count_error=float(now.count_error[i]),
         bytes=size,

@@ -68,6 +68,21 @@ def test_built_in_types_and_lengths(interpreter: Interpreter) -> None:
     assert nowhere["containers"]
 
 
+@on_interpreters
+def test_a_container_that_grows_meanwhile_is_counted_once(interpreter: Interpreter) -> None:
+    """The walk goes on where it was, so that nothing in it counts twice, and says that it has changed."""
+    with launch(interpreter, "holding") as target:
+        target.ask("stream 0.002")
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.ticks and mirror.ticks[-1]["complete"], "all tasks")
+            before = target.ask("streamed")["made"]
+            told = mirror.places(PlacesQuestion(type="__main__.Payload"))
+            after = target.ask("streamed")["made"]
+        silence(target.stop())
+    found = {path: number for path, kind, number, *_ in told["places"]}
+    assert before <= found["__main__.STREAM"] <= after
+
+
 @on_newest
 def test_very_many_containers_are_bounded(interpreter: Interpreter) -> None:
     """Of more places than there is room for, the largest are told, and from which size on."""

@@ -12,6 +12,10 @@ SESSIONS = {i: "text-%d" % i for i in range(5000)}  # texts and numbers only: th
 NAMES = ["name-%d" % i for i in range(3000)]
 
 
+STREAM: Dict[int, Any] = {}
+running: Any = []
+
+
 class Payload:
     """Is looked for."""
 
@@ -74,10 +78,29 @@ def many(count: str) -> Dict[str, Any]:
     return {}
 
 
+def stream(seconds: str) -> Dict[str, Any]:
+    """Puts one more into a dict again and again, beginning with many."""
+    for i in range(60000):
+        STREAM[i] = Payload(i)
+
+    async def run() -> None:
+        while True:
+            STREAM[len(STREAM)] = Payload(0)
+            await asyncio.sleep(float(seconds))
+
+    running.append(asyncio.ensure_future(run()))
+    return {}
+
+
+def streamed() -> Dict[str, Any]:
+    """How many there are by now."""
+    return {"made": len(STREAM)}
+
+
 async def main() -> None:
     task = asyncio.ensure_future(keeper())
     await asyncio.sleep(0)
-    await serve({"grow": grow, "many": many})
+    await serve({"grow": grow, "many": many, "stream": stream, "streamed": streamed})
     task.cancel()
 
 
