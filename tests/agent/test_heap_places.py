@@ -121,3 +121,16 @@ def test_the_walk_does_not_hold_the_interpreter(interpreter: Interpreter) -> Non
         silence(target.stop())
     assert told["seconds"] > 0
     assert any(path == "__main__.kept[...]" and kind == "list" for path, kind, *_ in told["containers"])
+
+
+@on_interpreters
+def test_no_code_of_the_program_runs(interpreter: Interpreter) -> None:
+    """Containers, classes and metaclasses made to harm whoever looks are walked through without being asked."""
+    with launch(interpreter, "hostile") as target:
+        with observed(target.pid) as mirror:
+            mirror.wait(lambda: mirror.ticks and mirror.ticks[-1]["complete"], "all tasks")
+            for name in ("", "__main__.Callable", "bytes", "no.such.Type"):
+                assert mirror.places(PlacesQuestion(least=10, type=name))["seconds"] > 0
+            assert mirror.problems == []
+            assert target.ask("counts")["calls"] == {}
+        silence(target.stop())

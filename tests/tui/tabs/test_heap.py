@@ -238,3 +238,10 @@ async def test_what_is_no_type_cannot_be_opened() -> None:
     async with dashboard(None, "5", "home", "enter") as opened:
         assert opened.app.screen is opened.app.screen_stack[0]
         assert "Enter" not in opened.lines()[-1]
+
+
+async def test_the_table_alone() -> None:
+    """z leaves the table and its first line."""
+    async with dashboard(None, "5", "z", size=(80, 24)) as opened:
+        assert "in the C heap" not in opened.text()
+        assert " str " in opened.text()
