@@ -40,7 +40,7 @@ RULES = {
     "protocol": rule("", "", "it is the contract: both sides read it, one of them inside a foreign process"),
     "attach": rule("protocol", "", "it stops foreign threads: whatever it does not load cannot fail meanwhile"),
     "outside": rule(
-        "attach.interpreters model.readings protocol.clean",
+        "attach.interpreters model.census model.readings protocol.clean",
         "numpy psutil py_spy",
         "it must go on when the agent is silent, knowing none; what it reads is said in the model's words",
     ),

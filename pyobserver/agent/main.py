@@ -11,6 +11,7 @@ from pyobserver.agent import (
     facts,
     forks,
     groups,
+    heap_places,
     measure,
     ownership,
     remedies,
@@ -82,6 +83,8 @@ class Agent:
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self.groups = groups.Groups(self, self.tasks, self.ownership)
+        self.places = heap_places.HeapPlaces(self)
+        self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
@@ -91,6 +94,7 @@ class Agent:
             self._wanted,
             self.actions.job,
             self._asked,
+            self.places.job,
             *self.threads.jobs(),
             *self.tasks.jobs(),
             *self.trio.jobs(),
@@ -212,6 +216,7 @@ class Agent:
             self.tracing,
             self.blocking,
             self.groups,
+            self.places,
             self.ownership,
             self.tasks,
             self.threads,
@@ -258,6 +263,10 @@ class Agent:
         """Somebody waits to hear about a group."""
         self._asked.hurry()
 
+    def ask_places(self):
+        """Somebody waits to hear where objects are held."""
+        self.places.job.hurry()
+
     def problem(self, text):
         """Tell all observers of something that could not be done."""
         for observer in self.service.observers.values():
@@ -280,7 +289,17 @@ class Agent:
             "free_threaded": facts.is_free_threaded(),
             "switch_interval": sys.getswitchinterval(),
             "agent_started_at": self.started_at,
-            "capabilities": ["tasks", "threads", "retained", "owners", "holders", "detail", "group", *schema.ACTIONS],
+            "capabilities": [
+                "tasks",
+                "threads",
+                "retained",
+                "owners",
+                "holders",
+                "detail",
+                "group",
+                "places",
+                *schema.ACTIONS,
+            ],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
         }

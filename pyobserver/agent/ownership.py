@@ -167,7 +167,7 @@ class Ownership:
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self._coroutine_of)
+            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self.coroutine_of)
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
@@ -224,7 +224,8 @@ class Ownership:
             yield from main
         yield from [row.ref for row in self._agent.trio.rows() if row.flags & schema.FLAG_MAIN]
 
-    def _coroutine_of(self, task):
+    def coroutine_of(self, task):
+        """Return what a task runs."""
         is_trio = id(type(task)) in self._agent.trio.types
         return self._agent.subjects[schema.KIND_TRIO_TASK if is_trio else schema.KIND_TASK].coroutine(task)
 
@@ -234,7 +235,8 @@ class Ownership:
 
     def is_walking_in(self, task):
         """Whether the walk is among what a task retains: it refers to some of that, which cannot be counted then."""
-        return self._walk is not None and self._walk.inside == id(task)
+        is_inside = self._walk is not None and self._walk.inside == id(task)
+        return is_inside or self._agent.places.is_walking_in(task)
 
     def _wanted(self, address):
         row = self._tasks.row_at(address)

@@ -42,6 +42,7 @@ class Observer:
         self.focus = []
         self.wants = []  # details that it waits for: (id, token, whether with values)
         self.groups = []  # what of groups it waits for, the messages
+        self.places = []  # and of places
         self.update = None
         self.ticks = 0
 
@@ -212,6 +213,10 @@ class Service:
             if type(head.get("token")) is int and len(observer.groups) < 4:
                 observer.groups.append(head)
                 self._agent.ask_group()
+        elif name == "places":
+            if type(head.get("token")) is int and len(observer.places) < 4:
+                observer.places.append(head)
+                self._agent.ask_places()
         elif name == "detach":
             self._agent.leave("asked to by an observer")
         elif name == "bye":
@@ -303,12 +308,12 @@ class Service:
         texts = table.texts.items
         while ids:
             while observer.texts < len(texts):
-                items = _fitting(texts, observer.texts, _TEXTS_IN_FRAME, _cost)
+                items = _fitting(texts, observer.texts, _TEXTS_IN_FRAME, json_bytes)
                 observer.send({"t": "strings", "first": observer.texts, "items": items})
                 observer.texts += len(items)
                 yield
             positions = [p for p in map(table.position_of, ids[:_ROWS_IN_FRAME]) if p >= 0]
-            names = _fitting(self._names(observer, positions), 0, _ROWS_IN_FRAME, _cost)
+            names = _fitting(self._names(observer, positions), 0, _ROWS_IN_FRAME, json_bytes)
             del positions[len(names) :]
             columns = [(name, code, table.column(name, positions)) for name, code in schema.ROW_COLUMNS]
             observer.send({"t": "rows", "names": names}, columns)
@@ -339,7 +344,7 @@ def _fitting(items, start, count, cost):
     return items[start : start + count]
 
 
-def _cost(text):
+def json_bytes(text):
     """Bytes of a text as JSON, at most."""
     if text is None:
         return 6
@@ -347,7 +352,7 @@ def _cost(text):
 
 
 def _cost_of_node(node):
-    return 150 + _cost(node.label) + _cost(node.detail)
+    return 150 + json_bytes(node.label) + json_bytes(node.detail)
 
 
 def _node(node):

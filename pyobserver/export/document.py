@@ -2,6 +2,18 @@
 
 Sizes are bytes, times seconds, growth per minute; what is not known is null, never 0. Ids of the tree's nodes and of
 rows are integers of one space; folds of alike children have negative ones of their own.
+
+`heap` is the newest census of the small objects (up to 512 bytes), made from outside: `taken_at`, which part of the
+pools was read (`sampled_share`), `cost_seconds` of the observer, bytes `in_use` by the small-object allocator, the
+number of `objects`, bytes in blocks that are no objects (`unidentified_bytes`), and `types`, the largest 200 and all
+that grow: `name` (module and qualified name), `count`, `bytes`, their `share` of what is in use, `count_growth` and
+`bytes_growth` per minute, and `growing` when that is beyond the error of the sample and goes on. Each `..._error` is
+the one that 95 of 100 samples keep; 0 where all pools were read. `problem` says why there is no (newer) census.
+
+`containers` is what the agent's last walk has found of dicts, lists, sets, deques and the like with 1,000 items or
+more: `taken_at`, `cost_seconds` of the process, a `note` of what was left out, and `rows`, the largest first: `path`
+(as that of a holder), `type`, how many `containers` there are at this path, `items` in all of them, `largest`, `growth`
+in items per minute, `growing`. `problem` says why there are none.
 """
 
 from __future__ import annotations
@@ -19,6 +31,7 @@ from ..model.forest import DEEPEST
 from ..model.groups import group_sums
 from ..model.store import Snapshot
 from ..model.tasks import Row
+from .heap import containers, heap
 
 SCHEMA = "pyobserver/1"
 FOLD_ABOVE = 20
@@ -39,6 +52,8 @@ def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: fl
             _group(snapshot, row) for row in sort_groups(group_rows(snapshot, window), "memory", descending=True)
         ],
         "tree": _tree(snapshot, window),
+        "heap": heap(snapshot, window),
+        "containers": containers(snapshot, window),
         "findings": findings(snapshot, window),
         "problems": list(snapshot.problems),
     }

@@ -7,9 +7,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from .actions import Action
+from .census import NO_CENSUS, HeapRecord
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
+from .places import NO_CONTAINERS, ContainerRecord
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -84,6 +86,8 @@ class Snapshot:
     actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
     marks: tuple[ForestMark, ...] = ()
     baseline: Baseline | None = None
+    heap: HeapRecord = NO_CENSUS
+    containers: ContainerRecord = NO_CONTAINERS
 
     def growing_since(self, window: float) -> float:
         """Return from when on growth is told, `window` seconds back at most.

@@ -12,10 +12,12 @@ import numpy as np
 from ..protocol import schema
 from ..protocol.clean import clean
 from .actions import Actions, Progress, Settings
+from .census import Census
 from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .places import PlacesAnswer
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -150,6 +152,24 @@ class Store:
         self._divided_at = divided_at
         for allocator in reading.allocators:
             self.history.add(f"division/{allocator.name}", reading.taken_at, allocator.held)
+
+    def add_census(self, census: Census) -> None:
+        """Live objects by type."""
+        with self._lock:
+            self._now = replace(self._now, heap=self._now.heap.with_census(census))
+        self.changed()
+
+    def set_census_problem(self, why: str) -> None:
+        """Say why there is no (newer) census."""
+        with self._lock:
+            self._now = replace(self._now, heap=replace(self._now.heap, problem=clean(why, _LABEL)))
+        self.changed()
+
+    def add_containers(self, found: PlacesAnswer) -> None:
+        """The large containers, or why they could not be looked for."""
+        with self._lock:
+            self._now = replace(self._now, containers=self._now.containers.with_answer(found, self._clock()))
+        self.changed()
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""
@@ -348,6 +368,7 @@ class Store:
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
             sums = mark(plant(tasks, self._nodes), now).sums
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
+            self._now = replace(self._now, heap=self._now.heap.marked(), containers=self._now.containers.marked())
         self.changed()
 
     def begin_action(self, name: str, row_id: int, settings: Settings | None = None) -> int:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..model.census import Census
 from ..model.readings import MemoryReading
 from .account import Reasons, assemble
+from .census import CensusTaker
 from .errors import OutsideError
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
@@ -75,6 +77,7 @@ class MemoryProbe:
         self._foreign: str | None = None
         self._divided: _Divided | None = None
         self._no_partition = ""
+        self._taker = CensusTaker(self._memory, clock)
 
     def __enter__(self) -> MemoryProbe:
         return self
@@ -107,6 +110,30 @@ class MemoryProbe:
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
         )
+
+    def census(self) -> Census:
+        """Count the small objects by type: some hundredths of a second of this process, nothing of the other one.
+
+        Raises `OutsideError` with the reason when that cannot be, and `TargetGone` when the process has ended.
+        """
+        for _ in range(_PATIENCE):
+            self._lifeline.check()
+            try:
+                if self._reader is None and not self._locate():
+                    raise OutsideError("the objects cannot be counted", self._no_heap)
+                assert self._reader is not None
+                mappings = read_maps(self._lifeline)
+                if not self._read_counts().swapped:
+                    return self._taker.take(self._reader, mappings)
+                with PageTable(self.pid) as pages:
+                    return self._taker.take(self._reader, mappings, pages)
+            except (Torn, OSError):
+                continue
+            except Forbidden:
+                self._lifeline.check()
+                raise
+        self._lifeline.check()
+        raise OutsideError("the objects cannot be counted", "the arenas change too fast; the next census tries again")
 
     def _read_heap(self, counts: _Counts) -> Heap | None:
         """Python's heap, or None with the reason in `_no_heap`.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.census import in_sample
 from .mappings import PAGE, Mapping, PageTable
 from .remote import Addresses, RemoteMemory, Torn
 
@@ -29,7 +30,7 @@ _ARENA = np.dtype(
         ("previous", "<u8"),
     ]
 )
-_POOL = np.dtype(
+POOL_HEADER = np.dtype(
     [
         ("count", "<u4"),  # blocks in use
         ("padding", "<u4"),
@@ -42,14 +43,13 @@ _POOL = np.dtype(
         ("max_next_offset", "<u4"),
     ]
 )
-_CLASSES = 32  # of 16, 32, ... 512 bytes
-_SIZES = np.arange(1, _CLASSES + 1, dtype=np.int64) * 16
-_DUMMY_CLASS = 0xFFFF  # of a pool that was carved but not used yet
+CLASSES = 32  # of 16, 32, ... 512 bytes
+SIZES = np.arange(1, CLASSES + 1, dtype=np.int64) * 16
+UNUSED_CLASS = 0xFFFF  # of a pool that was carved but not used yet
 _POOL_SIZES = (4096, 16384)
 _ARENA_POOLS = (63, 64, 127, 128)  # one less where the arena does not start at a multiple of the pool size
 _MOST_ARENAS = 1 << 24
 _SAMPLE = 2048  # pool headers: fewer than twice this are read, all of them when there are no more
-_MIX = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing, Knuth volume 3, 6.4
 _NORMAL_95 = 1.96
 
 
@@ -176,14 +176,48 @@ def _pools_carry(memory: RemoteMemory, arena: np.void, index: int, size: int) ->
     classes = headers["size_class"]
     return bool(
         np.all(headers["arena_index"] == index)
-        and np.all((classes < _CLASSES) | (classes == _DUMMY_CLASS))
+        and np.all((classes < CLASSES) | (classes == UNUSED_CLASS))
         and np.all(headers["max_next_offset"] <= size)
     )
 
 
 def _headers(memory: RemoteMemory, addresses: Addresses) -> NDArray[np.void]:
-    headers: NDArray[np.void] = memory.read_each(addresses, _POOL.itemsize).view(_POOL).reshape(-1)
+    headers: NDArray[np.void] = memory.read_each(addresses, POOL_HEADER.itemsize).view(POOL_HEADER).reshape(-1)
     return headers
+
+
+@dataclass(frozen=True)
+class ArenaTable:
+    """All arenas at one moment, in order of address: where the first pool of each is, and how many were handed out."""
+
+    first: Addresses
+    carved: NDArray[np.int64]
+    lows: Addresses
+    used: int  # pools in use, known exactly
+    arena_size: int
+    pool_size: int
+    touched: int
+
+    @property
+    def pool_count(self) -> int:
+        """How many pools were ever handed out."""
+        return int(self.carved.sum())
+
+    def pools(self, shift: int, salt: int = 0) -> Addresses:
+        """The addresses of one pool in 2**shift of all that were ever handed out, always the same ones for a salt."""
+        size = np.uint64(self.pool_size)
+        offsets = np.arange(self.pool_count) - np.repeat(np.cumsum(self.carved) - self.carved, self.carved)
+        pools = np.repeat(self.first, self.carved) + offsets.astype(np.uint64) * size
+        return pools[in_sample(pools // size, shift, salt)]
+
+
+def sampling_shift(shift: int, pools: int, sample: int) -> int:
+    """The shift with which from `sample` to twice as many pools are read; the one before, where that will do still."""
+    while pools >> shift >= 2 * sample:
+        shift += 1
+    while shift and pools >> shift < sample // 2:
+        shift -= 1
+    return shift
 
 
 class ArenaReader:
@@ -204,24 +238,35 @@ class ArenaReader:
 
         With `pages`, pools that are swapped out are left out of the sample: reading would bring them back into memory.
         """
+        table = self.table()
+        self._shift = sampling_shift(self._shift, table.pool_count, self._sample)
+        pools = table.pools(self._shift)
+        headers = _headers(self._memory, pools if pages is None else pools[pages.present_each(pools)])
+        heap = _estimate(headers, table.used, table.pool_size)
+        return Heap(
+            in_use=heap.in_use,
+            in_use_error=heap.error,
+            blocks=sum(each.blocks for each in heap.size_classes),
+            size_classes=heap.size_classes,
+            arenas=tuple((low, low + table.arena_size) for low in table.lows.tolist()),
+            touched=table.touched,
+        )
+
+    def table(self) -> ArenaTable:
+        """The arenas of this moment. Raises `Torn` when the process changed its table meanwhile."""
         size = self._location.pool_size
         arenas = self._arenas()
         first = (arenas["address"] + np.uint64(size - 1)) & ~np.uint64(size - 1)
         carved = ((arenas["pool_address"] - first) // np.uint64(size)).astype(np.int64)
         if not (np.all(carved >= 0) and np.all(carved <= arenas["total_pools"])):
             raise Torn("an arena with more pools than it has room for")
-        used = int(arenas["total_pools"].sum()) - int(arenas["free_pools"].sum())
-        pools = self._choose(first, carved)
-        headers = _headers(self._memory, pools if pages is None else pools[pages.present_each(pools)])
-        heap = _estimate(headers, used, size)
-        length = self._arena_size(arenas)
-        lows = np.sort(arenas["address"]).tolist()
-        return Heap(
-            in_use=heap.in_use,
-            in_use_error=heap.error,
-            blocks=sum(each.blocks for each in heap.size_classes),
-            size_classes=heap.size_classes,
-            arenas=tuple((low, low + length) for low in lows),
+        return ArenaTable(
+            first=first,
+            carved=carved,
+            lows=arenas["address"],
+            used=int(arenas["total_pools"].sum()) - int(arenas["free_pools"].sum()),
+            arena_size=(64 if int(arenas["total_pools"].max()) <= 64 else 128) * size,
+            pool_size=size,
             touched=int((arenas["pool_address"] - arenas["address"]).sum()),
         )
 
@@ -235,24 +280,7 @@ class ArenaReader:
         arenas = arenas[arenas["address"] != 0]
         if not len(arenas) or not _plausible(arenas):
             raise Torn("arenas that do not fit together")
-        return arenas
-
-    def _choose(self, first: Addresses, carved: NDArray[np.int64]) -> Addresses:
-        """The addresses of the pools to read, of all that were ever handed out."""
-        size = self._location.pool_size
-        offsets = np.arange(carved.sum()) - np.repeat(np.cumsum(carved) - carved, carved)
-        pools = np.repeat(first, carved) + offsets.astype(np.uint64) * np.uint64(size)
-        while len(pools) >> self._shift >= 2 * self._sample:
-            self._shift += 1
-        while self._shift and len(pools) >> self._shift < self._sample // 2:
-            self._shift -= 1
-        if not self._shift:
-            return pools
-        chosen: Addresses = pools[(pools // np.uint64(size)) * _MIX < np.uint64(1 << 64 - self._shift)]
-        return chosen
-
-    def _arena_size(self, arenas: NDArray[np.void]) -> int:
-        return (64 if int(arenas["total_pools"].max()) <= 64 else 128) * self._location.pool_size
+        return np.sort(arenas, order="address")
 
 
 @dataclass(frozen=True)
@@ -264,24 +292,24 @@ class _Estimate:
 
 def _estimate(headers: NDArray[np.void], used: int, pool_size: int) -> _Estimate:
     """The whole heap from a sample of pool headers, given how many pools are in use."""
-    capacity = (pool_size - _POOL.itemsize) // _SIZES
-    headers = headers[(headers["count"] > 0) & (headers["size_class"] < _CLASSES)]
+    capacity = (pool_size - POOL_HEADER.itemsize) // SIZES
+    headers = headers[(headers["count"] > 0) & (headers["size_class"] < CLASSES)]
     headers = headers[headers["count"] <= capacity[headers["size_class"]]]  # else torn while the pool changed its class
     classes = headers["size_class"].astype(np.int64)
     seen = len(headers)
     scale = used / seen if seen else 0.0
-    in_pool = headers["count"] * _SIZES[classes]
+    in_pool = headers["count"] * SIZES[classes]
     error = 0.0
     if 1 < seen < used:
         error = _NORMAL_95 * float(in_pool.std(ddof=1)) * used * math.sqrt((1 - seen / used) / seen)
-    blocks = np.bincount(classes, weights=headers["count"], minlength=_CLASSES) * scale
-    room = np.bincount(classes, minlength=_CLASSES) * capacity * scale
+    blocks = np.bincount(classes, weights=headers["count"], minlength=CLASSES) * scale
+    room = np.bincount(classes, minlength=CLASSES) * capacity * scale
     return _Estimate(
         in_use=round(float(in_pool.sum()) * scale),
         error=round(error),
         size_classes=tuple(
-            SizeClass(int(_SIZES[i]), round(float(blocks[i])), round(float(room[i])))
-            for i in range(_CLASSES)
+            SizeClass(int(SIZES[i]), round(float(blocks[i])), round(float(room[i])))
+            for i in range(CLASSES)
             if blocks[i]
         ),
     )

@@ -20,6 +20,9 @@ group   token (int), and which tasks: like (list of at most 16 row ids: all task
         of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
         (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
         answer is a `group` with the same token
+places  token (int), least (int: containers of at least so many items are told, 10 at least), type (str:
+        "module.qualname", or the name of a built-in type; its objects are looked for, "" for none). Answered by
+        `places` with the same token
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -68,6 +71,11 @@ group   token, members (tasks chosen), looked_at (tasks measured), moved (of the
         shared_objects (what they refer to and others hold too: what each of these objects retains itself), shared
         (list as common), by_type (list of [type, count, bytes]: of what they retain alone, estimated from
         by_type_members of them), seconds (the agent's own work), note (str: what could not be had, and why)
+places  token, containers (list of [path, type, containers at this path, items in all of them, items in the largest], by
+        items), places (list of [path, type of the holder or "attribute" or "local", references met, items in the
+        largest holder or null, list of lengths of up to 3 of the objects], most references first), references (int: met
+        in all), seconds (the agent's own work), note (str: what was left out, or why nothing was looked for). Paths are
+        those of holders; a container or object that is reached in several ways is at the first
 problem text: something the agent could not do; shown, never fatal
 bye     reason: the agent ends
 """

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..model.actions import Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
+from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.store import Store
 
 
@@ -36,6 +37,12 @@ class Source(Protocol):
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen: they are measured first. At most the first 256 count."""
 
+    def count_objects(self, wanted: bool) -> None:
+        """Say whether somebody wants to see the objects by type: only then they are counted, every some seconds."""
+
+    def look_for_containers(self, wanted: bool) -> None:
+        """Say whether somebody wants to see the large containers: only then they are looked for, every half minute."""
+
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row, with `values` also for beginnings of values: data of the program.
 
@@ -54,6 +61,9 @@ class Source(Protocol):
 
     def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
         """Ask what tasks retain together. `answer` is called once, on another thread, also when there is none."""
+
+    def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
+        """Ask where objects are held. `answer` is called once, on another thread, also when there is none."""
 
     def child(self, pid: int) -> Source:
         """Return a source on a child process, not started yet. Raises SourceError where it cannot be observed."""

@@ -11,6 +11,7 @@ from typing import Any, Self
 from .. import __version__
 from ..model.actions import Settings
 from ..model.details import GroupQuestion
+from ..model.places import PlacesQuestion
 from ..protocol import schema
 from ..protocol.frames import Frame
 from . import messages
@@ -90,6 +91,10 @@ class AgentClient:
         if question.node is not None:
             asked["node"] = int(question.node)
         self._connection.send(asked)
+
+    def places(self, question: PlacesQuestion, token: int) -> None:
+        """Ask where objects are held; the answer has the same `token`."""
+        self._connection.send({"t": "places", "token": token, "least": question.least, "type": question.type})
 
     def ask_to_end(self) -> None:
         """Ask the agent to end for everybody; whoever receives will hear it say goodbye."""

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..model.actions import Prospects, Settings
 from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
+from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.readings import AgentCost, Tick
 from ..model.store import Phase, Store
 from ..protocol import schema
 from .base import Source, SourceError
 from .story import FIRST_CHILD, LISTENER, MAIN_TASK, TEXTS, Story
+from .story_heap import places
 
 Situation = Literal["live", "connecting", "locked", "stale", "outside", "exited", "killed"]
 
@@ -24,6 +26,8 @@ WAITING = {
     "connecting": "looking at the process",
     "locked": "waiting for the interpreter lock",
 }
+CENSUS_SECONDS = 10.0
+CONTAINERS_SECONDS = 30.0
 NO_AGENT = "ptrace is not permitted (kernel.yama.ptrace_scope is 1); what is read from outside goes on"
 
 
@@ -65,6 +69,7 @@ class FakeSource:
         self.focused: tuple[int, ...] = ()
         self.detached = False
         self.allows_actions = allows_actions
+        self.counts_objects = self.looks_for_containers = False
         self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
         self.settings: list[Settings | None] = []  # of each of these
         self.enoughs = 0
@@ -119,6 +124,33 @@ class FakeSource:
     def focus(self, ids: Sequence[int]) -> None:
         """Remember which rows are on the screen."""
         self.focused = tuple(ids)
+
+    def count_objects(self, wanted: bool) -> None:
+        """Count the objects by type from now on, or no longer."""
+        self.counts_objects = wanted
+        if wanted and self._store.snapshot().heap.newest is None:
+            self._count_objects(self.clock() - self.story.begin)
+
+    def look_for_containers(self, wanted: bool) -> None:
+        """Look for the large containers from now on, or no longer."""
+        self.looks_for_containers = wanted
+        if wanted and self._store.snapshot().containers.newest is None:
+            self._store.add_containers(self.places(PlacesQuestion()))
+
+    def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
+        """Answer where objects are held on another thread, as a real source does."""
+        threading.Thread(target=lambda: answer(self.places(asked)), daemon=True).start()
+
+    def places(self, asked: PlacesQuestion) -> PlacesAnswer:
+        """Where objects are held, made up."""
+        if self._situation != "live":
+            return PlacesAnswer(problem="the agent does not answer")
+        first, end = self.story.alive(self.clock() - self.story.begin)
+        return places(asked, end - first)
+
+    def _count_objects(self, second: float) -> None:
+        if self._situation not in ("exited", "killed"):
+            self._store.add_census(self.story.census(second))
 
     def _run(self) -> None:
         while not self._stopping.wait(self.interval):
@@ -177,6 +209,14 @@ class FakeSource:
         self._store.add_memory(self.story.memory(second))
         self._store.set_stacks(self.story.stacks(second))
         self._store.set_children(self.story.children())
+        containers = self._store.snapshot().containers.newest
+        if self.looks_for_containers and (
+            containers is None or self.clock() - containers.taken_at >= CONTAINERS_SECONDS
+        ):
+            self._store.add_containers(self.places(PlacesQuestion()))
+        newest = self._store.snapshot().heap.newest
+        if self.counts_objects and (newest is None or self.clock() - newest.taken_at >= CENSUS_SECONDS):
+            self._count_objects(second)
 
     def _hear_agent(self, second: float) -> None:
         first, end = self.story.alive(second)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..model.actions import LOST, REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
+from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
 from . import messages
@@ -25,6 +26,9 @@ _SILENCE = (
 )
 
 Answer = Callable[[DetailAnswer], None]
+_PLACES_SECONDS = 180.0  # some seconds of work, at a tenth of the time
+_CONTAINERS_SECONDS = 30.0  # from the end of one walk for containers to the next
+_CONTAINERS_DUTY = 50.0  # and so many times as long as it has worked in the target
 _GROUP_SECONDS = 60.0  # an agent that is sparing with the target's time looks at some hundred tasks in a second
 
 
@@ -35,7 +39,9 @@ class _Question:
     answer: Callable[[Any], None]
     refused: Callable[[str], object]
     until: float
-    row_id: int | None  # None for a group
+    row_id: int | None  # None for what is not about a row
+    seconds: float  # that it may take
+    about: str
 
 
 class Listener:
@@ -70,6 +76,8 @@ class Listener:
         self._closed = self._is_listening = self._over = False
         self._ended = threading.Event()
         self._heard_at = time.monotonic()
+        self.wants_containers = False  # somebody looks at them
+        self._containers_due = 0.0
         self._is_live = self._is_silent = self._has_told_limit = False
 
     def listen(self) -> str | None:
@@ -110,14 +118,28 @@ class Listener:
     def request_detail(self, row_id: int, answer: Answer, values: bool = False) -> None:
         """Ask for everything about one row. `answer` is called once, on another thread, whatever happens."""
         until = time.monotonic() + self._detail_seconds
-        question = _Question(answer, lambda why: DetailAnswer(row_id, problem=why), until, row_id)
+        question = _Question(
+            answer, lambda why: DetailAnswer(row_id, problem=why), until, row_id, self._detail_seconds, f"row {row_id}"
+        )
         self._ask(question, lambda token: self._client.detail(row_id, token, values))
 
     def request_group(self, asked: GroupQuestion, answer: Callable[[GroupAnswer], None]) -> None:
         """Ask what tasks retain together. `answer` is called once, on another thread, whatever happens."""
         until = time.monotonic() + _GROUP_SECONDS
-        question = _Question(answer, lambda why: GroupAnswer(problem=why), until, None)
+        question = _Question(answer, lambda why: GroupAnswer(problem=why), until, None, _GROUP_SECONDS, "a group")
         self._ask(question, lambda token: self._client.group(asked, token))
+
+    def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
+        """Ask where objects are held. `answer` is called once, on another thread, whatever happens."""
+        if "places" not in self._facts.capabilities:
+            unable = PlacesAnswer(problem="the agent in the process is an older one, which cannot tell")
+            threading.Thread(target=answer, args=(unable,), name="pyobserver-refusal", daemon=True).start()
+            return
+        until = time.monotonic() + _PLACES_SECONDS
+        question = _Question(
+            answer, lambda why: PlacesAnswer(problem=why), until, None, _PLACES_SECONDS, "where objects are held"
+        )
+        self._ask(question, lambda token: self._client.places(asked, token))
 
     def _ask(self, question: _Question, send: Callable[[int], None]) -> None:
         token = next(self._tokens)
@@ -195,6 +217,8 @@ class Listener:
             self._hear_answer(messages.token(frame), messages.detail(frame))
         elif name == "group":
             self._hear_answer(messages.token(frame), messages.group(frame))
+        elif name == "places":
+            self._hear_answer(messages.token(frame), messages.places(frame))
         elif name == "action":
             self._hear_action(frame)
         elif name == "problem":
@@ -210,7 +234,7 @@ class Listener:
             self._is_live, self._is_silent = True, False
             self._store.set_status(Phase.LIVE)
 
-    def _hear_answer(self, token: int, found: DetailAnswer | GroupAnswer) -> None:
+    def _hear_answer(self, token: int, found: DetailAnswer | GroupAnswer | PlacesAnswer) -> None:
         with self._lock:
             question = self._questions.pop(token, None)
         if question is None:
@@ -243,8 +267,19 @@ class Listener:
         with self._lock:
             late = [self._questions.pop(token) for token, each in list(self._questions.items()) if now > each.until]
         for question in late:
-            seconds = _GROUP_SECONDS if question.row_id is None else self._detail_seconds
-            self._tell(question, question.refused(f"the agent has not answered within {seconds:g} s"))
+            self._tell(question, question.refused(f"the agent has not answered within {question.seconds:g} s"))
+        self._look_for_containers(now)
+
+    def _look_for_containers(self, now: float) -> None:
+        """Ask for the large containers when somebody looks at them, and the last answer is old enough."""
+        if not self.wants_containers or now < self._containers_due or not self._is_live:
+            return
+        self._containers_due = float("inf")  # until there is an answer
+        self.request_places(PlacesQuestion(), self._take_containers)
+
+    def _take_containers(self, found: PlacesAnswer) -> None:
+        self._store.add_containers(found)
+        self._containers_due = time.monotonic() + max(_CONTAINERS_SECONDS, _CONTAINERS_DUTY * found.seconds)
 
     def _give_up(self, why: str) -> None:
         with self._lock:
@@ -260,5 +295,4 @@ class Listener:
         try:
             question.answer(found)
         except Exception as error:
-            about = "a group" if question.row_id is None else f"row {question.row_id}"
-            self._store.add_problem(f"an answer about {about} was not taken: {type(error).__name__}: {error}")
+            self._store.add_problem(f"an answer about {question.about} was not taken: {type(error).__name__}: {error}")

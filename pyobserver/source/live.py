@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from ..attach import AttachError
 from ..model.actions import REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
+from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.store import Phase, Store
 from ..outside import OutsideError, TargetGone
 from .admission import examined, refusal
@@ -28,6 +29,7 @@ from .watcher import Watcher
 _RETRY_SECONDS = 3.0
 _FIRST_RETRY_SECONDS = 0.2  # an agent that fails says why to whoever connects in the next second
 _FRUITLESS = 3  # updates in which no more tasks were measured than before
+_CONTAINERS_PATIENCE = 5.0  # seconds for the first large containers
 _HOPELESS = frozenset({"gone", "not_python", "too_old", "unsupported", "denied", "opted_out"})
 
 
@@ -62,6 +64,7 @@ class LiveSource:
         self.allows_actions = allow_actions
         self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage, force=force)
         self._listener: Listener | None = None
+        self._wants_containers = False
         self._threads: list[threading.Thread] = []
 
     @property
@@ -98,6 +101,17 @@ class LiveSource:
         listener = self._listener
         if listener is not None:
             listener.focus([n for n in ids if n > 0][:256])
+
+    def count_objects(self, wanted: bool) -> None:
+        """Count the objects by type from now on, or no longer."""
+        self._watcher.wants_census = wanted
+
+    def look_for_containers(self, wanted: bool) -> None:
+        """Look for the large containers from now on, or no longer."""
+        self._wants_containers = wanted
+        listener = self._listener
+        if listener is not None:
+            listener.wants_containers = wanted
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row; threads and child processes are answered from outside."""
@@ -141,6 +155,15 @@ class LiveSource:
         else:
             listener.request_group(asked, answer)
 
+    def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
+        """Ask where objects are held; where no agent is, that is the answer."""
+        listener = self._listener
+        if listener is None:
+            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
+            threading.Thread(target=answer, args=(PlacesAnswer(problem=why),), daemon=True).start()
+        else:
+            listener.request_places(asked, answer)
+
     def child(self, pid: int) -> LiveSource:
         """Return a source on a child process, attached to as this one is."""
         method, force, allow_actions = self._settings
@@ -175,6 +198,7 @@ class LiveSource:
         while True:
             snapshot = self._store.snapshot()
             tick = snapshot.tick
+            has_containers = snapshot.containers.newest is not None or bool(snapshot.containers.problem)
             now = time.monotonic()
             if snapshot.status.phase is Phase.EXITED:
                 raise SourceError(f"{snapshot.status.text}; pyobserver ps lists those that run")
@@ -188,6 +212,10 @@ class LiveSource:
                 before = tick
                 is_measured = tick.measured >= tick.total or fruitless > _FRUITLESS
                 known = tick.complete and tick.holders_complete and is_measured
+                if (
+                    self._wants_containers and not has_containers
+                ):  # a walk over a large heap takes longer than one waits
+                    known = known and now - answered > _CONTAINERS_PATIENCE
                 if (known and self._watcher.has_read.is_set()) or now - answered > settle:
                     return
             elif now - begun > patience:
@@ -256,6 +284,7 @@ class LiveSource:
             contact.held_seconds,
         )
         self._stage("connected")
+        listener.wants_containers = self._wants_containers
         self._listener = listener
         if self._stopping.is_set():
             listener.close()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..model.actions import Outcome, Progress, Prospects, Site
 from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, SharedObject, Variable
 from ..model.forest import Node
+from ..model.places import ContainerPlace, ObjectPlace, PlacesAnswer
 from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
 from ..protocol.clean import clean, clean_tail
@@ -246,7 +247,7 @@ def _collector(said: dict[str, Any]) -> Collector:
 
 
 def token(frame: Frame) -> int:
-    """Return the token of the question that a detail or a group answers."""
+    """Return the token of the question that is answered."""
     return _whole(frame.head, "token", 0, MAX_COUNT)
 
 
@@ -304,6 +305,30 @@ def group(frame: Frame) -> GroupAnswer:
         seconds=_number(head, "seconds", _MAX_SECONDS),
         note=_text(head, "note", 1000),
     )
+
+
+def places(frame: Frame) -> PlacesAnswer:
+    """Return where objects are held."""
+    head = frame.head
+    return PlacesAnswer(
+        containers=tuple(
+            ContainerPlace(_cleaned(path), _cleaned(kind), _count(number), _count(items), _count(largest))
+            for path, kind, number, items, largest in _lists(head, "containers", 5)
+        ),
+        places=tuple(
+            ObjectPlace(_cleaned(path), _cleaned(kind), _count(number), _length(length), _counts(examples))
+            for path, kind, number, length, examples in _lists(head, "places", 5)
+        ),
+        references=_whole(head, "references", 0, MAX_COUNT),
+        seconds=_number(head, "seconds", _MAX_SECONDS),
+        note=_text(head, "note", 1000),
+    )
+
+
+def _counts(value: Any) -> tuple[int, ...]:
+    if type(value) is not list or len(value) > 10:
+        raise MessageError("a list of counts is none")
+    return tuple(_count(each) for each in value)
 
 
 def _shared(head: dict[str, Any], name: str) -> tuple[SharedObject, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..model.census import Census
 from ..model.forest import Node
 from ..model.readings import (
     AgentFacts,
@@ -30,6 +31,8 @@ from ..model.readings import (
 )
 from ..model.tasks import Array
 from ..protocol import schema
+from ..protocol.clean import clean
+from .story_heap import census
 
 MB = 1_000_000
 LIFE_OF_FIXED = 20.0  # seconds that a task of the fixed variant lives
@@ -65,6 +68,7 @@ class Story:
     begin: float = 1_790_000_000.0  # Unix time of second 0
     limit: int = 4_000 * MB
     payload: int = 7_020_000  # bytes that each task of the spawner retains
+    census_shift: int = 0  # one pool in 2**this is read to count the objects by type
     restless: bool = False  # every task of the spawner retains something else each second
 
     def alive(self, second: float) -> tuple[int, int]:
@@ -176,6 +180,12 @@ class Story:
             cost_seconds=0.004,
             partition_age=2.0,
         )
+
+    def census(self, second: float) -> Census:
+        """Its small objects, by type."""
+        first, end = self.alive(second)
+        names = tuple(clean(name) for name in HOSTILE[:4]) if self.hostile else ()
+        return census(self.begin + second, end - first, self.census_shift, names)
 
     def stacks(self, second: float) -> tuple[ThreadStack, ...]:
         """The threads, as they are seen from outside."""

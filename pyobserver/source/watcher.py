@@ -19,6 +19,9 @@ _CHILDREN_SECONDS = 2.0
 _LIMIT_SECONDS = 10.0
 _STACKS_SECONDS = 5.0
 _STACKS_ALONE_SECONDS = 2.0  # without an agent, stacks are what tells where the process is
+_CENSUS_SECONDS = 10.0
+_CENSUS_DUTY = 50.0  # a census costs this process; at most one part in so many
+_CENSUS_LOOK_SECONDS = 0.5  # between two looks whether somebody wants one
 _STACKS_DUTY = 50.0  # stacks cost this process; at most one part in so many
 
 
@@ -47,12 +50,15 @@ class Watcher:
         self._stacks: StackProbe | None = None
         self._stacks_lock = threading.Lock()
         self._memory_reads = 0
+        self._census_due = 0.0
+        self.wants_census = False  # somebody looks at the objects by type
         self._chores = [
             _Chore(self._read_process, lambda: interval),
             _Chore(self._read_memory, lambda: _MEMORY_SECONDS if self._memory_reads > 5 else _FIRST_MEMORY_SECONDS),
             _Chore(self._read_limit, lambda: _LIMIT_SECONDS),
             _Chore(self._read_children, lambda: _CHILDREN_SECONDS),
             _Chore(self._read_stacks, self._stacks_period),
+            _Chore(self._read_census, lambda: _CENSUS_LOOK_SECONDS),
         ]
 
     def run(self, stopping: threading.Event) -> None:
@@ -139,6 +145,21 @@ class Watcher:
 
     def _read_children(self) -> None:
         self._store.set_children(children(self.pid))
+
+    def _read_census(self) -> None:
+        """Take a census if one is wanted, and the last one is old enough."""
+        now = time.monotonic()
+        if not self.wants_census or now < self._census_due:
+            return
+        assert self._memory is not None
+        began = time.thread_time()
+        try:
+            self._store.add_census(self._memory.census())
+        except TargetGone:
+            raise
+        except OutsideError as error:
+            self._store.set_census_problem(str(error))
+        self._census_due = now + max(_CENSUS_SECONDS, _CENSUS_DUTY * (time.thread_time() - began))
 
     def _read_stacks(self) -> None:
         with self._stacks_lock:

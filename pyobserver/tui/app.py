@@ -17,6 +17,7 @@ from textual.widgets import Input
 from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
 from ..model.details import DetailAnswer, GroupAnswer
+from ..model.places import PlacesAnswer
 from ..model.store import Snapshot
 from ..model.tasks import Row
 from ..source.base import Source, SourceError
@@ -43,6 +44,7 @@ from .tabs.memory import MemoryTab
 from .tabs.singles import Group
 from .tabs.tasks import TasksTab
 from .tabs.tree import TreeTab
+from .tabs.type_places import TypeScreen
 from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
 from .watched import Watched
 from .words import status_words
@@ -51,6 +53,8 @@ BEAT = 0.25  # seconds between two looks whether there is something new
 ON_DETAILS = frozenset(
     {"quit", "help", "pause", "baseline", "tab", "cancel"}
 )  # what the keys of the tabs do above a task
+
+ABOVE = (DetailScreen, GroupScreen, TypeScreen)  # screens that lie above a tab and are refreshed as it is
 
 
 class ObserverApp(App[None]):
@@ -154,7 +158,7 @@ class ObserverApp(App[None]):
         self._watched.judge(self.view)
         snapshot = self._watched.snapshot
         screen = self.screen
-        if isinstance(screen, (DetailScreen, GroupScreen)):
+        if isinstance(screen, ABOVE):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
@@ -239,16 +243,22 @@ class ObserverApp(App[None]):
     def _open(self, tab: Tab) -> None:
         main = self._main
         self._watched.current = tab.id
+        self._ask_for_heap()
         main.query_one(FilterLine).settle(tab.filter_text)
         widget = tab.main_widget()
         if widget is not None:
             main.set_focus(widget)
 
+    def _ask_for_heap(self) -> None:
+        """What only one tab shows is read only for it."""
+        self.source.count_objects(self.tab.counts_objects)
+        self.source.look_for_containers(self.tab.looks_for_containers)
+
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""
         if number > len(self._watched.tabs):
             return
-        if isinstance(self.screen, (DetailScreen, GroupScreen)):
+        if isinstance(self.screen, ABOVE):
             await self.screen.dismiss()
         self._open(self._watched.tabs[number - 1])
         self._present()
@@ -357,6 +367,7 @@ class ObserverApp(App[None]):
         """Groups, or single tasks."""
         if self._offers("groups"):
             self.tab.toggle()
+            self._ask_for_heap()
             self._show_keys()
 
     def action_copy(self) -> None:
@@ -368,7 +379,7 @@ class ObserverApp(App[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        if isinstance(self.screen, (DetailScreen, GroupScreen)):
+        if isinstance(self.screen, ABOVE):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab
@@ -561,6 +572,20 @@ class ObserverApp(App[None]):
         """Show the members of a group among the tasks."""
         if event.scope.key is not None:
             self._open_tasks().open_group(Group(event.scope.key, event.title))
+
+    def on_tab_type_wanted(self, event: Tab.TypeWanted) -> None:
+        """Open the screen of a type."""
+        self.push_screen(TypeScreen(event.name, self._watched.snapshot, self.view), lambda _: self._present())
+        self._show_status()
+
+    def on_type_screen_asked(self, event: TypeScreen.Asked) -> None:
+        """Ask the target who holds objects; the answer comes on another thread, perhaps when nobody waits any more."""
+
+        def post(answer: PlacesAnswer) -> None:
+            if self.is_running:
+                self.call_later(event.screen.answer, answer)
+
+        self.source.request_places(event.question, post)
 
     def on_detail_screen_asked(self, event: DetailScreen.Asked) -> None:
         """Ask the target about a task; the answer comes on another thread, and may come when nobody waits any more."""

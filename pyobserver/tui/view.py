@@ -63,6 +63,7 @@ class Tab(Vertical):
     short_title: ClassVar[str] = ""
     period: ClassVar[float] = 0.5  # least seconds between two refreshes
     explanation: ClassVar[str] = ""
+    counts_objects: ClassVar[bool] = False  # whether the objects are to be counted while it is visible
 
     class TaskWanted(Message):
         """The user wants to see everything about a task."""
@@ -106,6 +107,13 @@ class Tab(Vertical):
             super().__init__()
             self.scope, self.title = scope, title
 
+    class TypeWanted(Message):
+        """The user wants to see who holds the objects of a type."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
     def ask_for(self, snapshot: Snapshot, row_id: int) -> None:
         """Ask for everything about a row, by a message: a child process is watched as this one is."""
         row = snapshot.tasks.find(row_id)
@@ -131,6 +139,11 @@ class Tab(Vertical):
 
     def go_back(self) -> bool:
         """Leave what Enter has opened; False when there is nothing to leave."""
+        return False
+
+    @property
+    def looks_for_containers(self) -> bool:
+        """Whether the large containers are to be looked for as long as it is visible."""
         return False
 
     def jump(self) -> str:

@@ -12,6 +12,7 @@ from ..model.store import Phase
 from ..source.base import Source
 from .pace import Pace, is_whole
 from .standstill import as_it_ended, standing
+from .tabs.heap import HeapTab
 from .tabs.memory import MemoryTab
 from .tabs.system import SystemTab
 from .tabs.tasks import TasksTab
@@ -31,7 +32,7 @@ class Watched(ContentSwitcher):
     DEFAULT_CSS = "Watched { height: 1fr; }"
 
     def __init__(self, source: Source, tab: str = "memory") -> None:
-        self.tabs: tuple[Tab, ...] = (SystemTab(), MemoryTab(), TasksTab(), TreeTab())
+        self.tabs: tuple[Tab, ...] = (SystemTab(), MemoryTab(), TasksTab(), TreeTab(), HeapTab())
         super().__init__(*self.tabs, initial=tab)
         self.source = source
         self.pace = Pace()

@@ -20,6 +20,7 @@ from pyobserver.agent import bundle
 from pyobserver.attach import Injection, inject
 from pyobserver.attach.procfs import start_ticks
 from pyobserver.model.details import GroupQuestion
+from pyobserver.model.places import PlacesQuestion
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import Frame
 from pyobserver.source.client import AgentClient, ClientError
@@ -159,6 +160,12 @@ class Mirror:
         self.client.group(question, token)
         return self.wait(lambda: self.details.get(token), "the group", within)
 
+    def places(self, question: PlacesQuestion, within: float = 60.0) -> dict[str, Any]:
+        """What the agent says of where objects are held."""
+        token = 5000 + len(self.details)
+        self.client.places(question, token)
+        return self.wait(lambda: self.details.get(token), "the places", within)
+
     def detail(self, row: Row, within: float = 30.0) -> dict[str, Any]:
         """Everything about one row."""
         token = len(self.details) + 1
@@ -182,7 +189,7 @@ class Mirror:
                 self.gone += 1
         elif kind == "tick":
             self.ticks.append(head)
-        elif kind in ("detail", "group"):
+        elif kind in ("detail", "group", "places"):
             self.details[head["token"]] = head
         elif kind == "action":
             self.actions.setdefault(head["token"], []).append(head)

@@ -54,6 +54,7 @@ def costs(target: RunningTarget) -> None:
             ("status, stat, files", process.read, 50),
             ("Python's heap, each time", memory.read, 30),
             ("everything, found and divided anew", lambda: divided_anew(target.pid), 5),
+            ("the objects by type, on request", memory.census, 5),
         ]
         for name, work, times in rows:
             least, median = milliseconds(work, times)

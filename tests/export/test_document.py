@@ -21,7 +21,7 @@ from tests.model.made import NOW, Clock, node
 
 # The interface, name by name; behind the bar what we add to it.
 KEYS = {
-    "": "schema taken_at target agent memory tasks groups tree findings | problems",
+    "": "schema taken_at target agent memory tasks groups tree findings | problems heap containers",
     "target": "pid python implementation executable command started_at host free_threaded"
     " | status status_text exit_code signal",
     "agent": "method attach_seconds held_seconds cpu_seconds longest_hold_seconds memory_bytes dropped self_check |",
@@ -35,6 +35,12 @@ KEYS = {
     " oldest_age_seconds waiting_at | ages held ended waiting_on",
     "tree": "id kind label queue edge children_count descendants_count retained_bytes count_growth bytes_growth"
     " children | function",
+    "heap": "types sampled_share | taken_at cost_seconds in_use in_use_error objects unidentified_bytes types_total"
+    " problem",
+    "heap.types": "name count count_error bytes bytes_error count_growth count_growth_error bytes_growth"
+    " bytes_growth_error growing | share",
+    "containers": "rows | taken_at cost_seconds note problem",
+    "containers.rows": "path type items growth | containers largest growing",
     "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence |",
 }
 CATEGORIES = "python_live python_free c_live c_free large_blocks native_other stacks files shared"
@@ -49,6 +55,8 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def of_story(story: Story, seconds: float = 120, situation: Situation = "live") -> dict[str, Any]:
     source = FakeSource(story, situation=situation)
+    source.count_objects(True)
+    source.look_for_containers(True)
     source.step()
     source.play(seconds)
     return document(source.store.snapshot())
@@ -278,3 +286,43 @@ def test_a_finding_without_tasks() -> None:
     (finding,) = document(store.snapshot())["findings"]
     assert (finding["kind"], finding["function"], finding["holder"]) == ("native", None, None)
     assert finding["bytes_growth"] == pytest.approx(60 * MB) and finding["seconds_to_limit"] is None
+
+
+def test_the_objects_by_type_add_up(story: dict[str, Any]) -> None:
+    """All types, and what is none, are what the allocator has in use; the leak is told apart."""
+    heap = story["heap"]
+    assert sum(row["bytes"] for row in heap["types"]) + heap["unidentified_bytes"] == heap["in_use"]
+    assert heap["sampled_share"] == 1.0
+    assert heap["problem"] is None
+    growing = {row["name"] for row in heap["types"] if row["growing"]}
+    assert {"rudder.agent.Agent", "bytearray"} <= growing
+    assert "function" not in growing
+
+
+def test_errors_are_those_of_the_sample() -> None:
+    """Two standard errors, and none where all was read."""
+    sampled = of_story(Story(census_shift=3))["heap"]
+    row = next(row for row in sampled["types"] if row["name"] == "str")
+    assert 0 < row["count_error"] < row["count"]
+    assert row["count_growth_error"] > 0
+    assert not row["growing"]
+
+
+def test_no_census_is_said() -> None:
+    """Null and a reason, never zeros."""
+    source = FakeSource(Story())
+    source.step()
+    heap = document(source.store.snapshot())["heap"]
+    assert heap["types"] == []
+    assert heap["in_use"] is None
+    assert heap["problem"] == "the objects were not counted"
+
+
+def test_the_containers_grow(story: dict[str, Any]) -> None:
+    """The largest come first, and what grows is told."""
+    rows = story["containers"]["rows"]
+    assert [row["items"] for row in rows] == sorted((row["items"] for row in rows), reverse=True)
+    assert rows[0]["path"] == "rudder.pipeline.Spawner._seen"
+    assert rows[0]["growth"] > 100
+    assert rows[0]["growing"]
+    assert not rows[-1]["growing"]

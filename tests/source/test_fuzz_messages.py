@@ -15,7 +15,7 @@ from pyobserver.protocol.frames import Frame
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import ACTION, DETAIL, GROUP, HELLO, STRINGS, TICK, TRACED, decoded, node, rows_frame
+from .scripted import ACTION, DETAIL, GROUP, HELLO, PLACES, STRINGS, TICK, TRACED, decoded, node, rows_frame
 
 _ODD = st.sampled_from((-1, 0, 1 << 31, 1 << 53, 1 << 64, -(1 << 63), 1e308, -0.0, "\x1b[2J", "\ud800", "x" * 2000))
 _SCALARS = st.one_of(_ODD, st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6))
@@ -34,6 +34,7 @@ READERS: dict[str, tuple[dict[str, Any], list[Callable[[Frame], Any]]]] = {
     "action": (ACTION, [messages.action]),
     "result": (TRACED, [messages.action]),
     "group": (GROUP, [messages.group, messages.token]),
+    "places": (PLACES, [messages.places, messages.token]),
     "problem": ({"t": "problem", "text": "x"}, [messages.problem]),
     "bye": ({"t": "bye", "reason": "x"}, [messages.farewell]),
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pyobserver.model.details import DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
+from pyobserver.model.places import ContainerPlace, ObjectPlace, PlacesAnswer, PlacesQuestion
 from pyobserver.model.store import Phase, Store
 from pyobserver.protocol import frames, schema
 from pyobserver.source.client import AgentClient
@@ -255,6 +256,47 @@ def test_a_group_is_answered(tmp_path: Path) -> None:
     found.listener.request_group(GroupQuestion(), answers.append)
     wait_for(lambda: len(answers) == 2, "the refusal")
     assert answers[1].problem
+
+
+def test_places_are_told(tmp_path: Path) -> None:
+    """Large containers and holders of a type; an agent that does not know the question is not asked."""
+    answers: list[PlacesAnswer] = []
+    with ScriptedAgent(tmp_path) as agent, listening(agent) as found:
+        found.listener.request_places(PlacesQuestion(type="app.Member"), answers.append)
+        wait_for(lambda: answers, "the answer")
+        asked = next(said for said in agent.heard if said["t"] == "places")
+    assert (asked["least"], asked["type"]) == (1000, "app.Member")
+    assert answers[0].containers[1] == ContainerPlace("app.Room.lines", "list", 4, 4400, 1100)
+    assert answers[0].places[1] == ObjectPlace("locals of app.main", "local", 1, None, (3,))
+
+
+def test_an_agent_that_cannot_tell_places_is_not_asked(tmp_path: Path) -> None:
+    """One that another version has brought may be there already."""
+
+    def older(peer: Peer) -> None:
+        peer.greet(capabilities=["tasks"])
+        until_the_end(peer)
+
+    answers: list[PlacesAnswer] = []
+    with ScriptedAgent(tmp_path, older) as agent, listening(agent) as found:
+        found.listener.request_places(PlacesQuestion(), answers.append)
+        wait_for(lambda: answers, "the refusal")
+    assert "older" in answers[0].problem
+    assert all(said["t"] != "places" for said in agent.heard)
+
+
+def test_containers_are_asked_for_while_they_are_wanted(tmp_path: Path) -> None:
+    """Not before, once at first, and what was found is in the store."""
+    store = Store(time.time)
+    with ScriptedAgent(tmp_path) as agent, listening(agent, store) as found:
+        wait_for(lambda: store.snapshot().tick, "an update")
+        assert store.snapshot().containers.newest is None
+        found.listener.wants_containers = True
+        wait_for(lambda: store.snapshot().containers.newest, "the containers")
+        assert sum(said["t"] == "places" for said in agent.heard) == 1
+    newest = store.snapshot().containers.newest
+    assert newest is not None
+    assert newest.items["app.SESSIONS", "dict"] == 5000
 
 
 def test_a_detail_that_does_not_come(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyobserver.model.details import DetailAnswer
+from pyobserver.model.places import PlacesAnswer, PlacesQuestion
 from pyobserver.model.store import Phase, Snapshot
 from pyobserver.source import live
 from pyobserver.source.find import find_agent
@@ -210,3 +211,32 @@ def test_a_task_is_cancelled(target: RunningTarget) -> None:
         source.wait_until_known()
         source.act("cancel", number)
         assert source.store.snapshot().actions == ()
+
+
+def test_objects_are_counted_and_containers_found_when_they_are_wanted() -> None:
+    """Not before; what is found is in the store, from outside and by the agent."""
+    with launch(interpreters()[-1], "holding") as holding, observed(holding) as source:
+        _status(source, Phase.LIVE)
+        assert source.store.snapshot().heap.newest is None
+        source.count_objects(True)
+        source.look_for_containers(True)
+        wait_for(lambda: source.store.snapshot().heap.newest, "a census", within=30.0)
+        wait_for(lambda: source.store.snapshot().containers.newest, "the containers", within=60.0)
+        snapshot = source.store.snapshot()
+        answers: list[PlacesAnswer] = []
+        source.request_places(PlacesQuestion(type="__main__.Payload"), answers.append)
+        wait_for(lambda: answers, "the holders", within=60.0)
+    census, containers = snapshot.heap.newest, snapshot.containers.newest
+    assert census is not None and containers is not None
+    assert round(census.count[census.names.index("__main__.Payload")]) == 1200 + 300 + 1 + 2000 + 1
+    assert containers.items["__main__.SESSIONS", "dict"] == 5000
+    assert answers[0].places[0].path == "locals of __main__.keeper"
+
+
+def test_where_objects_are_without_an_agent() -> None:
+    """The reason is the answer."""
+    source = LiveSource(os.getpid())
+    answers: list[PlacesAnswer] = []
+    source.request_places(PlacesQuestion(), answers.append)
+    wait_for(lambda: answers, "the answer", within=30.0)
+    assert "no agent to ask" in answers[0].problem

@@ -18,7 +18,20 @@ from pyobserver.protocol import frames, schema
 from pyobserver.source import messages
 from pyobserver.source.errors import MessageError
 
-from .scripted import ACTION, DETAIL, GROUP, HELLO, STRINGS, TICK, TRACED, decoded, node, row_columns, rows_frame
+from .scripted import (
+    ACTION,
+    DETAIL,
+    GROUP,
+    HELLO,
+    PLACES,
+    STRINGS,
+    TICK,
+    TRACED,
+    decoded,
+    node,
+    row_columns,
+    rows_frame,
+)
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
@@ -116,7 +129,7 @@ def test_what_has_come_of_an_action() -> None:
 
 def test_the_greeting_and_how_the_agent_came_in() -> None:
     said = messages.hello(frame({**HELLO, "started_at": 12.5, "method": "preloaded"}))
-    assert (said.started_at, said.build, said.capabilities) == (12.5, "0123456789abcdef", ("tasks", "detail"))
+    assert (said.started_at, said.build, said.capabilities) == (12.5, "0123456789abcdef", ("tasks", "detail", "places"))
     assert messages.facts(said, "existing", 0.1, 0.0).method == "preloaded"
     assert messages.facts(said, "ptrace", 0.1, 0.01).method == "ptrace"
     facts = messages.facts(messages.hello(frame(HELLO)), "existing", 0.1, 0.0)
@@ -284,6 +297,9 @@ def test_numbers_out_of_range(value: Any) -> None:
         (messages.group, GROUP, "together_accuracy"),
         (messages.group, GROUP, "common.0.3"),
         (messages.group, GROUP, "shared.0.4"),
+        (messages.places, PLACES, "references"),
+        (messages.places, PLACES, "containers.0.3"),
+        (messages.places, PLACES, "places.1.4"),
         (messages.nodes, _NODES, "items.0.kind"),
         (messages.nodes, _NODES, "items.0.edge"),
         (messages.nodes, _NODES, "items.0.parent"),

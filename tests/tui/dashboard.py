@@ -113,7 +113,9 @@ def played(story: Story | None = None, seconds: float = 60.0, past: float = 600.
     if past:
         source.remember(past)
     if seconds:
+        source.count_objects(True)  # as if somebody had looked at the heap
         source.play(seconds)
+        source.count_objects(False)
     return source
 
 

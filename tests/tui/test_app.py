@@ -25,7 +25,7 @@ async def test_it_opens_on_the_memory() -> None:
 
 @pytest.mark.parametrize(
     ("key", "title"),
-    [("1", "System"), ("2", "Memory Allocators"), ("3", "Processes/Tasks"), ("4", "Supervision Tree")],
+    [("1", "System"), ("2", "Memory Allocators"), ("3", "Processes/Tasks"), ("4", "Supervision Tree"), ("5", "Heap")],
 )
 async def test_numbers_open_tabs(key: str, title: str) -> None:
     """Each tab has its number, also for a click."""
@@ -39,12 +39,12 @@ async def test_numbers_open_tabs(key: str, title: str) -> None:
 
 
 async def test_numbers_without_a_tab_do_nothing() -> None:
-    """There are four tabs so far."""
-    async with dashboard(None, "5", "9") as opened:
+    """There are five tabs so far."""
+    async with dashboard(None, "6", "9") as opened:
         assert opened.app.tab.title == "Memory Allocators"
 
 
-@pytest.mark.parametrize("key", ["1", "2", "3", "4"])
+@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5"])
 async def test_hidden_tabs_cost_nothing(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the visible tab is given what is new, and no line of another one is painted."""
     async with dashboard(None, key) as opened:

@@ -12,7 +12,7 @@ from pyobserver.tui.tabs.help import HelpScreen, SortScreen
 
 from .dashboard import Dashboard, dashboard, played
 
-TABS = {"1": "System", "2": "Memory Allocators", "3": "Processes/Tasks", "4": "Supervision Tree"}
+TABS = {"1": "System", "2": "Memory Allocators", "3": "Processes/Tasks", "4": "Supervision Tree", "5": "Heap"}
 PROMISED = "1234/sidbgtz+-yx?q"  # with Enter, Esc and space; r comes with recordings
 EVERYTHING = (*"123456789/sidbgtzyxvcea?u*", "space", "enter", "escape", "plus", "minus", "up", "down", "left", "right")
 MOVES = ("home", "end", "pageup", "pagedown", "j", "k", "h", "l", "tab", "shift+tab")
@@ -84,6 +84,7 @@ async def test_any_keys_in_any_order(seed: int) -> None:
         ("2", "HEAP", "C heap", "Thread stacks"),
         ("3", "listener", "Listener.run", "metrics.flush"),
         ("4", "flush", "Unowned tasks", "push_hash"),
+        ("5", "agent", "rudder.agent.Agent", "bytearray"),
     ],
 )
 async def test_filter(tab: str, text: str, kept: str, lost: str) -> None:

@@ -19,7 +19,7 @@ from ..widgets import Column
 from ..widgets.text import broken, fit
 from ..words import SIGNS
 
-MOVING = (("↑ ↓ PgUp PgDn", "move; also k and j, Home and End"), ("1 2 3 4", "the tabs; a click opens one, too"))
+MOVING = (("↑ ↓ PgUp PgDn", "move; also k and j, Home and End"), ("1 2 3 4 5", "the tabs; a click opens one, too"))
 
 
 class Modal(ModalScreen[str | None]):
