@@ -94,6 +94,59 @@ class Category:
 
 
 @dataclass(frozen=True)
+class CArena:
+    """One arena of glibc's malloc: brk, or heaps that a thread got. In use are all bytes that are not free, with heads.
+
+    `in_use`, `free` and `unread` add up to `size`, of which `resident` bytes are in memory.
+    """
+
+    name: str
+    heaps: int
+    size: int
+    in_use: int
+    free: int
+    unread: int  # where the chain of chunks could not be followed
+    resident: int
+    free_resident: int
+    free_chunks: int
+    largest_free: int
+    trimmable: int  # bytes of whole resident pages that are free: what malloc_trim can give back
+
+
+@dataclass(frozen=True)
+class CHeap:
+    """All arenas of glibc's malloc at one moment, without the blocks that are mapped one by one."""
+
+    arenas: tuple[CArena, ...]
+    is_late: bool  # there was no time for all of it
+    cost_seconds: float
+
+    @property
+    def size(self) -> int:
+        return sum(arena.size for arena in self.arenas)
+
+    @property
+    def in_use(self) -> int:
+        return sum(arena.in_use for arena in self.arenas)
+
+    @property
+    def free(self) -> int:
+        return sum(arena.free for arena in self.arenas)
+
+    @property
+    def unread(self) -> int:
+        return sum(arena.unread for arena in self.arenas)
+
+    @property
+    def free_resident(self) -> int:
+        return sum(arena.free_resident for arena in self.arenas)
+
+    @property
+    def trimmable(self) -> int:
+        return sum(arena.trimmable for arena in self.arenas)
+
+
+@dataclass(frozen=True)
 class MemoryReading:
     """One reading of the memory by allocator. The categories that are known add up to `rss`.
 
@@ -112,6 +165,8 @@ class MemoryReading:
     unavailable: Mapping[str, str]
     cost_seconds: float
     partition_age: float | None
+    c_heap: CHeap | None = None  # of the time of the partition
+    c_in_use_error: int | None = None  # bytes of the C heap, at most, that may be free although they count as in use
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .chunks import HeapSpan
 from .mappings import PAGE, PageTable
 from .remote import RemoteMemory, Torn
 
@@ -32,6 +33,7 @@ class GlibcMemory:
         self._pages = pages
         self._headers = _HEADERS
         self._blocks = _BLOCKS
+        self.found: list[HeapSpan] = []  # the heaps of secondary arenas, as they were met
 
     def heaps(self, low: int, high: int) -> list[Span]:
         """The heaps of secondary arenas in [low, high): `struct heap_info` at a multiple of HEAP_MAX_SIZE."""
@@ -44,6 +46,7 @@ class GlibcMemory:
             end = address + max(size, protected)
             if 0 < size <= _HEAP_MAX and size % PAGE == 0 and end - address <= _HEAP_MAX and self._owns(arena, address):
                 found.append((address, min(end, high)))
+                self.found.append(HeapSpan(address, min(address + size, high), arena))
         return found
 
     def _owns(self, arena: int, heap: int) -> bool:

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..model.readings import MemoryReading
+from ..model.readings import CHeap, MemoryReading
 from .account import Reasons, assemble
+from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
+from .glibc import GlibcMemory
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
@@ -22,6 +24,7 @@ _STALE = 3  # readings in a row for which the last heap stands in
 _LOCATE_FIRST, _LOCATE_EVERY = 0.25, 60.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
+_WALK_DUTY = 50  # and as long as the chunks took: they cost this process only
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class _Divided:
     wait: float  # seconds until the next one may be made
     pss: int
     uss: int
+    c_heap: CHeap | None  # None where it is not glibc's
+
+    @property
+    def c_live(self) -> int | None:
+        """Resident bytes of the C heap that were not free."""
+        return max(0, self.partition.c_heap - self.c_heap.free_resident) if self.c_heap else None
 
 
 class MemoryProbe:
@@ -106,6 +115,8 @@ class MemoryProbe:
             uss=self._divided.uss if self._divided else None,
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
+            c_heap=self._divided.c_heap if self._divided else None,
+            c_live=self._divided.c_live if self._divided else None,
         )
 
     def _read_heap(self, counts: _Counts) -> Heap | None:
@@ -190,15 +201,15 @@ class MemoryProbe:
                 self._lifeline.check_memory({})
             spent = time.thread_time() - began
             mappings = parse_mappings(raw)
-            partition = self._divide(mappings, heap)
+            self._foreign = foreign_allocator(mappings)
+            partition, c_heap = self._divide(mappings, heap)
         except OutsideError as error:
             self._lifeline.check()
             self._no_partition = str(error)
             self._divided = None
             return
         self._no_partition = ""
-        self._foreign = foreign_allocator(mappings)
-        wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent)
+        wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent, _WALK_DUTY * c_heap.cost_seconds if c_heap else 0.0)
         self._divided = _Divided(
             partition,
             counts,
@@ -207,16 +218,22 @@ class MemoryProbe:
             wait=wait,
             pss=sum(mapping.proportional for mapping in mappings),
             uss=sum(mapping.private for mapping in mappings),
+            c_heap=c_heap,
         )
 
-    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> Partition:
+    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> tuple[Partition, CHeap | None]:
         arenas = heap.arenas if heap else ()
         try:
             with PageTable(self.pid) as pages:
-                return divide(mappings, arenas, stack_pointers(self.pid), self._memory, pages)
+                glibc = GlibcMemory(self._memory, pages)
+                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages)
+                if self._foreign:
+                    return partition, None
+                brk = [HeapSpan(each.low, each.high) for each in mappings if each.name == "[heap]"]
+                return partition, ChunkWalk(self._memory, pages).walk([*brk, *glibc.found])
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
-            return divide(mappings, arenas, stack_pointers(self.pid), None, None)
+            return divide(mappings, arenas, stack_pointers(self.pid), None, None), None
 
     def _current_partition(self, heap: Heap | None, counts: _Counts) -> Partition:
         """The last partition, brought to the counts of this moment."""

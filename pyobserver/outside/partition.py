@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from .glibc import GlibcMemory, Span
 from .mappings import PAGE, Mapping, PageTable
-from .remote import RemoteMemory
 
 _LARGEST_BSS = 4 << 20
 _LARGEST_STACK = 64 << 20
@@ -44,16 +43,15 @@ def divide(
     mappings: Sequence[Mapping],
     arenas: Sequence[Span],
     stack_pointers: Sequence[int],
-    memory: RemoteMemory | None,
+    glibc: GlibcMemory | None,
     pages: PageTable | None,
 ) -> Partition:
     """Divide the resident bytes of `mappings` (from smaps).
 
-    Without `memory` and `pages` (both forbidden) the owners that only show in memory stay in `native_other`.
+    Without `glibc` and `pages` (both forbidden) the owners that only show in memory stay in `native_other`.
     """
     division = _Division(stack_pointers, pages)
     merged = merge(arenas)
-    glibc = GlibcMemory(memory, pages) if memory and pages else None
     below = None
     for run in runs(mappings):
         low, high, named = run[0].low, run[-1].high, _named_owner(run[0])
