@@ -40,6 +40,7 @@ MAX_AGENT_TEXTS = 100_000
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
 FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
 FOREST_PERIOD = 5.0
+CHARTED = frozenset({"python_live", "python_free", "c_live", "c_free", "large_blocks"})  # the others are "rest"
 _LABEL = 300  # characters of a label or a text
 _FITTING = {kind: "iubf" if issubclass(kind, np.floating) else "iub" for kind in set(COLUMNS.values())}
 
@@ -137,6 +138,10 @@ class Store:
                 self.history.add("allocator/rest", reading.taken_at, rest)
             for category in reading.categories:
                 self.history.add(f"category/{category.name}", reading.taken_at, category.bytes)
+            charted = {c.name: c.bytes for c in reading.categories if c.name in CHARTED}
+            if any(charted.values()):
+                rest = reading.rss - sum(size or 0 for size in charted.values())
+                self.history.add("category/rest", reading.taken_at, rest)
             self._record_division(reading)
         self.changed()
 
@@ -150,6 +155,7 @@ class Store:
         self._divided_at = divided_at
         for allocator in reading.allocators:
             self.history.add(f"division/{allocator.name}", reading.taken_at, allocator.held)
+            self.history.add(f"division/{allocator.name}/in_use", reading.taken_at, allocator.in_use)
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""

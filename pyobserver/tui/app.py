@@ -196,6 +196,8 @@ class ObserverApp(App[None]):
         if self.source.allows_actions and can_be_cancelled(self._selected()):
             common["cancel"] = "cancel"
         hints = {**common, **self.tab.hints()}
+        if "areas" in hints:
+            hints["areas"] = "lines" if self.view.areas else "areas"
         if "mode" in hints:
             following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
             hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
@@ -286,6 +288,11 @@ class ObserverApp(App[None]):
             self._watched.pace.judge_soon()
             self._change_view(replace(self.view, window=window))
 
+    def action_areas(self) -> None:
+        """Areas that add up, or lines."""
+        if self._offers("areas"):
+            self._change_view(replace(self.view, areas=not self.view.areas))
+
     def action_zoom(self) -> None:
         """The main part of the tab alone, and back."""
         self._main.toggle_class("-zoomed")
@@ -355,7 +362,9 @@ class ObserverApp(App[None]):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab
-            self.push_screen(HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints())))
+            self.push_screen(
+                HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints()), tab.help_rows())
+            )
 
     # -- actions -----------------------------------------------------------------------------------------------------
 

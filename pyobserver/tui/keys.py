@@ -58,6 +58,7 @@ KEYS = (  # in the order of the line at the bottom
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
     Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),
+    Key("areas", "a", "a", "areas", "the chart as areas that add up, or as lines", 4),
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,
     CANCEL,

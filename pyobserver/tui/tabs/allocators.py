@@ -27,6 +27,14 @@ _HELD = Column(
     "right",
     help="Resident bytes that the allocator holds; what is freed may stay here.",
 )
+_KEPT = Column(
+    "kept",
+    "Kept",
+    9,
+    "right",
+    priority=7,
+    help="Freed by the program, but kept by the allocator: room for what comes, or fragmentation.",
+)
 _UTIL = Column("utilisation", "Util", 6, "right", priority=5, help="In use as a part of what is held.")
 _PEAK = Column("peak", "Peak", 9, "right", priority=4, help="The most that was held while we looked.")
 _SHARE = Column("share", "Share", 6, "right", priority=6, help="Its part of the resident memory.")
@@ -40,7 +48,7 @@ _TREND = Column(
 )
 
 COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_LABEL, _IN_USE, _HELD, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
+    "value": (_LABEL, _IN_USE, _HELD, _KEPT, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
     "growth": (_LABEL, _HELD, _GROWTH, _SHARE, _TREND),
     "baseline": (_LABEL, _HELD, _MARKED, _SHARE, _TREND),
 }
@@ -48,8 +56,8 @@ COLUMNS: dict[Mode, tuple[Column, ...]] = {
 
 SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the mode leaves it out
     "value": {"marked": "growth"},
-    "growth": {"in_use": "held", "utilisation": "held", "peak": "held", "marked": "growth"},
-    "baseline": {"in_use": "held", "utilisation": "held", "peak": "held", "growth": "marked"},
+    "growth": {"in_use": "held", "kept": "held", "utilisation": "held", "peak": "held", "marked": "growth"},
+    "baseline": {"in_use": "held", "kept": "held", "utilisation": "held", "peak": "held", "growth": "marked"},
 }
 
 
@@ -87,6 +95,7 @@ class AllocatorLines:
             "label": ("▲ " if row.growing else "  ") + row.label,
             "in_use": bytes_text(row.in_use),
             "held": bytes_text(row.held),
+            "kept": bytes_text(row.kept),
             "utilisation": percent(row.utilisation),
             "peak": bytes_text(row.peak),
             "growth": change,
@@ -101,6 +110,7 @@ _SORTS: dict[str, Callable[[AllocatorRow], float | str | None]] = {
     "label": lambda row: row.label.casefold(),
     "in_use": lambda row: row.in_use,
     "held": lambda row: row.held,
+    "kept": lambda row: row.kept,
     "utilisation": lambda row: row.utilisation,
     "peak": lambda row: row.peak,
     "growth": lambda row: row.growth,

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from ...analysis.allocators import AllocatorRow, chart_lines, memory_outlook
+from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
 from ...analysis.format import bytes_text
 from ...analysis.verdict import Verdict
 from ...model.store import Phase, Snapshot
@@ -24,14 +24,14 @@ from .allocators import TOTAL, AllocatorTable
 LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
 
 ABOUT = {
-    "python": "what Python's own allocator holds for objects; Enter leads to the tasks",
-    "c_heap": "malloc: Python objects above 512 bytes, tables of dictionaries, extension modules",
-    "large_blocks": "blocks that malloc takes one by one from the system: arrays, big bytes objects",
-    "native_other": "anonymous memory that is neither Python's nor malloc's",
+    "python": "objects of up to 512 bytes, from Python's own allocator: your program's, for the most part",
+    "c_heap": "malloc: objects above 512 bytes, tables of lists and dictionaries, what extension modules take",
+    "large_blocks": "blocks of 128 kB and more that malloc takes one by one from the system: arrays, big bytes objects",
+    "native_other": "memory that is neither Python's nor malloc's: a native library with an allocator of its own",
     "stacks": "what the threads have touched of their stacks",
     "files": "program code, libraries and mapped files; shared with other processes for the most part",
     "shared": "memory that other processes have, too",
-    TOTAL: "resident memory: what counts against the limit; Enter leads to the tasks",
+    TOTAL: "resident memory: what counts against the limit; its peak is the kernel's",
 }
 
 
@@ -60,9 +60,10 @@ class MemoryTab(Tab):
     short_title = "Memory"
     period = 1.0
     explanation: ClassVar[str] = (
-        "Where the memory is and how it goes. The chart has the total (RSS), what Python holds and has in use, the C "
-        "heap and everything else, and the limit when it comes near; + and - change its window, over which growth is "
-        "told, too. The verdict says what grows and what does it: Enter shows those tasks, t who holds them."
+        "Where the memory is and how it goes. Is it my objects (Python objects, and the C heap for large ones), a "
+        "native library (other native memory, large blocks), or memory that was freed but kept? The chart has areas "
+        "that add up to the resident memory, or lines (a), and the limit when it comes near; + and - change its "
+        "window, over which growth is told, too. The verdict says what grows and what does it: t shows who holds them."
     )
     DEFAULT_CSS = """
     MemoryTab {
@@ -146,7 +147,7 @@ class MemoryTab(Tab):
         return ""
 
     def hints(self) -> Mapping[str, str]:
-        hints = {"filter": "", "sort": "", "reverse": "", "mode": ""}
+        hints = {"filter": "", "sort": "", "reverse": "", "mode": "", "areas": ""}
         if self._table.cursor_key in ("python", TOTAL):
             hints["open"] = "tasks"
         if self._verdict.holder_id is not None:
@@ -176,6 +177,9 @@ class MemoryTab(Tab):
     def filter_text(self) -> str:
         return self._filter
 
+    def help_rows(self) -> Sequence[tuple[str, str]]:
+        return [(row.label, f"{ABOUT[row.name][0].upper()}{ABOUT[row.name][1:]}.") for row in self._table.lines.rows]
+
     def help_columns(self) -> Sequence[tuple[Column, bool]]:
         return self._table.explained()
 
@@ -198,7 +202,8 @@ def chart_view(snapshot: Snapshot, view: View) -> ChartView:
     """
     end = snapshot.taken_at
     series = []
-    for color, line in enumerate(chart_lines(snapshot, view.window)):
+    lines = chart_areas(snapshot, view.window) if view.areas else chart_lines(snapshot, view.window)
+    for color, line in enumerate(lines):
         seen = line.curve.times <= end
         if seen.any():
             series.append(ChartSeries(line.name, line.label, color, line.curve.times[seen], line.curve.mean[seen]))
@@ -215,4 +220,5 @@ def chart_view(snapshot: Snapshot, view: View) -> ChartView:
         if snapshot.status.phase is not Phase.EXITED
         else "not available: it has ended before it was read",
         timezone=view.tz,
+        areas=view.areas,
     )
