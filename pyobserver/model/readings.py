@@ -94,6 +94,21 @@ class Category:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """Something that an allocator holds, or several alike; without a label what is too small to be listed.
+
+    Of large blocks the label is the size of each. `size` is that of the address space.
+    """
+
+    allocator: str
+    label: str
+    count: int
+    size: int
+    resident: int | None
+    pss: int | None  # known of files and shared memory only
+
+
+@dataclass(frozen=True)
 class CArena:
     """One arena of glibc's malloc: brk, or heaps that a thread got. In use are all bytes that are not free, with heads.
 
@@ -166,6 +181,7 @@ class MemoryReading:
     cost_seconds: float
     partition_age: float | None
     c_heap: CHeap | None = None  # of the time of the partition
+    holdings: tuple[Holding, ...] = ()  # of the time of the partition, the largest of each allocator first
     c_in_use_error: int | None = None  # bytes of the C heap, at most, that may be free although they count as in use
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..model.readings import Allocator, Category, CHeap, MemoryReading
+from ..model.readings import Allocator, Category, CHeap, Holding, MemoryReading
 from .partition import Partition
 from .pymalloc import Heap
 
@@ -60,6 +60,7 @@ def assemble(
     partition_age: float | None,
     c_heap: CHeap | None = None,
     c_live: int | None = None,
+    holdings: tuple[Holding, ...] = (),
 ) -> MemoryReading:
     """One reading of what is known. Without a partition (age None) `parts` has what the kernel counts for everybody.
 
@@ -103,6 +104,7 @@ def assemble(
         cost_seconds=cost_seconds,
         partition_age=partition_age,
         c_heap=c_heap if divided else None,
+        holdings=holdings,
         c_in_use_error=c_heap.unread if c_heap is not None and c_free is not None else None,
     )
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..model.readings import CHeap, MemoryReading
+from ..model.readings import CHeap, Holding, MemoryReading
 from .account import Reasons, assemble
 from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
 from .glibc import GlibcMemory
+from .holdings import Inventory
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
@@ -39,22 +40,30 @@ class _Counts:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What one look at all mappings has found."""
+
+    partition: Partition
+    c_heap: CHeap | None  # None where it is not glibc's
+    holdings: tuple[Holding, ...]
+
+    @property
+    def c_live(self) -> int | None:
+        """Resident bytes of the C heap that were not free."""
+        return max(0, self.partition.c_heap - self.c_heap.free_resident) if self.c_heap else None
+
+
+@dataclass(frozen=True)
 class _Divided:
     """A partition, and what was known when it was made."""
 
-    partition: Partition
+    found: _Found
     counts: _Counts
     touched: int  # bytes of the arenas ever handed out
     at: float  # monotonic
     wait: float  # seconds until the next one may be made
     pss: int
     uss: int
-    c_heap: CHeap | None  # None where it is not glibc's
-
-    @property
-    def c_live(self) -> int | None:
-        """Resident bytes of the C heap that were not free."""
-        return max(0, self.partition.c_heap - self.c_heap.free_resident) if self.c_heap else None
 
 
 class MemoryProbe:
@@ -115,8 +124,9 @@ class MemoryProbe:
             uss=self._divided.uss if self._divided else None,
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
-            c_heap=self._divided.c_heap if self._divided else None,
-            c_live=self._divided.c_live if self._divided else None,
+            c_heap=self._divided.found.c_heap if self._divided else None,
+            c_live=self._divided.found.c_live if self._divided else None,
+            holdings=self._divided.found.holdings if self._divided else (),
         )
 
     def _read_heap(self, counts: _Counts) -> Heap | None:
@@ -202,38 +212,41 @@ class MemoryProbe:
             spent = time.thread_time() - began
             mappings = parse_mappings(raw)
             self._foreign = foreign_allocator(mappings)
-            partition, c_heap = self._divide(mappings, heap)
+            found = self._divide(mappings, heap)
         except OutsideError as error:
             self._lifeline.check()
             self._no_partition = str(error)
             self._divided = None
             return
         self._no_partition = ""
-        wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent, _WALK_DUTY * c_heap.cost_seconds if c_heap else 0.0)
+        walked = found.c_heap.cost_seconds if found.c_heap else 0.0
         self._divided = _Divided(
-            partition,
+            found,
             counts,
             touched=heap.touched if heap else 0,
             at=now,
-            wait=wait,
+            wait=max(_PARTITION_EVERY, _PARTITION_DUTY * spent, _WALK_DUTY * walked),
             pss=sum(mapping.proportional for mapping in mappings),
             uss=sum(mapping.private for mapping in mappings),
-            c_heap=c_heap,
         )
 
-    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> tuple[Partition, CHeap | None]:
+    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> _Found:
         arenas = heap.arenas if heap else ()
+        inventory = Inventory()
         try:
             with PageTable(self.pid) as pages:
                 glibc = GlibcMemory(self._memory, pages)
-                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages)
-                if self._foreign:
-                    return partition, None
-                brk = [HeapSpan(each.low, each.high) for each in mappings if each.name == "[heap]"]
-                return partition, ChunkWalk(self._memory, pages).walk([*brk, *glibc.found])
+                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory)
+                c_heap = None
+                if not self._foreign:
+                    brk = [HeapSpan(each.low, each.high) for each in mappings if each.name == "[heap]"]
+                    c_heap = ChunkWalk(self._memory, pages).walk([*brk, *glibc.found])
+                return _Found(partition, c_heap, inventory.largest())
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
-            return divide(mappings, arenas, stack_pointers(self.pid), None, None), None
+            inventory = Inventory()
+            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory)
+            return _Found(partition, None, inventory.largest())
 
     def _current_partition(self, heap: Heap | None, counts: _Counts) -> Partition:
         """The last partition, brought to the counts of this moment."""
@@ -243,6 +256,6 @@ class MemoryProbe:
             return Partition(native_other=anonymous, files=counts.files, shared=counts.shared)
         python = 0
         if heap:
-            python = min(max(last.partition.python + heap.touched - last.touched, heap.in_use), heap.arena_bytes)
+            python = min(max(last.found.partition.python + heap.touched - last.touched, heap.in_use), heap.arena_bytes)
         files, shared = counts.files - last.counts.files, counts.shared - last.counts.shared
-        return carry(last.partition, python, files, shared, counts.rss)
+        return carry(last.found.partition, python, files, shared, counts.rss)
