@@ -134,6 +134,11 @@ def kept_growth(snapshot: Snapshot, window: float, allocator: str) -> float | No
     return per_minute(snapshot.history.curve(f"category/{KEEPING[allocator]}", snapshot.growing_since(window)))
 
 
+def collections_per_minute(snapshot: Snapshot, generation: int, window: float) -> float | None:
+    """How often the garbage collector has run a generation within the window; None where that is not known yet."""
+    return per_minute(snapshot.history.curve(f"collector/{generation}", snapshot.taken_at - window))
+
+
 def trend(curve: Curve, points: int = TREND_POINTS) -> tuple[float, ...]:
     """Return the means of equal parts of the curve, oldest first."""
     if not len(curve):

@@ -40,6 +40,7 @@ MAX_AGENT_TEXTS = 100_000
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
 FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
 FOREST_PERIOD = 5.0
+MAX_GENERATIONS = 4
 CHARTED = frozenset({"python_live", "python_free", "c_live", "c_free", "large_blocks"})  # the others are "rest"
 _LABEL = 300  # characters of a label or a text
 _FITTING = {kind: "iubf" if issubclass(kind, np.floating) else "iub" for kind in set(COLUMNS.values())}
@@ -298,6 +299,9 @@ class Store:
                 if self._now.agent_cpu_share is not None:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
+            if tick.collector is not None:
+                for generation, runs in enumerate(tick.collector.collections[:MAX_GENERATIONS]):
+                    self.history.add(f"collector/{generation}", now, runs, COARSE)
             self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):
                 self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them

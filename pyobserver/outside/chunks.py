@@ -80,7 +80,7 @@ class ChunkWalk:
         main = 1 if 0 in by_arena else 0
         return CHeap(
             arenas=tuple(
-                _arena("main (brk)" if not arena else f"arena {number + 1 - main}", sums)
+                _arena("main" if not arena else f"arena {number + 1 - main}", sums)
                 for number, (arena, sums) in enumerate(sorted(by_arena.items()))
             ),
             is_late=self._clock() >= self._end,

@@ -17,10 +17,13 @@ from ..model.forest import Node
 from ..model.readings import (
     AgentFacts,
     Allocator,
+    CArena,
     Category,
+    CHeap,
     ChildProcess,
     Collector,
     Frame,
+    Holding,
     Identity,
     Limit,
     MemoryLimit,
@@ -175,6 +178,8 @@ class Story:
             unavailable={},
             cost_seconds=0.004,
             partition_age=2.0,
+            c_heap=_c_heap(c_live, c_free),
+            holdings=_HOLDINGS,
         )
 
     def stacks(self, second: float) -> tuple[ThreadStack, ...]:
@@ -331,6 +336,39 @@ class Story:
     def _text(self, text: str) -> str:
         return HOSTILE[0] + text if self.hostile else text
 
+
+def _c_heap(live: int, free: int) -> CHeap:
+    """Two arenas with these bytes in use and free."""
+    parts = (("main", 0.8, 214), ("arena 1", 0.2, 31))
+    arenas = [
+        CArena(
+            name=name,
+            heaps=1,
+            size=int((live + free) * share),
+            in_use=int(live * share),
+            free=int(free * share),
+            unread=0,
+            resident=int((live + free) * share),
+            free_resident=int(free * share),
+            free_chunks=chunks,
+            largest_free=int(free * share / 4),
+            trimmable=int(free * share * 0.3),
+        )
+        for name, share, chunks in parts
+    ]
+    return CHeap(tuple(arenas), False, 0.05)
+
+
+_HOLDINGS = (
+    Holding("large_blocks", "8003584", 12, 12 * 8_003_584, 96 * MB, None),
+    Holding("native_other", "anonymous memory at 7f2a10000000", 1, 1 << 30, 27 * MB, None),
+    Holding("native_other", "", 14, 16 * MB, 14 * MB, None),
+    Holding("stacks", "main thread", 1, 139_264, 98_304, None),
+    Holding("stacks", "thread 4712", 1, 8 * MB, 1_101_696, None),
+    Holding("files", "/usr/bin/python3.11", 5, 7 * MB, 6 * MB, 3 * MB),
+    Holding("files", "/srv/rudder/lib/libarrow.so.1500", 4, 60 * MB, 52 * MB, 52 * MB),
+    Holding("files", "", 61, 30 * MB, 16 * MB, 5 * MB),
+)
 
 _WORDS = {  # short names of the texts, for the rows above
     "push_hash": "rudder.pipeline.Spawner.push_hash",

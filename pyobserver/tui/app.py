@@ -24,6 +24,7 @@ from .actions import CANCEL, NOT_ALLOWED, ActionLines, CancelQuestion, can_be_ca
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
+from .tabs.allocator import AllocatorScreen
 from .tabs.detail import DetailScreen
 from .tabs.group import GroupScreen
 from .tabs.help import HelpScreen, SortScreen
@@ -139,7 +140,7 @@ class ObserverApp(App[None]):
         self._watched.judge(self.view)
         snapshot = self._watched.snapshot
         screen = self.screen
-        if isinstance(screen, (DetailScreen, GroupScreen)):
+        if isinstance(screen, (DetailScreen, GroupScreen, AllocatorScreen)):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
@@ -233,7 +234,7 @@ class ObserverApp(App[None]):
         """Open a tab by its number; a task that is open above it is left."""
         if number > len(self._watched.tabs):
             return
-        if isinstance(self.screen, (DetailScreen, GroupScreen)):
+        if isinstance(self.screen, (DetailScreen, GroupScreen, AllocatorScreen)):
             await self.screen.dismiss()
         self._open(self._watched.tabs[number - 1])
         self._present()
@@ -358,7 +359,7 @@ class ObserverApp(App[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        if isinstance(self.screen, (DetailScreen, GroupScreen)):
+        if isinstance(self.screen, (DetailScreen, GroupScreen, AllocatorScreen)):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab
@@ -483,6 +484,17 @@ class ObserverApp(App[None]):
         )
         self.source.focus([row_id])
         self._show_status()
+
+    def on_tab_allocator_wanted(self, event: Tab.AllocatorWanted) -> None:
+        """Open the screen of an allocator."""
+        screen = AllocatorScreen(event.name, self._watched.snapshot, self.view)
+        self.push_screen(screen, lambda _: self._present())
+        self._show_status()
+
+    def on_allocator_screen_tasks_wanted(self) -> None:
+        """Show the tasks, with the cursor on what grows."""
+        group = self._watched.verdict.group
+        self._open_tasks().show_groups(group.key if group is not None else None)
 
     def action_about(self) -> None:
         """All about the group that is selected."""

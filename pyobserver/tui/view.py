@@ -103,6 +103,13 @@ class Tab(Vertical):
             super().__init__()
             self.key, self.title, self.members = key, title, members
 
+    class AllocatorWanted(Message):
+        """The user wants to see what an allocator holds."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
     class AboutWanted(Message):
         """The user wants to see all about a group."""
 

@@ -15,6 +15,16 @@ from .ordered import OrderedTable
 
 TREND_WIDTH = 8
 TOTAL = "total"
+ABOUT = {
+    "python": "objects of up to 512 bytes, from Python's own allocator: your program's, for the most part",
+    "c_heap": "malloc: objects above 512 bytes, tables of lists and dictionaries, what extension modules take",
+    "large_blocks": "blocks of 128 kB and more that malloc takes one by one from the system: arrays, big bytes objects",
+    "native_other": "memory that is neither Python's nor malloc's: a native library with an allocator of its own",
+    "stacks": "what the threads have touched of their stacks",
+    "files": "program code, libraries and mapped files; shared with other processes for the most part",
+    "shared": "memory that other processes have, too",
+    TOTAL: "resident memory: what counts against the limit; its peak is the kernel's",
+}
 
 _LABEL = Column("label", "Allocator", 24, flex=1, help="Where memory comes from. ▲ marks what grows noticeably.")
 _GROWTH = Column("growth", "Growth/min", 10, "right", help="Bytes more each minute, over the window of the chart.")

@@ -19,20 +19,9 @@ from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
 from ..widgets.chart_view import WAITING, ChartSeries, ChartView
 from ..widgets.text import broken, width_of
-from .allocators import TOTAL, AllocatorTable
+from .allocators import ABOUT, TOTAL, AllocatorTable
 
 LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
-
-ABOUT = {
-    "python": "objects of up to 512 bytes, from Python's own allocator: your program's, for the most part",
-    "c_heap": "malloc: objects above 512 bytes, tables of lists and dictionaries, what extension modules take",
-    "large_blocks": "blocks of 128 kB and more that malloc takes one by one from the system: arrays, big bytes objects",
-    "native_other": "memory that is neither Python's nor malloc's: a native library with an allocator of its own",
-    "stacks": "what the threads have touched of their stacks",
-    "files": "program code, libraries and mapped files; shared with other processes for the most part",
-    "shared": "memory that other processes have, too",
-    TOTAL: "resident memory: what counts against the limit; its peak is the kernel's",
-}
 
 
 class Sentence(Line):
@@ -131,7 +120,9 @@ class MemoryTab(Tab):
 
     def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
         event.stop()
-        if event.key in ("python", TOTAL):
+        if event.key != TOTAL:
+            self.post_message(self.AllocatorWanted(str(event.key)))
+        else:
             group = self._verdict.group
             self.post_message(self.GroupWanted(group.key if group is not None else None))
 
@@ -148,8 +139,8 @@ class MemoryTab(Tab):
 
     def hints(self) -> Mapping[str, str]:
         hints = {"filter": "", "sort": "", "reverse": "", "mode": "", "areas": ""}
-        if self._table.cursor_key in ("python", TOTAL):
-            hints["open"] = "tasks"
+        if self._table.cursor_key is not None:
+            hints["open"] = "tasks" if self._table.cursor_key == TOTAL else "what it holds"
         if self._verdict.holder_id is not None:
             hints["jump"] = "holder"
         return {**hints, "back": "show all"} if self._filter else hints

@@ -125,14 +125,14 @@ async def test_the_chart_has_areas_or_lines() -> None:
         await opened.until_line("1█ Python objects")
 
 
-async def test_enter_on_what_does_not_lead_on() -> None:
-    """Only Python's memory leads to the tasks, and only there the last line offers it."""
-    async with dashboard(None, "down") as opened:
-        await opened.until(lambda: "Enter" not in opened.lines()[-1])
-        await opened.press("enter")
-        assert opened.app.tab.title == "Memory Allocators"
-        await opened.press("up")
+async def test_enter_on_the_total_leads_to_the_tasks() -> None:
+    """On an allocator it says what that holds; the last line offers what it does."""
+    async with dashboard(None, "end") as opened:
         await opened.until(lambda: "Enter tasks" in opened.lines()[-1])
+        await opened.press("up")
+        await opened.until(lambda: "Enter what it holds" in opened.lines()[-1])
+        await opened.press("down", "enter")
+        assert opened.app.tab.title == "Processes/Tasks"
 
 
 async def test_nothing_to_show_in_the_tree() -> None:
