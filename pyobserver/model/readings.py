@@ -75,6 +75,22 @@ class MemoryLimit:
 
 
 @dataclass(frozen=True)
+class MemoryPressure:
+    """How close to being out of memory it has been, counted since the control group was made; None where none tells."""
+
+    group: str  # whose counters these are; "" without any
+    high: int | None  # times that tasks were slowed down, above memory.high
+    at_limit: int | None  # times that the limit was reached
+    oom: int | None  # times that the group was out of memory
+    oom_kills: int | None
+    waited_in: str  # "cgroup" or "host": whose tasks waited; "" where that is not told
+    some: float | None  # the share of the last 10 s in which some task waited for memory
+    full: float | None  # and in which all of them did
+    some_seconds: float | None  # in all
+    full_seconds: float | None
+
+
+@dataclass(frozen=True)
 class Allocator:
     """A source of memory: bytes in use by blocks (None when not known) and resident bytes that it holds."""
 

@@ -21,6 +21,7 @@ from .readings import (
     ChildProcess,
     Identity,
     MemoryLimit,
+    MemoryPressure,
     MemoryReading,
     ProcessReading,
     ThreadStack,
@@ -162,6 +163,12 @@ class Store:
         """What ends the growth of memory."""
         with self._lock:
             self._now = replace(self._now, limit=limit)
+        self.changed()
+
+    def set_pressure(self, pressure: MemoryPressure) -> None:
+        """How close to being out of memory it has been."""
+        with self._lock:
+            self._now = replace(self._now, pressure=pressure)
         self.changed()
 
     def set_children(self, children: Sequence[ChildProcess]) -> None:

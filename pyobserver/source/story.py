@@ -27,6 +27,7 @@ from ..model.readings import (
     Identity,
     Limit,
     MemoryLimit,
+    MemoryPressure,
     MemoryReading,
     ProcessReading,
     ThreadStack,
@@ -109,6 +110,10 @@ class Story:
     def memory_limit(self) -> MemoryLimit:
         """What ends its growth."""
         return MemoryLimit(self.limit, "cgroup /system.slice/rudder.service memory.max", None, 0)
+
+    def memory_pressure(self) -> MemoryPressure:
+        """How close to being out of memory it has been."""
+        return MemoryPressure("/system.slice/rudder.service", 0, 12, 0, 0, "cgroup", 0.0, 0.0, 1.4, 0.9)
 
     def process(self, second: float) -> ProcessReading:
         """The cheap reading."""

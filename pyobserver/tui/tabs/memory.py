@@ -111,7 +111,14 @@ class MemoryTab(Tab):
         row = self._table.selected()
         about = "" if row is None else row.reason or ABOUT.get(row.name, "")
         sentence = self.query_one("#reason", Sentence)
-        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}", "dim")
+        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}{self._own(row)}", "dim")
+
+    def _own(self, row: AllocatorRow | None) -> str:
+        """How much of the total is its own: of workers that were forked, most is not."""
+        memory = self._shown[0].memory if self._shown is not None else None
+        if row is None or row.name != TOTAL or memory is None or memory.uss is None:
+            return ""
+        return f" · {bytes_text(memory.uss)} its own (USS), {bytes_text(memory.pss)} with its share of the rest (PSS)"
 
     # -- what the user does ------------------------------------------------------------------------------------------
 

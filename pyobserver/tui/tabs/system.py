@@ -22,6 +22,7 @@ from ..widgets.text import broken, fit, printable, shorten
 from ..words import exit_words, place
 
 LABEL_WIDTH = 17
+WAITING_SHARE = 0.1  # of the time that tasks wait for memory: from here on it is marked
 MOST_LINES = 6  # of a value that says what is wrong, and of the command
 METHODS = {
     "pep768": "safe external debugger interface (PEP 768)",
@@ -43,7 +44,11 @@ class Fact:
     @property
     def most_lines(self) -> int:
         """A problem, the command and what limits the memory are said to their end; other values are cut."""
-        return MOST_LINES if self.style in ("grow", "limit") or self.label in ("command", "memory") else 1
+        return (
+            MOST_LINES
+            if self.style in ("grow", "limit") or self.label in ("command", "memory", "group so far", "pressure")
+            else 1
+        )
 
 
 class Block(Widget):
@@ -225,11 +230,40 @@ def limit_facts(snapshot: Snapshot) -> list[Fact]:
         facts.append(Fact("memory", f"{size}, {limit.source}"))
         if limit.oom_kills:
             facts.append(Fact("", f"▲ {count(limit.oom_kills)} processes of its group were killed for memory", "limit"))
+    facts += pressure_facts(snapshot)
     if snapshot.process is not None:
         facts += [
             Fact(each.name.removeprefix("Max "), _limit(each)) for each in snapshot.process.limits if _matters(each)
         ]
     return facts or [Fact("", "not read yet", "dim")]
+
+
+def pressure_facts(snapshot: Snapshot) -> list[Fact]:
+    """How close to being out of memory it is and has been, as far as the kernel tells."""
+    facts = []
+    score = snapshot.process.oom_score if snapshot.process is not None else None
+    if score is not None:
+        facts.append(Fact("OOM score", f"{count(score)} (the highest is killed first)"))
+    pressure = snapshot.pressure
+    if pressure is None:
+        return facts
+    told = (
+        (pressure.high, "times slowed down"),
+        (pressure.at_limit, "at the limit"),
+        (pressure.oom, "out of memory"),
+        (pressure.oom_kills, "killed"),
+    )
+    counted = [f"{count(number)} {words}" for number, words in told if number is not None]
+    if counted:
+        bad = bool(pressure.oom or pressure.oom_kills)
+        facts.append(Fact("group so far", ("▲ " if bad else "") + ", ".join(counted), "limit" if bad else ""))
+    if pressure.some is not None:
+        who = "its group" if pressure.waited_in == "cgroup" else "the machine"
+        waits = pressure.some >= WAITING_SHARE
+        share = f"{percent(pressure.some, 1)} of the last 10 s a task of {who} waited for memory"
+        in_all = f", {duration(pressure.some_seconds)} in all"
+        facts.append(Fact("pressure", ("▲ " if waits else "") + share + in_all, "limit" if waits else ""))
+    return facts
 
 
 def _matters(limit: Limit) -> bool:
