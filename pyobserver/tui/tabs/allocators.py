@@ -23,7 +23,7 @@ ABOUT = {
     "stacks": "what the threads have touched of their stacks",
     "files": "program code, libraries and mapped files; shared with other processes for the most part",
     "shared": "memory that other processes have, too",
-    TOTAL: "resident memory: what counts against the limit; its peak is the kernel's",
+    TOTAL: "resident memory, with the kernel's own peak",
 }
 
 _LABEL = Column("label", "Allocator", 24, flex=1, help="Where memory comes from. ▲ marks what grows noticeably.")

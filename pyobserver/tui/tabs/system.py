@@ -44,11 +44,7 @@ class Fact:
     @property
     def most_lines(self) -> int:
         """A problem, the command and what limits the memory are said to their end; other values are cut."""
-        return (
-            MOST_LINES
-            if self.style in ("grow", "limit") or self.label in ("command", "memory", "group so far", "pressure")
-            else 1
-        )
+        return MOST_LINES if self.style in ("grow", "limit") or self.label in ("command", "memory") else 1
 
 
 class Block(Widget):
@@ -204,7 +200,7 @@ def use_facts(snapshot: Snapshot) -> list[Fact]:
         Fact("CPU", f"{percent(snapshot.cpu_share, 1)} of a core, {duration(process.cpu_seconds)} in all"),
         Fact("resident memory", f"{bytes_text(process.rss)}, at most {bytes_text(process.peak_rss)} so far"),
         Fact("of these", f"anonymous {bytes_text(process.rss_anon)}, files {bytes_text(process.rss_file)}"),
-        Fact("swap", bytes_text(process.swap)),
+        Fact("swap", f"{bytes_text(process.swap)}; OOM score {count(process.oom_score)} (the highest is killed first)"),
     ]
     if memory is not None and memory.uss is not None:
         facts.append(Fact("its own alone", f"{bytes_text(memory.uss)} (PSS {bytes_text(memory.pss)})"))
@@ -239,30 +235,26 @@ def limit_facts(snapshot: Snapshot) -> list[Fact]:
 
 
 def pressure_facts(snapshot: Snapshot) -> list[Fact]:
-    """How close to being out of memory it is and has been, as far as the kernel tells."""
-    facts = []
-    score = snapshot.process.oom_score if snapshot.process is not None else None
-    if score is not None:
-        facts.append(Fact("OOM score", f"{count(score)} (the highest is killed first)"))
+    """How close to being out of memory it is and has been, as far as the kernel tells: what is zero is not listed."""
     pressure = snapshot.pressure
     if pressure is None:
-        return facts
+        return []
     told = (
-        (pressure.high, "times slowed down"),
-        (pressure.at_limit, "at the limit"),
-        (pressure.oom, "out of memory"),
         (pressure.oom_kills, "killed"),
+        (pressure.oom, "out of memory"),
+        (pressure.at_limit, "at the limit"),
+        (pressure.high, "slowed down"),
     )
-    counted = [f"{count(number)} {words}" for number, words in told if number is not None]
+    facts = []
+    counted = ", ".join(f"{count(number)} × {words}" for number, words in told if number)
     if counted:
         bad = bool(pressure.oom or pressure.oom_kills)
-        facts.append(Fact("group so far", ("▲ " if bad else "") + ", ".join(counted), "limit" if bad else ""))
+        facts.append(Fact("its group", ("▲ " if bad else "") + counted, "limit" if bad else ""))
     if pressure.some is not None:
         who = "its group" if pressure.waited_in == "cgroup" else "the machine"
         waits = pressure.some >= WAITING_SHARE
-        share = f"{percent(pressure.some, 1)} of the last 10 s a task of {who} waited for memory"
-        in_all = f", {duration(pressure.some_seconds)} in all"
-        facts.append(Fact("pressure", ("▲ " if waits else "") + share + in_all, "limit" if waits else ""))
+        share = f"{percent(pressure.some, 1)} of 10 s tasks of {who} waited"
+        facts.append(Fact("memory pressure", ("▲ " if waits else "") + share, "limit" if waits else ""))
     return facts
 
 

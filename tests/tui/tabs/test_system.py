@@ -14,23 +14,21 @@ def test_pressure_is_marked_where_it_hurts() -> None:
     """What was killed, and waiting for memory, are told by a sign too; what is not told is left out."""
     source = played()
     facts = {each.label: each for each in pressure_facts(source.store.snapshot())}
-    assert facts["OOM score"].value.startswith("667")
-    assert facts["group so far"].value == "0 times slowed down, 12 at the limit, 0 out of memory, 0 killed"
-    assert not facts["group so far"].style
-    assert "0.0 % of the last 10 s a task of its group waited for memory" in facts["pressure"].value
+    assert (facts["its group"].value, facts["its group"].style) == ("12 × at the limit", "")
+    assert facts["memory pressure"].value == "0.0 % of 10 s tasks of its group waited"
     source.store.set_pressure(MemoryPressure("/x", None, None, 3, 2, "host", 0.4, 0.1, 80.0, 2.0))
     facts = {each.label: each for each in pressure_facts(source.store.snapshot())}
-    assert facts["group so far"].value == "▲ 3 out of memory, 2 killed"
-    assert facts["pressure"].value.startswith("▲ 40.0 % of the last 10 s a task of the machine")
-    assert facts["group so far"].style == facts["pressure"].style == "limit"
+    assert facts["its group"].value == "▲ 2 × killed, 3 × out of memory"
+    assert facts["memory pressure"].value == "▲ 40.0 % of 10 s tasks of the machine waited"
+    assert facts["its group"].style == facts["memory pressure"].style == "limit"
     source.store.set_pressure(MemoryPressure("", None, None, None, None, "", None, None, None, None))
-    assert [each.label for each in pressure_facts(source.store.snapshot())] == ["OOM score"]
+    assert not pressure_facts(source.store.snapshot())
 
 
 async def test_pressure_is_on_the_screen() -> None:
-    """Among the limits, to the end of the sentence."""
+    """With what it uses, and among the limits."""
     async with dashboard(None, "1", size=(118, 40)) as opened:
-        for part in ("OOM score", "12 at the limit", "waited for memory"):
+        for part in ("OOM score 667", "12 × at the limit", "of its group waited"):
             opened.line(part)
 
 
