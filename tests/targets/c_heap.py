@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import time
 from typing import Any
 
 from conversation import serve_blocking
@@ -89,6 +90,30 @@ def arrays(count: str, size: str) -> dict[str, Any]:
     return {"bytes": int(count) * int(size), "numpy": numpy.__version__}
 
 
+def work(seconds: str) -> dict[str, Any]:
+    """Allocates and frees without a pause; how many steps, and in milliseconds how long each took at most."""
+    clock = time.perf_counter
+    mine: list[Any] = [b""] * 1000
+    begun = last = clock()
+    took = []
+    while last < begun + float(seconds):
+        for place in range(20):
+            mine[(len(took) * 7 + place) % 1000] = b"z" * (600 + 10 * place)
+        now = clock()
+        took.append(now - last)
+        last = now
+    took.sort()
+    return {"steps": len(took), "p999_ms": 1000 * took[int(len(took) * 0.999)], "max_ms": 1000 * took[-1]}
+
+
+def asked(times: str) -> dict[str, Any]:
+    """How many milliseconds mallinfo2 takes here, for the comparison with reading from outside."""
+    begun = time.perf_counter()
+    for _ in range(int(times)):
+        report()
+    return {"ms": 1000 * (time.perf_counter() - begun) / int(times)}
+
+
 def free() -> dict[str, Any]:
     """Lets go of all that was made."""
     kept.clear()
@@ -114,6 +139,8 @@ if __name__ == "__main__":
             "threads": threads,
             "churn": churn,
             "arrays": arrays,
+            "work": work,
+            "asked": asked,
             "free": free,
             "report": report,
         }
