@@ -118,6 +118,7 @@ def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float
         "python": "They are live, not freed but kept: look at the tasks (3).",
         "c_heap": "That is extension modules, or large strings and tables.",
         "large_blocks": "That is arrays, or big bytes objects.",
+        "native_other": "That is a native library with an allocator of its own: Enter on it shows its mappings.",
     }.get(largest.name, "")
     text = f"Growing: {largest.label}, +{bytes_text(largest.growth or 0.0)} a minute. {advice}".strip()
     return Verdict(level, text, allocator=largest.name)

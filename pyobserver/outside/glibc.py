@@ -49,6 +49,15 @@ class GlibcMemory:
                 self.found.append(HeapSpan(address, min(address + size, high), arena))
         return found
 
+    def ends(self) -> list[HeapSpan]:
+        """The heaps of secondary arenas that were met, each with the end that it has now."""
+        heaps = []
+        for heap in self.found:
+            words = self._words(heap.low, 3)
+            if words is not None and 0 < words[2] <= _HEAP_MAX and words[2] % PAGE == 0:
+                heaps.append(HeapSpan(heap.low, heap.low + words[2], words[0]))
+        return heaps
+
     def _owns(self, arena: int, heap: int) -> bool:
         """Whether `arena` lies in this heap, right behind its header, or in another heap that says the same."""
         if arena & ~(_HEAP_MAX - 1) == heap:

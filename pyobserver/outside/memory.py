@@ -237,16 +237,23 @@ class MemoryProbe:
             with PageTable(self.pid) as pages:
                 glibc = GlibcMemory(self._memory, pages)
                 partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory)
-                c_heap = None
-                if not self._foreign:
-                    brk = [HeapSpan(each.low, each.high) for each in mappings if each.name == "[heap]"]
-                    c_heap = ChunkWalk(self._memory, pages).walk([*brk, *glibc.found])
+                c_heap = None if self._foreign else self._walk(glibc, pages)
                 return _Found(partition, c_heap, inventory.largest())
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
             inventory = Inventory()
             partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory)
             return _Found(partition, None, inventory.largest())
+
+    def _walk(self, glibc: GlibcMemory, pages: PageTable) -> CHeap:
+        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew."""
+        walk = ChunkWalk(self._memory, pages)
+        for _ in range(_PATIENCE):
+            brk = [HeapSpan(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
+            heap = walk.walk([*brk, *glibc.ends()])
+            if not heap.unread or heap.is_late:
+                break
+        return heap
 
     def _current_partition(self, heap: Heap | None, counts: _Counts) -> Partition:
         """The last partition, brought to the counts of this moment."""

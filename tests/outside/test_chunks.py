@@ -139,6 +139,19 @@ def test_a_heap_that_changes_at_full_speed_is_read(newest_c_heap: RunningTarget)
     assert all(quiet < in_use < quiet + 40 * MB for in_use in told)
 
 
+def test_a_heap_that_is_trimmed_again_and_again_is_read(newest_c_heap: RunningTarget) -> None:
+    """Its end moves while it is walked: most readings tell what is in use, the others say why not."""
+    newest_c_heap.ask("pump")
+    readings = [read(newest_c_heap) for _ in range(30)]
+    told = [reading for reading in readings if "c_heap" not in reading.unavailable]
+    assert len(told) > 15
+    for reading in told:
+        allocator = next(each for each in reading.allocators if each.name == "c_heap")
+        assert allocator.in_use is not None
+        assert allocator.held is not None
+        assert MB < allocator.in_use <= allocator.held
+
+
 def test_reading_makes_nothing_resident(newest_c_heap: RunningTarget) -> None:
     """Pages of the heap that were given back, or never touched, stay away."""
     newest_c_heap.ask("fill 20000 600 3000")

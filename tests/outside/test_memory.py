@@ -74,6 +74,21 @@ def test_the_categories_add_up_to_the_resident_memory(heap: RunningTarget) -> No
     assert python.held == parts["python_live"] + parts["python_free"]
 
 
+@pytest.mark.parametrize("program", ["parked", "chat_server", "threads", "c_heap"])
+def test_of_every_program_everything_has_one_owner(interpreter: Interpreter, program: str) -> None:
+    """Tasks, connections, threads, arrays: the nine categories are the kernel's number, within one per cent."""
+    with launch(interpreter, program) as target, MemoryProbe(target.pid) as probe, target.halted():
+        reading = probe.read()
+        rss = resident(target.pid)
+    parts = categories(reading)
+    assert len(parts) == 9
+    assert min(parts.values()) >= 0
+    assert sum(parts.values()) == pytest.approx(rss, rel=0.01)
+    assert sum(each.held or 0 for each in reading.allocators) == pytest.approx(rss, rel=0.01)
+    assert not reading.unavailable
+    assert parts["native_other"] < 0.1 * rss
+
+
 def test_python_objects_are_counted_as_the_interpreter_does(heap: RunningTarget) -> None:
     """The public reading has the interpreter's own number, within two per cent."""
     heap.ask("objects 80000")

@@ -82,6 +82,21 @@ def churn() -> dict[str, Any]:
     return {}
 
 
+def pump() -> dict[str, Any]:
+    """Fills the heap and empties it to its end, again and again, from now on: brk goes up and down."""
+
+    def run() -> None:
+        while True:
+            mine = [b"p" * 3000 for _ in range(3000)]
+            del mine
+
+    threading.Thread(target=run, daemon=True).start()
+    for _ in range(2):
+        mine = [b"q" * 3000 for _ in range(3000)]
+        del mine
+    return {}
+
+
 def arrays(count: str, size: str) -> dict[str, Any]:
     """Arrays of numpy, written to."""
     import numpy
@@ -138,6 +153,7 @@ if __name__ == "__main__":
             "riddle": riddle,
             "threads": threads,
             "churn": churn,
+            "pump": pump,
             "arrays": arrays,
             "work": work,
             "asked": asked,
