@@ -33,6 +33,7 @@ _FENCE = 64  # bytes at the end of a heap where chunks of no size mark it
 _STATES = (0x8A0, 0x890, 0x850, 0x840)
 _HEADS = (0x20, 0x30)  # and behind the head of a further heap, which grew by a word in glibc 2.35
 _HOPS = 8  # chunks that must follow each other for the first one to be believed
+_FURTHEST = 1 << 30  # bytes that a heap may have grown by while it was walked
 _TRIES = 4  # of a window that the process changes meanwhile
 _BUDGET = 1.0  # seconds of this thread's time for all heaps of a process
 _TORN_SHARE = 0.02  # of the free bytes whose size the next chunk does not confirm
@@ -134,9 +135,11 @@ class ChunkWalk:
             words = self._read(base, min(base + _WINDOW, heap.high))
             places, after = _follow(words, (at - base) // 8)
             at = base + 8 * after
+            if at > heap.high + _FURTHEST:
+                raise Torn("a chunk that ends where no heap is")
             if places:
                 sums.add(np.uint64(base), words, np.array(places))
-            elif heap.high - at <= _FENCE:
+            elif heap.high - at <= _FENCE and after + 1 < len(words):
                 sums.end(int(words[after]), int(words[after + 1]))  # another heap of the arena follows this one
                 break
             else:
@@ -176,7 +179,7 @@ def _follow(words: Words, place: int) -> tuple[list[int], int]:
     view = memoryview(words)  # type: ignore[arg-type]
     places: list[int] = []
     append, end, mask = places.append, len(view), ~_FLAGS
-    while place < end:
+    while place + 1 < end:
         size = view[place + 1] & mask
         if size < _MIN_CHUNK:
             break

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyobserver.model.readings import CHeap, MemoryReading
 from pyobserver.outside import MemoryProbe
 from pyobserver.outside.chunks import ChunkWalk, HeapSpan, _follow
 from pyobserver.outside.mappings import PageTable
-from pyobserver.outside.remote import RemoteMemory
+from pyobserver.outside.remote import RemoteMemory, Torn
 
 from ..support.interpreters import Interpreter
 from ..support.packages import with_packages
@@ -207,6 +210,46 @@ def test_another_malloc_is_named_and_not_walked(newest: Interpreter, library: st
     assert reading.c_heap is None
     assert library[3:11] in reading.unavailable["c_heap"]
     assert next(each.in_use for each in reading.allocators if each.name == "c_heap") is None
+
+
+class MadeUp:
+    """Memory of these bytes at one address, all of it present."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def read(self, address: int, size: int) -> bytes:
+        place = address - BASE
+        if place < 0 or place + size > len(self.content):
+            raise Torn("not mapped")
+        return self.content[place : place + size]
+
+    def present(self, low: int, high: int) -> np.ndarray:
+        return (np.arange(low, high, 4096) >= BASE) & (np.arange(low, high, 4096) < BASE + len(self.content))
+
+
+BASE = 0x7F0000000000
+SIZES = st.one_of(
+    st.integers(0, 64).map(lambda n: n * 16),
+    st.integers(0, 2**64 - 1),
+    st.sampled_from([8192, 8192 - 32, 2**64 - 16, 2**63, 4096]),
+)
+
+
+@given(words=st.lists(st.tuples(SIZES, st.integers(0, 7)), min_size=1, max_size=40), arena=st.booleans())
+def test_whatever_is_in_memory_nothing_breaks(words: list[tuple[int, int]], arena: bool) -> None:
+    """Any words for sizes and flags: a sum that is right, and no other error, however far a size leads."""
+    content = np.zeros(1024, dtype=np.uint64)
+    place = 0 if not arena else (0x30 + 0x8A0) // 8
+    for size, flags in words:
+        if place + 1 >= len(content):
+            break
+        content[place + 1] = np.uint64((size & ~7 & (2**64 - 1)) | flags)
+        place += 2 + (size // 8 if size < 2048 else 0) // 2 * 2
+    memory: Any = MadeUp(content.tobytes())
+    heap = ChunkWalk(memory, memory).walk([HeapSpan(BASE, BASE + 8192, BASE + 0x30 if arena else 0)])
+    assert heap.in_use + heap.free + heap.unread == heap.size == 8192
+    assert min(heap.in_use, heap.free, heap.unread, heap.free_resident, heap.trimmable) >= 0
 
 
 def test_chunks_follow_each_other_until_one_has_no_size() -> None:

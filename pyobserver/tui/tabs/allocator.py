@@ -20,7 +20,7 @@ from ...model.store import Snapshot
 from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View
-from ..widgets.text import fit, printable
+from ..widgets.text import fit, printable, shorten
 from .allocators import ABOUT
 from .detail import PAUSE
 from .help import HelpScreen
@@ -67,6 +67,9 @@ class AllocatorScreen(Screen[None]):
     def on_mount(self) -> None:
         self._draw()
 
+    def on_resize(self) -> None:
+        self._draw()
+
     def present(self, snapshot: Snapshot, view: View) -> None:
         """Show what is known by now."""
         self._snapshot, self._view = snapshot, view
@@ -75,11 +78,12 @@ class AllocatorScreen(Screen[None]):
 
     def _draw(self) -> None:
         name, snapshot = self.name_of_allocator, self._snapshot
+        width = self.size.width - 4  # the padding, and the bar for scrolling
         rows = allocator_rows(snapshot, self._view.window)
         row = next((each for each in rows if each.name == name), None)
         self._update("facts", _facts(snapshot, row, name))
-        self._update("parts", _parts(snapshot, name))
-        self._update("collector", _collector(snapshot, self._view.window) if name == "python" else [])
+        self._update("parts", _parts(snapshot, name, width))
+        self._update("collector", _collector(snapshot, self._view.window, width) if name == "python" else [])
 
     def _update(self, name: str, lines: list[Content]) -> None:
         widget = self.query_one(f"#{name}", Static)
@@ -151,25 +155,24 @@ def _error(snapshot: Snapshot, name: str) -> str:
     return f" ± {bytes_text(error)}" if error else ""
 
 
-def _parts(snapshot: Snapshot, name: str) -> list[Content]:
+def _parts(snapshot: Snapshot, name: str, width: int) -> list[Content]:
     memory = snapshot.memory
     if memory is None:
         return []
     if name == "python":
-        return _size_classes(memory.size_classes)
+        return _size_classes(memory.size_classes, width)
     if name == "c_heap":
-        return _arenas(memory.c_heap) if memory.c_heap is not None else []
-    return _holdings(name, [each for each in memory.holdings if each.allocator == name])
+        return _arenas(memory.c_heap, width) if memory.c_heap is not None else []
+    return _holdings(name, [each for each in memory.holdings if each.allocator == name], width)
 
 
-def _table(title: str, heads: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]]) -> list[Content]:
-    """Columns of (label, width), all but the last flush right."""
+def _table(title: str, heads: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]], width: int) -> list[Content]:
+    """Columns of (label, width), all but the last flush right; the last one keeps its end where it is cut."""
+    room = max(8, width - 2 - sum(each + 2 for _, each in heads[:-1]))
 
     def written(cells: Sequence[str]) -> str:
-        return "  " + "  ".join(
-            fit(cell, width, "right") if number < len(heads) - 1 else cell
-            for number, (cell, (_, width)) in enumerate(zip(cells, heads, strict=True))
-        )
+        firsts = (fit(cell, each, "right") for cell, (_, each) in zip(cells, heads[:-1], strict=False))
+        return "  " + "  ".join([*firsts, shorten(cells[-1], room, "start")])
 
     lines = [styled(title, "dim"), styled(written([head for head, _ in heads]), "bold")]
     return [*lines, *(styled(written(row), "") for row in rows)]
@@ -179,7 +182,7 @@ def _bar(share: float) -> str:
     return "█" * round(BAR * min(1.0, max(0.0, share)))
 
 
-def _size_classes(classes: Sequence[tuple[int, int, int]]) -> list[Content]:
+def _size_classes(classes: Sequence[tuple[int, int, int]], width: int) -> list[Content]:
     """Blocks by their size: how many are in use, of how many there is room for."""
     if not classes:
         return []
@@ -197,10 +200,10 @@ def _size_classes(classes: Sequence[tuple[int, int, int]]) -> list[Content]:
         for size, blocks, room in classes
     ]
     heads = (("Blocks of", 9), ("in use", 12), ("room for", 12), ("Util", 6), ("In use", 9), ("Kept", 9), ("", 0))
-    return _table("Objects by the size of their blocks (pymalloc's size classes)", heads, rows)
+    return _table("Objects by the size of their blocks (pymalloc's size classes)", heads, rows, width)
 
 
-def _arenas(heap: CHeap) -> list[Content]:
+def _arenas(heap: CHeap, width: int) -> list[Content]:
     """The arenas of glibc, and whether what they keep is whole pages or fragments."""
     ordered = sorted(heap.arenas, key=lambda arena: arena.size, reverse=True)
     heads = (
@@ -215,7 +218,7 @@ def _arenas(heap: CHeap) -> list[Content]:
     )
     rows = [_arena(arena) for arena in ordered[:MOST_ARENAS]]
     title = f"Arenas: {count(len(ordered))}, of {count(sum(arena.heaps for arena in ordered))} heaps"
-    lines = _table(title, heads, rows)
+    lines = _table(title, heads, rows, width)
     if len(ordered) > MOST_ARENAS:
         lines.append(styled(f"  and {len(ordered) - MOST_ARENAS} smaller ones", "dim"))
     fragments = max(0, heap.free_resident - heap.trimmable)
@@ -239,21 +242,23 @@ def _arena(arena: CArena) -> tuple[str, ...]:
     )
 
 
-def _holdings(name: str, holdings: Sequence[Holding]) -> list[Content]:
+def _holdings(name: str, holdings: Sequence[Holding], width: int) -> list[Content]:
     if not holdings:
         return []
-    heads = (("Resident", 9), ("Share (PSS)", 11), ("Address space", 13), ("Count", 7), ("What", 0))
+    shared = any(each.pss is not None for each in holdings)
+    heads = [("Resident", 9), ("Share (PSS)", 11), ("Address space", 13), ("Count", 7), ("What", 0)]
     rows = []
     for each in holdings:
         label = each.label or "smaller ones"
         if name == "large_blocks" and each.label:
             label = f"blocks of {bytes_text(int(each.label))}" if each.count > 1 else "block"
         pss = bytes_text(each.pss) if each.pss is not None else UNKNOWN
-        rows.append((bytes_text(each.resident), pss, bytes_text(each.size), count(each.count), printable(label)))
-    return _table(WHAT[name], heads, rows)
+        row = [bytes_text(each.resident), pss, bytes_text(each.size), count(each.count), printable(label)]
+        rows.append(row if shared else [row[0], *row[2:]])
+    return _table(WHAT[name], heads if shared else [heads[0], *heads[2:]], rows, width)
 
 
-def _collector(snapshot: Snapshot, window: float) -> list[Content]:
+def _collector(snapshot: Snapshot, window: float, width: int) -> list[Content]:
     """The garbage collector: how often it runs. Its pauses are not measured."""
     collector = snapshot.tick.collector if snapshot.tick is not None else None
     if collector is None:
@@ -264,7 +269,7 @@ def _collector(snapshot: Snapshot, window: float) -> list[Content]:
     ]
     heads = (("Generation", 10), ("Collections", 11), ("per minute", 10), ("Counted now", 0))
     said = f"{count(collector.collected)} objects collected, {count(collector.uncollectable)} uncollectable"
-    return [*_table("Garbage collector", heads, rows), styled(f"  {said}", "")]
+    return [*_table("Garbage collector", heads, rows, width), styled(f"  {said}", "")]
 
 
 def _rate(per_minute: float | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pyobserver.model.readings import Holding
 from pyobserver.source.story import Story
 from pyobserver.tui.tabs.allocator import AllocatorScreen
 
@@ -87,6 +88,19 @@ async def test_what_is_not_known_says_why() -> None:
         text = on_screen(opened).text()
         assert "jemalloc takes the place" in text
         assert "Arenas" not in text
+
+
+async def test_long_paths_keep_their_end() -> None:
+    """What tells libraries apart is the end of their paths, and a line is a line."""
+    source = played()
+    reading = source.story.memory(60)
+    long = Holding("files", "/srv/" + "deep/" * 30 + "libfinal.so.1", 1, 10, 10, 10)
+    source.store.add_memory(replace(reading, holdings=(long,)))
+    async with dashboard(source, *["down"] * 5, "enter", size=(80, 24)) as opened:
+        assert "…" in opened.line("deep/libfinal.so.1")
+        assert "Share (PSS)" in opened.text()
+        await opened.press("escape", "up", "enter")
+        assert "Share (PSS)" not in opened.text()
 
 
 async def test_without_a_reading_it_says_so() -> None:
