@@ -11,6 +11,7 @@ from ..model.store import Snapshot
 from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
 
 TREND_POINTS = 8
+KEEPING = {"python": "python_free", "c_heap": "c_free"}  # allocators that keep what was freed, and the category of that
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class AllocatorRow:
     label: str
     in_use: int | None
     held: int | None
+    kept: int | None  # freed, but held; of the total what all allocators keep
     utilisation: float | None  # in use / held
     peak: int | None  # the largest seen; for the total the kernel's high-water mark
     growth: float | None
@@ -67,7 +69,8 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
     held, in_use = allocator.held, allocator.in_use
     quantity = "in_use" if in_use is not None else "held"
     series = f"allocator/{allocator.name}/{quantity}"
-    divided = series if allocator.name == "python" else f"division/{allocator.name}"
+    in_use_too = "/in_use" if allocator.name == "c_heap" and in_use is not None else ""
+    divided = series if allocator.name == "python" else f"division/{allocator.name}{in_use_too}"
     curve = snapshot.history.curve(divided, snapshot.growing_since(window))
     value = in_use if in_use is not None else held
     peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
@@ -79,6 +82,7 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
         label=allocator.label,
         in_use=in_use,
         held=held,
+        kept=held - in_use if allocator.name in KEEPING and held is not None and in_use is not None else None,
         utilisation=in_use / held if in_use is not None and held else None,
         peak=None if peak is None else int(peak),
         growth=per_minute(curve),
@@ -101,6 +105,7 @@ def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
         label="Total (RSS)",
         in_use=None,
         held=rss,
+        kept=_all_kept(snapshot),
         utilisation=None,
         peak=snapshot.process.peak_rss,
         growth=outlook.growth,
@@ -110,6 +115,28 @@ def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
         growing=outlook.growing,
         reason="",
     )
+
+
+def _all_kept(snapshot: Snapshot) -> int | None:
+    """What all allocators together keep of what was freed; None where one of them does not tell."""
+    allocators = snapshot.memory.allocators if snapshot.memory else ()
+    kept = [
+        None if each.in_use is None or each.held is None else each.held - each.in_use
+        for each in allocators
+        if each.name in KEEPING
+    ]
+    known = [size for size in kept if size is not None]
+    return sum(known) if kept and len(known) == len(kept) else None
+
+
+def kept_growth(snapshot: Snapshot, window: float, allocator: str) -> float | None:
+    """How what an allocator keeps of freed memory grows, in bytes per minute; None where that is not known."""
+    return per_minute(snapshot.history.curve(f"category/{KEEPING[allocator]}", snapshot.growing_since(window)))
+
+
+def collections_per_minute(snapshot: Snapshot, generation: int, window: float) -> float | None:
+    """How often the garbage collector has run a generation within the window; None where that is not known yet."""
+    return per_minute(snapshot.history.curve(f"collector/{generation}", snapshot.taken_at - window))
 
 
 def trend(curve: Curve, points: int = TREND_POINTS) -> tuple[float, ...]:
@@ -129,6 +156,20 @@ def chart_lines(snapshot: Snapshot, window: float) -> list[Line]:
         ("allocator/python/in_use", "Python objects, in use"),
         ("allocator/c_heap/held", "C heap"),
         ("allocator/rest", "Everything else"),
+    )
+    since = snapshot.taken_at - window
+    return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]
+
+
+def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
+    """Return the areas of the chart, the lowest first; together they are the resident memory."""
+    wanted = (
+        ("category/python_live", "Python objects"),
+        ("category/python_free", "Python, kept"),
+        ("category/c_live", "C heap"),
+        ("category/c_free", "C heap, kept"),
+        ("category/large_blocks", "Large blocks"),
+        ("category/rest", "Everything else"),
     )
     since = snapshot.taken_at - window
     return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..model.store import Snapshot
 from ..protocol import schema
-from .allocators import allocator_rows, memory_outlook
+from .allocators import KEEPING, allocator_rows, kept_growth, memory_outlook
 from .format import bytes_text
 from .groups import GroupRow, group_rows, members
 
@@ -17,6 +17,7 @@ Level = Literal["", "growing", "limit"]
 
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
+_KEEPERS = {"python": "Python's allocator", "c_heap": "the C heap"}
 _NO_CAUSES = (schema.KIND_THREAD, schema.KIND_CHILD)  # threads are few, and a child's memory is its own
 
 
@@ -104,6 +105,11 @@ def _share_text(share: float) -> str:
 
 
 def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float) -> Verdict:
+    kept = {name: kept_growth(snapshot, window, name) or 0.0 for name in KEEPING}
+    keeper = max(kept, key=lambda name: kept[name])
+    if kept[keeper] >= MAIN_SHARE * growth:
+        text = f"Growing: what {_KEEPERS[keeper]} keeps of freed memory, +{bytes_text(kept[keeper])} a minute."
+        return Verdict(level, f"{text} No object holds it: the heap is fragmented.", allocator=keeper)
     rows = [r for r in allocator_rows(snapshot, window) if r.name != "total" and r.growth]
     largest = max(rows, key=lambda r: r.growth or 0.0, default=None)
     if largest is None or (largest.growth or 0.0) < MAIN_SHARE * growth:
@@ -112,6 +118,7 @@ def _of_allocator(snapshot: Snapshot, level: Level, window: float, growth: float
         "python": "They are live, not freed but kept: look at the tasks (3).",
         "c_heap": "That is extension modules, or large strings and tables.",
         "large_blocks": "That is arrays, or big bytes objects.",
+        "native_other": "That is a native library with an allocator of its own: Enter on it shows its mappings.",
     }.get(largest.name, "")
     text = f"Growing: {largest.label}, +{bytes_text(largest.growth or 0.0)} a minute. {advice}".strip()
     return Verdict(level, text, allocator=largest.name)

@@ -77,6 +77,22 @@ class MemoryLimit:
 
 
 @dataclass(frozen=True)
+class MemoryPressure:
+    """How close to being out of memory it has been, counted since the control group was made; None where none tells."""
+
+    group: str  # whose counters these are; "" without any
+    high: int | None  # times that tasks were slowed down, above memory.high
+    at_limit: int | None  # times that the limit was reached
+    oom: int | None  # times that the group was out of memory
+    oom_kills: int | None
+    waited_in: str  # "cgroup" or "host": whose tasks waited; "" where that is not told
+    some: float | None  # the share of the last 10 s in which some task waited for memory
+    full: float | None  # and in which all of them did
+    some_seconds: float | None  # in all
+    full_seconds: float | None
+
+
+@dataclass(frozen=True)
 class Allocator:
     """A source of memory: bytes in use by blocks (None when not known) and resident bytes that it holds."""
 
@@ -93,6 +109,74 @@ class Category:
     name: str
     label: str
     bytes: int | None
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Something that an allocator holds, or several alike; without a label what is too small to be listed.
+
+    Of large blocks the label is the size of each. `size` is that of the address space.
+    """
+
+    allocator: str
+    label: str
+    count: int
+    size: int
+    resident: int | None
+    pss: int | None  # known of files and shared memory only
+
+
+@dataclass(frozen=True)
+class CArena:
+    """One arena of glibc's malloc: brk, or heaps that a thread got. In use are all bytes that are not free, with heads.
+
+    `in_use`, `free` and `unread` add up to `size`, of which `resident` bytes are in memory.
+    """
+
+    name: str
+    heaps: int
+    size: int
+    in_use: int
+    free: int
+    unread: int  # where the chain of chunks could not be followed
+    resident: int
+    free_resident: int
+    free_chunks: int
+    largest_free: int
+    trimmable: int  # bytes of whole resident pages that are free: what malloc_trim can give back
+
+
+@dataclass(frozen=True)
+class CHeap:
+    """All arenas of glibc's malloc at one moment, without the blocks that are mapped one by one."""
+
+    arenas: tuple[CArena, ...]
+    is_late: bool  # there was no time for all of it
+    cost_seconds: float
+
+    @property
+    def size(self) -> int:
+        return sum(arena.size for arena in self.arenas)
+
+    @property
+    def in_use(self) -> int:
+        return sum(arena.in_use for arena in self.arenas)
+
+    @property
+    def free(self) -> int:
+        return sum(arena.free for arena in self.arenas)
+
+    @property
+    def unread(self) -> int:
+        return sum(arena.unread for arena in self.arenas)
+
+    @property
+    def free_resident(self) -> int:
+        return sum(arena.free_resident for arena in self.arenas)
+
+    @property
+    def trimmable(self) -> int:
+        return sum(arena.trimmable for arena in self.arenas)
 
 
 @dataclass(frozen=True)
@@ -114,6 +198,9 @@ class MemoryReading:
     unavailable: Mapping[str, str]
     cost_seconds: float
     partition_age: float | None
+    c_heap: CHeap | None = None  # of the time of the partition
+    holdings: tuple[Holding, ...] = ()  # of the time of the partition, the largest of each allocator first
+    c_in_use_error: int | None = None  # bytes of the C heap, at most, that may be free although they count as in use
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .readings import (
     ChildProcess,
     Identity,
     MemoryLimit,
+    MemoryPressure,
     MemoryReading,
     ProcessReading,
     ThreadStack,
@@ -75,6 +76,7 @@ class Snapshot:
     agent_cpu_share: float | None = None
     memory: MemoryReading | None = None
     limit: MemoryLimit | None = None
+    pressure: MemoryPressure | None = None
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from .readings import (
     ChildProcess,
     Identity,
     MemoryLimit,
+    MemoryPressure,
     MemoryReading,
     ProcessReading,
     ThreadStack,
@@ -42,6 +43,8 @@ MAX_AGENT_TEXTS = 100_000
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
 FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
 FOREST_PERIOD = 5.0
+MAX_GENERATIONS = 4
+CHARTED = frozenset({"python_live", "python_free", "c_live", "c_free", "large_blocks"})  # the others are "rest"
 _LABEL = 300  # characters of a label or a text
 _FITTING = {kind: "iubf" if issubclass(kind, np.floating) else "iub" for kind in set(COLUMNS.values())}
 
@@ -139,6 +142,10 @@ class Store:
                 self.history.add("allocator/rest", reading.taken_at, rest)
             for category in reading.categories:
                 self.history.add(f"category/{category.name}", reading.taken_at, category.bytes)
+            charted = {c.name: c.bytes for c in reading.categories if c.name in CHARTED}
+            if any(charted.values()):
+                rest = reading.rss - sum(size or 0 for size in charted.values())
+                self.history.add("category/rest", reading.taken_at, rest)
             self._record_division(reading)
         self.changed()
 
@@ -152,6 +159,7 @@ class Store:
         self._divided_at = divided_at
         for allocator in reading.allocators:
             self.history.add(f"division/{allocator.name}", reading.taken_at, allocator.held)
+            self.history.add(f"division/{allocator.name}/in_use", reading.taken_at, allocator.in_use)
 
     def add_census(self, census: Census) -> None:
         """Live objects by type."""
@@ -175,6 +183,12 @@ class Store:
         """What ends the growth of memory."""
         with self._lock:
             self._now = replace(self._now, limit=limit)
+        self.changed()
+
+    def set_pressure(self, pressure: MemoryPressure) -> None:
+        """How close to being out of memory it has been."""
+        with self._lock:
+            self._now = replace(self._now, pressure=pressure)
         self.changed()
 
     def set_children(self, children: Sequence[ChildProcess]) -> None:
@@ -312,6 +326,9 @@ class Store:
                 if self._now.agent_cpu_share is not None:
                     share = 0.8 * self._now.agent_cpu_share + 0.2 * share
             self._now = replace(self._now, tick=tick, updated_at=now, agent_cpu_share=share)
+            if tick.collector is not None:
+                for generation, runs in enumerate(tick.collector.collections[:MAX_GENERATIONS]):
+                    self.history.add(f"collector/{generation}", now, runs, COARSE)
             self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):
                 self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them

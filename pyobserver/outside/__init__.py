@@ -16,6 +16,7 @@ from ..model.readings import (
 from .errors import OutsideError, TargetGone
 from .limits import memory_limit, memory_limits
 from .memory import MemoryProbe
+from .pressure import memory_pressure
 from .process import ProcessProbe
 from .processes import children, pythons
 from .stacks import StackProbe
@@ -40,5 +41,6 @@ __all__ = [
     "children",
     "memory_limit",
     "memory_limits",
+    "memory_pressure",
     "pythons",
 ]

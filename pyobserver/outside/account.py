@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..model.readings import Allocator, Category, MemoryReading
+from ..model.readings import Allocator, Category, CHeap, Holding, MemoryReading
 from .partition import Partition
 from .pymalloc import Heap
 
@@ -30,7 +30,12 @@ CATEGORIES = {
     "shared": "Shared memory",
 }
 
-C_HEAP_IN_USE = "only the process itself can tell how much of its C heap is in use"
+C_HEAP_CLOSED = "the memory of the process may not be read, so how much of its C heap is in use is not known"
+C_HEAP_STRANGE = (
+    "the chunks of the C heap do not follow each other as glibc's do: it is another malloc's, or changes too fast"
+)
+C_HEAP_LATE = "{} of the C heap were not reached in the {:.1f} s that it is looked at"
+LARGEST_UNREAD = 0.02  # of the C heap: where more is not read, what is in use is not told
 FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
 
 
@@ -53,15 +58,26 @@ def assemble(
     uss: int | None,
     cost_seconds: float,
     partition_age: float | None,
+    c_heap: CHeap | None = None,
+    c_live: int | None = None,
+    holdings: tuple[Holding, ...] = (),
 ) -> MemoryReading:
     """One reading of what is known. Without a partition (age None) `parts` has what the kernel counts for everybody.
 
-    What is in use of the C heap is not known from outside, so that all of it stands in `c_live`.
+    `c_live` are the resident bytes of the C heap that were not free when it was walked. Where that is not known, all of
+    it stands in the category `c_live`, and `c_free` is None.
     """
     divided = partition_age is not None
     held: dict[str, int | None] = {name: getattr(parts, name) for name in ALLOCATORS}
     in_use: dict[str, int | None] = dict.fromkeys(ALLOCATORS)
-    unavailable = {"c_heap": FOREIGN.format(reasons.foreign) if reasons.foreign else C_HEAP_IN_USE}
+    unavailable = {}
+    why_not = _why_c_heap_is_unknown(c_heap, reasons)
+    if why_not:
+        unavailable["c_heap"] = why_not
+    c_held, c_free = parts.c_heap, None
+    if c_live is not None and divided and not why_not:
+        in_use["c_heap"] = min(c_live, c_held)
+        c_free = c_held - min(c_live, c_held)
     if not divided:
         for name in ("c_heap", "large_blocks", "stacks"):
             held[name], unavailable[name] = None, reasons.partition
@@ -73,7 +89,8 @@ def assemble(
         room = parts.python if divided else heap.arena_bytes
         held["python"], in_use["python"] = room, min(heap.in_use, room)
         free = room - min(heap.in_use, room)
-    sizes = {**held, "python_live": in_use["python"], "python_free": free, "c_live": held["c_heap"], "c_free": None}
+    live = held["c_heap"] if c_free is None else in_use["c_heap"]
+    sizes = {**held, "python_live": in_use["python"], "python_free": free, "c_live": live, "c_free": c_free}
     return MemoryReading(
         taken_at=taken_at,
         rss=parts.total,
@@ -86,4 +103,20 @@ def assemble(
         unavailable=MappingProxyType(unavailable),
         cost_seconds=cost_seconds,
         partition_age=partition_age,
+        c_heap=c_heap if divided else None,
+        holdings=holdings,
+        c_in_use_error=c_heap.unread if c_heap is not None and c_free is not None else None,
     )
+
+
+def _why_c_heap_is_unknown(c_heap: CHeap | None, reasons: Reasons) -> str:
+    """Why it is not known what the C heap has in use; "" where it is."""
+    if reasons.foreign:
+        return FOREIGN.format(reasons.foreign)
+    if c_heap is None:
+        return C_HEAP_CLOSED
+    if c_heap.unread <= LARGEST_UNREAD * c_heap.size:
+        return ""
+    if c_heap.is_late:
+        return C_HEAP_LATE.format(f"{c_heap.unread / c_heap.size:.0%}", c_heap.cost_seconds)
+    return C_HEAP_STRANGE

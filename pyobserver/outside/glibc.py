@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .chunks import HeapSpan
 from .mappings import PAGE, PageTable
 from .remote import RemoteMemory, Torn
 
@@ -32,6 +33,7 @@ class GlibcMemory:
         self._pages = pages
         self._headers = _HEADERS
         self._blocks = _BLOCKS
+        self.found: list[HeapSpan] = []  # the heaps of secondary arenas, as they were met
 
     def heaps(self, low: int, high: int) -> list[Span]:
         """The heaps of secondary arenas in [low, high): `struct heap_info` at a multiple of HEAP_MAX_SIZE."""
@@ -44,7 +46,17 @@ class GlibcMemory:
             end = address + max(size, protected)
             if 0 < size <= _HEAP_MAX and size % PAGE == 0 and end - address <= _HEAP_MAX and self._owns(arena, address):
                 found.append((address, min(end, high)))
+                self.found.append(HeapSpan(address, min(address + size, high), arena))
         return found
+
+    def ends(self) -> list[HeapSpan]:
+        """The heaps of secondary arenas that were met, each with the end that it has now."""
+        heaps = []
+        for heap in self.found:
+            words = self._words(heap.low, 3)
+            if words is not None and 0 < words[2] <= _HEAP_MAX and words[2] % PAGE == 0:
+                heaps.append(HeapSpan(heap.low, heap.low + words[2], words[0]))
+        return heaps
 
     def _owns(self, arena: int, heap: int) -> bool:
         """Whether `arena` lies in this heap, right behind its header, or in another heap that says the same."""

@@ -92,6 +92,26 @@ def _group_limits(root: Path, pid: int, version: _Version, path: PurePosixPath) 
     return []
 
 
+def group_folders(pid: int, root: Path = Path("/")) -> Iterator[tuple[Path, str]]:
+    """The folders of the control groups that a process is in, as far as they can be seen, with their paths.
+
+    Raises `TargetGone` when there is no such process.
+    """
+    theirs = root / "proc" / str(pid)
+    try:
+        groups = (theirs / "cgroup").read_bytes().decode("utf-8", "surrogateescape")
+    except (FileNotFoundError, ProcessLookupError):
+        raise TargetGone(pid) from None
+    except OSError:
+        return
+    for version, path in _memory_groups(groups):
+        for table, base in ((root / "proc" / "self" / "mountinfo", root), (theirs / "mountinfo", theirs / "root")):
+            folder = next(filter(None, (_folder(mount, path) for mount in _mounts(table, base, version))), None)
+            if folder is not None:
+                yield folder, str(path)
+                break
+
+
 def _mounts(table: Path, base: Path, version: _Version) -> Iterator[_Mount]:
     """The mounts of a hierarchy that can limit memory in a mount table (proc(5): /proc/PID/mountinfo)."""
     try:

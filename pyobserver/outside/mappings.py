@@ -108,13 +108,13 @@ class PageTable:
         return int(np.count_nonzero(self.present(low, high))) * PAGE
 
 
-def stack_pointers(pid: int) -> list[int]:
-    """The stack pointer of every thread that is not on a processor at this moment."""
-    found = []
+def stack_pointers(pid: int) -> dict[int, int]:
+    """By the stack pointer of every thread that is not on a processor at this moment, its number."""
+    found: dict[int, int] = {}
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return []
+        return found
     for thread in threads:
         try:
             with open(f"/proc/{pid}/task/{thread}/syscall", "rb", buffering=0) as file:
@@ -123,5 +123,5 @@ def stack_pointers(pid: int) -> list[int]:
             continue
         if len(fields) >= 3:  # "running" while the thread is on a processor
             with contextlib.suppress(ValueError):
-                found.append(int(fields[_STACK_POINTER], 16))
+                found[int(fields[_STACK_POINTER], 16)] = int(thread)
     return found

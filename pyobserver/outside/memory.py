@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..model.census import Census
-from ..model.readings import MemoryReading
+from ..model.readings import CHeap, Holding, MemoryReading
 from .account import Reasons, assemble
 from .census import CensusTaker
+from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
+from .glibc import GlibcMemory
+from .holdings import Inventory
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
@@ -24,6 +27,7 @@ _STALE = 3  # readings in a row for which the last heap stands in
 _LOCATE_FIRST, _LOCATE_EVERY = 0.25, 60.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
+_WALK_DUTY = 50  # and as long as the chunks took: they cost this process only
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,24 @@ class _Counts:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What one look at all mappings has found."""
+
+    partition: Partition
+    c_heap: CHeap | None  # None where it is not glibc's
+    holdings: tuple[Holding, ...]
+
+    @property
+    def c_live(self) -> int | None:
+        """Resident bytes of the C heap that were not free."""
+        return max(0, self.partition.c_heap - self.c_heap.free_resident) if self.c_heap else None
+
+
+@dataclass(frozen=True)
 class _Divided:
     """A partition, and what was known when it was made."""
 
-    partition: Partition
+    found: _Found
     counts: _Counts
     touched: int  # bytes of the arenas ever handed out
     at: float  # monotonic
@@ -109,6 +127,9 @@ class MemoryProbe:
             uss=self._divided.uss if self._divided else None,
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
+            c_heap=self._divided.found.c_heap if self._divided else None,
+            c_live=self._divided.found.c_live if self._divided else None,
+            holdings=self._divided.found.holdings if self._divided else (),
         )
 
     def census(self) -> Census:
@@ -217,33 +238,49 @@ class MemoryProbe:
                 self._lifeline.check_memory({})
             spent = time.thread_time() - began
             mappings = parse_mappings(raw)
-            partition = self._divide(mappings, heap)
+            self._foreign = foreign_allocator(mappings)
+            found = self._divide(mappings, heap)
         except OutsideError as error:
             self._lifeline.check()
             self._no_partition = str(error)
             self._divided = None
             return
         self._no_partition = ""
-        self._foreign = foreign_allocator(mappings)
-        wait = max(_PARTITION_EVERY, _PARTITION_DUTY * spent)
+        walked = found.c_heap.cost_seconds if found.c_heap else 0.0
         self._divided = _Divided(
-            partition,
+            found,
             counts,
             touched=heap.touched if heap else 0,
             at=now,
-            wait=wait,
+            wait=max(_PARTITION_EVERY, _PARTITION_DUTY * spent, _WALK_DUTY * walked),
             pss=sum(mapping.proportional for mapping in mappings),
             uss=sum(mapping.private for mapping in mappings),
         )
 
-    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> Partition:
+    def _divide(self, mappings: list[Mapping], heap: Heap | None) -> _Found:
         arenas = heap.arenas if heap else ()
+        inventory = Inventory()
         try:
             with PageTable(self.pid) as pages:
-                return divide(mappings, arenas, stack_pointers(self.pid), self._memory, pages)
+                glibc = GlibcMemory(self._memory, pages)
+                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory)
+                c_heap = None if self._foreign else self._walk(glibc, pages)
+                return _Found(partition, c_heap, inventory.largest())
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
-            return divide(mappings, arenas, stack_pointers(self.pid), None, None)
+            inventory = Inventory()
+            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory)
+            return _Found(partition, None, inventory.largest())
+
+    def _walk(self, glibc: GlibcMemory, pages: PageTable) -> CHeap:
+        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew."""
+        walk = ChunkWalk(self._memory, pages)
+        for _ in range(_PATIENCE):
+            brk = [HeapSpan(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
+            heap = walk.walk([*brk, *glibc.ends()])
+            if not heap.unread or heap.is_late:
+                break
+        return heap
 
     def _current_partition(self, heap: Heap | None, counts: _Counts) -> Partition:
         """The last partition, brought to the counts of this moment."""
@@ -253,6 +290,6 @@ class MemoryProbe:
             return Partition(native_other=anonymous, files=counts.files, shared=counts.shared)
         python = 0
         if heap:
-            python = min(max(last.partition.python + heap.touched - last.touched, heap.in_use), heap.arena_bytes)
+            python = min(max(last.found.partition.python + heap.touched - last.touched, heap.in_use), heap.arena_bytes)
         files, shared = counts.files - last.counts.files, counts.shared - last.counts.shared
-        return carry(last.partition, python, files, shared, counts.rss)
+        return carry(last.found.partition, python, files, shared, counts.rss)

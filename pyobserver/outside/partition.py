@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from collections import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .glibc import GlibcMemory, Span
+from .holdings import Inventory
 from .mappings import PAGE, Mapping, PageTable
-from .remote import RemoteMemory
 
 _LARGEST_BSS = 4 << 20
 _LARGEST_STACK = 64 << 20
 _SHARED = ("/dev/shm/", "/memfd:", "/SYSV", "/dev/zero")
+Threads = abc.Mapping[int, int]  # by their stack pointers, their numbers
 Claim = tuple[int, int, str]  # [low, high), and the name of its owner in `Partition`
 
 
@@ -43,41 +45,51 @@ class Partition:
 def divide(
     mappings: Sequence[Mapping],
     arenas: Sequence[Span],
-    stack_pointers: Sequence[int],
-    memory: RemoteMemory | None,
+    stack_pointers: Threads,
+    glibc: GlibcMemory | None,
     pages: PageTable | None,
+    inventory: Inventory | None = None,
 ) -> Partition:
-    """Divide the resident bytes of `mappings` (from smaps).
+    """Divide the resident bytes of `mappings` (from smaps); what each owner holds is noted in `inventory`.
 
-    Without `memory` and `pages` (both forbidden) the owners that only show in memory stay in `native_other`.
+    Without `glibc` and `pages` (both forbidden) the owners that only show in memory stay in `native_other`.
     """
-    division = _Division(stack_pointers, pages)
+    inventory = inventory if inventory is not None else Inventory()
+    division = _Division(stack_pointers, pages, inventory)
+    blocks: list[Span] = []
     merged = merge(arenas)
-    glibc = GlibcMemory(memory, pages) if memory and pages else None
     below = None
     for run in runs(mappings):
         low, high, named = run[0].low, run[-1].high, _named_owner(run[0])
         claims = [(*span, "python") for span in overlap(merged, low, high)]
         if named is None and glibc and any(mapping.resident for mapping in run):
             claims += [(*span, "c_heap") for span in glibc.heaps(low, high)]
-            claims += [(*span, "large_blocks") for span in glibc.chunks(low, high, [claim[:2] for claim in claims])]
+            chunks = glibc.chunks(low, high, [claim[:2] for claim in claims])
+            claims += [(*span, "large_blocks") for span in chunks]
+            blocks += chunks
         claims.sort()
         for mapping in run:
             division.share(mapping, below, claims, named)
             below = mapping
+    if pages is not None:
+        inventory.add_blocks(blocks, pages)
     return Partition(**division.given)
 
 
 class _Division:
     """Gives the resident bytes of one mapping after the other to their owners."""
 
-    def __init__(self, stack_pointers: Sequence[int], pages: PageTable | None) -> None:
+    def __init__(self, stack_pointers: Threads, pages: PageTable | None, inventory: Inventory) -> None:
         self.given = dict.fromkeys(Partition.__dataclass_fields__, 0)
-        self._stack_pointers = stack_pointers
+        self._threads = stack_pointers
         self._pages = pages
+        self._inventory = inventory
+        self._file = ""  # the last one that was met: bss behind it is its own
 
     def share(self, mapping: Mapping, below: Mapping | None, claims: Sequence[Claim], named: str | None) -> None:
         """Share out one mapping: to the claims on it first, and what is left to whom the rest of it belongs."""
+        if not mapping.anonymous:
+            self._file = mapping.name
         if not mapping.resident:
             return
         left = mapping.resident
@@ -89,10 +101,29 @@ class _Division:
                 left -= self._give(owner, mapping, low, high, left)
         owner = named or "native_other"
         for low, high in unclaimed:
-            owner = named or _rest_owner(mapping, low, high, self._stack_pointers, below)
+            owner = named or _rest_owner(mapping, low, high, self._threads, below)
             if (low, high) != unclaimed[-1]:
-                left -= self._give(owner, mapping, low, high, left)
+                left -= self._note(owner, mapping, low, high, self._give(owner, mapping, low, high, left))
         self.given[owner] += left
+        if unclaimed:
+            self._note(owner, mapping, *unclaimed[-1], left)
+
+    def _note(self, owner: str, mapping: Mapping, low: int, high: int, resident: int) -> int:
+        """Take note of what [low, high) of a mapping is; returns its resident bytes."""
+        label = mapping.name
+        if owner == "files":
+            label = self._file if mapping.anonymous else mapping.name
+        elif owner == "stacks":
+            thread = next((self._threads[at] for at in self._threads if low <= at < high), None)
+            label = (
+                "main thread" if mapping.name else f"thread {thread}" if thread else "a thread that runs or has ended"
+            )
+        elif owner == "native_other":
+            label = f"{mapping.name or 'anonymous memory'} at {low:x}"
+        elif not label:
+            label = "anonymous memory, shared with children"
+        self._inventory.add(owner, label, mapping, high - low, resident)
+        return resident
 
     def _give(self, owner: str, mapping: Mapping, low: int, high: int, at_most: int) -> int:
         """Give the resident bytes of [low, high) to `owner`; returns how many."""
@@ -134,7 +165,7 @@ def _named_owner(mapping: Mapping) -> str | None:
     return None if mapping.anonymous else "files"
 
 
-def _rest_owner(mapping: Mapping, low: int, high: int, stack_pointers: Sequence[int], below: Mapping | None) -> str:
+def _rest_owner(mapping: Mapping, low: int, high: int, stack_pointers: Threads, below: Mapping | None) -> str:
     """The owner of anonymous memory that holds no arena, heap or chunk."""
     if any(low <= pointer < high for pointer in stack_pointers):
         return "stacks"

@@ -204,6 +204,7 @@ class FakeSource:
         if not self._steps:
             self._store.set_identity(self.story.identity())
             self._store.set_limit(self.story.memory_limit())
+            self._store.set_pressure(self.story.memory_pressure())
         self._steps += 1
         self._store.add_process(self.story.process(second))
         self._store.add_memory(self.story.memory(second))

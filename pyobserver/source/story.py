@@ -18,13 +18,17 @@ from ..model.forest import Node
 from ..model.readings import (
     AgentFacts,
     Allocator,
+    CArena,
     Category,
+    CHeap,
     ChildProcess,
     Collector,
     Frame,
+    Holding,
     Identity,
     Limit,
     MemoryLimit,
+    MemoryPressure,
     MemoryReading,
     ProcessReading,
     ThreadStack,
@@ -111,6 +115,10 @@ class Story:
         """What ends its growth."""
         return MemoryLimit(self.limit, "cgroup /system.slice/rudder.service memory.max", None, 0)
 
+    def memory_pressure(self) -> MemoryPressure:
+        """How close to being out of memory it has been."""
+        return MemoryPressure("/system.slice/rudder.service", 0, 12, 0, 0, "cgroup", 0.0, 0.0, 1.4, 0.9)
+
     def process(self, second: float) -> ProcessReading:
         """The cheap reading."""
         rss = self.memory(second).rss
@@ -147,12 +155,12 @@ class Story:
         free = int(live * 0.018)
         wave = int(0.3 * MB * math.sin(second / 11))
         large, native = 96 * MB, 41 * MB
-        c_heap, stacks, files = 212 * MB + wave, int(1.2 * MB), 74 * MB
+        c_live, c_free, stacks, files = 193 * MB + wave, 19 * MB, int(1.2 * MB), 74 * MB
         parts = {
             "python_live": live,
             "python_free": free,
-            "c_live": c_heap,
-            "c_free": None,
+            "c_live": c_live,
+            "c_free": c_free,
             "large_blocks": large,
             "native_other": native,
             "stacks": stacks,
@@ -166,7 +174,7 @@ class Story:
             uss=None,
             allocators=(
                 Allocator("python", "Python objects", live, live + free),
-                Allocator("c_heap", "C heap", None, c_heap),
+                Allocator("c_heap", "C heap", c_live, c_live + c_free),
                 Allocator("large_blocks", "Large blocks", large, large),
                 Allocator("native_other", "Other native memory", None, native),
                 Allocator("stacks", "Thread stacks", None, stacks),
@@ -176,9 +184,11 @@ class Story:
             categories=tuple(Category(name, name, size) for name, size in parts.items()),
             size_classes=((32, 91_022, 92_400), (64, 412_881, 415_000), (512, 12_090, 12_800)),
             python_in_use_error=int(live * 0.004),
-            unavailable={"c_heap": "only the process itself can tell how much of its C heap is in use"},
+            unavailable={},
             cost_seconds=0.004,
             partition_age=2.0,
+            c_heap=_c_heap(c_live, c_free),
+            holdings=_HOLDINGS,
         )
 
     def census(self, second: float) -> Census:
@@ -341,6 +351,39 @@ class Story:
     def _text(self, text: str) -> str:
         return HOSTILE[0] + text if self.hostile else text
 
+
+def _c_heap(live: int, free: int) -> CHeap:
+    """Two arenas with these bytes in use and free."""
+    parts = (("main", 0.8, 214), ("arena 1", 0.2, 31))
+    arenas = [
+        CArena(
+            name=name,
+            heaps=1,
+            size=int((live + free) * share),
+            in_use=int(live * share),
+            free=int(free * share),
+            unread=0,
+            resident=int((live + free) * share),
+            free_resident=int(free * share),
+            free_chunks=chunks,
+            largest_free=int(free * share / 4),
+            trimmable=int(free * share * 0.3),
+        )
+        for name, share, chunks in parts
+    ]
+    return CHeap(tuple(arenas), False, 0.05)
+
+
+_HOLDINGS = (
+    Holding("large_blocks", "8003584", 12, 12 * 8_003_584, 96 * MB, None),
+    Holding("native_other", "anonymous memory at 7f2a10000000", 1, 1 << 30, 27 * MB, None),
+    Holding("native_other", "", 14, 16 * MB, 14 * MB, None),
+    Holding("stacks", "main thread", 1, 139_264, 98_304, None),
+    Holding("stacks", "thread 4712", 1, 8 * MB, 1_101_696, None),
+    Holding("files", "/usr/bin/python3.11", 5, 7 * MB, 6 * MB, 3 * MB),
+    Holding("files", "/srv/rudder/lib/libarrow.so.1500", 4, 60 * MB, 52 * MB, 52 * MB),
+    Holding("files", "", 61, 30 * MB, 16 * MB, 5 * MB),
+)
 
 _WORDS = {  # short names of the texts, for the rows above
     "push_hash": "rudder.pipeline.Spawner.push_hash",

@@ -11,12 +11,22 @@ from ..model.details import ChainFrame, DetailAnswer
 from ..model.readings import ThreadStack
 from ..model.store import Phase, Store
 from ..model.tasks import Row
-from ..outside import MemoryProbe, OutsideError, ProcessProbe, StackProbe, TargetGone, children, memory_limit
+from ..outside import (
+    MemoryProbe,
+    OutsideError,
+    ProcessProbe,
+    StackProbe,
+    TargetGone,
+    children,
+    memory_limit,
+    memory_pressure,
+)
 
 _MEMORY_SECONDS = 2.0
 _FIRST_MEMORY_SECONDS = 1.0  # while the chart is still empty
 _CHILDREN_SECONDS = 2.0
 _LIMIT_SECONDS = 10.0
+_LIMIT_DUTY = 1000.0  # the counters of a group make the kernel add up those of all its processors
 _STACKS_SECONDS = 5.0
 _STACKS_ALONE_SECONDS = 2.0  # without an agent, stacks are what tells where the process is
 _CENSUS_SECONDS = 10.0
@@ -52,10 +62,11 @@ class Watcher:
         self._memory_reads = 0
         self._census_due = 0.0
         self.wants_census = False  # somebody looks at the objects by type
+        self._limit_cost = 0.0
         self._chores = [
             _Chore(self._read_process, lambda: interval),
             _Chore(self._read_memory, lambda: _MEMORY_SECONDS if self._memory_reads > 5 else _FIRST_MEMORY_SECONDS),
-            _Chore(self._read_limit, lambda: _LIMIT_SECONDS),
+            _Chore(self._read_limit, lambda: max(_LIMIT_SECONDS, _LIMIT_DUTY * self._limit_cost)),
             _Chore(self._read_children, lambda: _CHILDREN_SECONDS),
             _Chore(self._read_stacks, self._stacks_period),
             _Chore(self._read_census, lambda: _CENSUS_LOOK_SECONDS),
@@ -141,7 +152,10 @@ class Watcher:
         self._store.add_memory(self._memory.read())
 
     def _read_limit(self) -> None:
+        begun = time.perf_counter()
         self._store.set_limit(memory_limit(self.pid))
+        self._store.set_pressure(memory_pressure(self.pid))
+        self._limit_cost = time.perf_counter() - begun
 
     def _read_children(self) -> None:
         self._store.set_children(children(self.pid))

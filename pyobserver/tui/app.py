@@ -37,6 +37,7 @@ from .remedies import (
     settings_for,
     why_not,
 )
+from .tabs.allocator import AllocatorScreen
 from .tabs.detail import DetailScreen
 from .tabs.group import GroupScreen
 from .tabs.help import HelpScreen, SortScreen
@@ -54,7 +55,12 @@ ON_DETAILS = frozenset(
     {"quit", "help", "pause", "baseline", "tab", "cancel"}
 )  # what the keys of the tabs do above a task
 
-ABOVE = (DetailScreen, GroupScreen, TypeScreen)  # screens that lie above a tab and are refreshed as it is
+ABOVE = (
+    AllocatorScreen,
+    DetailScreen,
+    GroupScreen,
+    TypeScreen,
+)  # screens that lie above a tab and are refreshed as it is
 
 
 class ObserverApp(App[None]):
@@ -217,6 +223,8 @@ class ObserverApp(App[None]):
         if self.source.allows_actions and isinstance(self.tab, MemoryTab):
             common.update(remedy_hints(self._watched.snapshot))
         hints = {**common, **self.tab.hints()}
+        if "areas" in hints:
+            hints["areas"] = "lines" if self.view.areas else "areas"
         if "mode" in hints:
             following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
             hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
@@ -313,6 +321,11 @@ class ObserverApp(App[None]):
             self._watched.pace.judge_soon()
             self._change_view(replace(self.view, window=window))
 
+    def action_areas(self) -> None:
+        """Areas that add up, or lines."""
+        if self._offers("areas"):
+            self._change_view(replace(self.view, areas=not self.view.areas))
+
     def action_zoom(self) -> None:
         """The main part of the tab alone, and back."""
         self._main.toggle_class("-zoomed")
@@ -383,7 +396,9 @@ class ObserverApp(App[None]):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab
-            self.push_screen(HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints())))
+            self.push_screen(
+                HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints()), tab.help_rows())
+            )
 
     # -- actions -----------------------------------------------------------------------------------------------------
 
@@ -545,6 +560,17 @@ class ObserverApp(App[None]):
         )
         self.source.focus([row_id])
         self._show_status()
+
+    def on_tab_allocator_wanted(self, event: Tab.AllocatorWanted) -> None:
+        """Open the screen of an allocator."""
+        screen = AllocatorScreen(event.name, self._watched.snapshot, self.view)
+        self.push_screen(screen, lambda _: self._present())
+        self._show_status()
+
+    def on_allocator_screen_tasks_wanted(self) -> None:
+        """Show the tasks, with the cursor on what grows."""
+        group = self._watched.verdict.group
+        self._open_tasks().show_groups(group.key if group is not None else None)
 
     def action_about(self) -> None:
         """All about the group that is selected."""

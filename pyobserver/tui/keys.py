@@ -45,7 +45,7 @@ COPY = Key("copy", "y", "y", "copy", "copy the row, its columns divided by tabs"
 CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; only with --allow-actions", 6)
 COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
 TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
-TRACE = Key("trace", "a", "a", "trace", "trace allocations for some seconds, after a question; likewise", 6)
+TRACE = Key("trace", "k", "k", "trace", "trace allocations for some seconds, after a question; likewise", 6)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -68,6 +68,7 @@ KEYS = (  # in the order of the line at the bottom
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
     Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),
+    Key("areas", "a", "a", "areas", "the chart as areas that add up, or as lines", 4),
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,
     CANCEL,

@@ -27,11 +27,15 @@ MODE_NAMES = {"value": "values", "growth": "growth per minute", "baseline": "cha
 
 @dataclass(frozen=True)
 class View:
-    """What all tabs follow: `window` is how many seconds back charts and growth look, `tz` None is local time."""
+    """What all tabs follow: `window` is how many seconds back charts and growth look, `tz` None is local time.
+
+    `areas` is whether the chart of the memory has areas that add up, or lines.
+    """
 
     mode: Mode = "value"
     window: float = 600.0
     tz: datetime.tzinfo | None = None
+    areas: bool = True
 
     def time_of_day(self, at: float) -> str:
         """Return a Unix time as the clock on the wall shows it."""
@@ -99,6 +103,13 @@ class Tab(Vertical):
         def __init__(self, key: GroupKey | None, title: str = "", members: bool = False) -> None:
             super().__init__()
             self.key, self.title, self.members = key, title, members
+
+    class AllocatorWanted(Message):
+        """The user wants to see what an allocator holds."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
 
     class AboutWanted(Message):
         """The user wants to see all about a group."""
@@ -179,6 +190,10 @@ class Tab(Vertical):
     def filter_text(self) -> str:
         """What is filtered by now."""
         return ""
+
+    def help_rows(self) -> Sequence[tuple[str, str]]:
+        """The rows to explain, as (label, sentence), where they are always the same."""
+        return ()
 
     def help_columns(self) -> Sequence[tuple[Column, bool]]:
         """The columns to explain, each with whether it is visible at this width."""

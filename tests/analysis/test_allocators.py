@@ -41,8 +41,9 @@ def test_of_the_story() -> None:
     assert len(python.trend) == TREND_POINTS and list(python.trend) == sorted(python.trend)
     assert rows["total"].share == 1.0 and rows["total"].growing
     assert sum(row.share or 0.0 for name, row in rows.items() if name != "total") == pytest.approx(1.0, abs=0.01)
-    assert rows["c_heap"].in_use is None and rows["c_heap"].utilisation is None
-    assert rows["c_heap"].reason and not rows["c_heap"].growing
+    assert rows["c_heap"].kept == 19 * MB and not rows["c_heap"].growing
+    assert python.kept is not None and rows["total"].kept == python.kept + 19 * MB
+    assert rows["large_blocks"].kept is None and rows["files"].kept is None
 
 
 def test_nothing_grows_in_the_fixed_twin() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyobserver.analysis.verdict import Verdict, holder_of, verdict
-from pyobserver.model.readings import Allocator, MemoryLimit
+from pyobserver.model.readings import Allocator, Category, MemoryLimit
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource
@@ -168,3 +168,20 @@ def test_a_kind_that_is_not_known_here() -> None:
         clock.now += 1
     store.set_limit(MemoryLimit(10**9, "host", None))
     assert verdict(store.snapshot(), WINDOW).text.startswith("Steady in all, but growing: 9 ")
+
+
+@pytest.mark.parametrize(("name", "keeper"), [("python_free", "Python's allocator"), ("c_free", "the C heap")])
+def test_what_grows_was_freed_but_kept(name: str, keeper: str) -> None:
+    """Then no object is to blame, and the verdict says so."""
+    clock = Clock()
+    store = Store(clock)
+    for second in range(90):
+        sizes = {"python_live": 50 * MB, "python_free": 0, "c_live": 20 * MB, "c_free": 0, name: second * MB}
+        categories = tuple(Category(each, each, size) for each, size in sizes.items())
+        rss = sum(sizes.values())
+        store.add_memory(replace(made.memory(clock.now, rss=rss), categories=categories))
+        store.add_process(made.process(clock.now, rss=rss))
+        clock.now += 1
+    found = verdict(store.snapshot(), WINDOW)
+    assert f"what {keeper} keeps of freed memory" in found.text
+    assert found.level == "growing"

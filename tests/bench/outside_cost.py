@@ -2,7 +2,8 @@
 
 Prints, at two sizes of the heap, how long a reading takes when only Python's heap is read (what happens every two
 seconds) and when everything is divided anew (what happens at most a thousandth of the time); then the gaps of a process
-that maps and unmaps memory without a pause, alone and while it is read twenty times a second.
+that maps and unmaps memory without a pause, alone and while it is read twenty times a second. At last a C heap of a
+gigabyte, half of it freed, is walked, and the process works on it alone and while it is read once a second.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ OBJECTS_PER_MB = 2350
 ROUNDS = 5  # of each way of reading, alternating
 ROUND = 1.0  # seconds
 PACE = 0.05  # seconds between two readings meanwhile
+C_BLOCKS = 600_000  # of 600 to 3000 bytes
+C_ROUNDS, C_ROUND = 3, 5.0
+LEAST_WORK = 0.9  # of what a process does alone, while its memory is read at one Hz
 SHARE_OF_SMAPS = 0.5  # what reading may add to the longest step, of what reading smaps at the same pace adds
 
 
@@ -70,16 +74,21 @@ def costs(target: RunningTarget) -> None:
 
 def gaps(target: RunningTarget, read: Callable[[], object] | None) -> dict[str, float]:
     """One round of the gap detector, alone or while `read` is called again and again."""
+    return polled(target, read, f"gaps {ROUND}", PACE)
+
+
+def polled(target: RunningTarget, read: Callable[[], object] | None, command: str, pace: float) -> dict[str, float]:
+    """What a command of the target answers, while `read` is called once per `pace` seconds."""
     stop = threading.Event()
 
     def poll() -> None:
-        while read is not None and not stop.wait(PACE):
+        while read is not None and not stop.wait(pace):
             read()
 
     poller = threading.Thread(target=poll)
     poller.start()
     try:
-        return target.ask(f"gaps {ROUND}")
+        return target.ask(command)
     finally:
         stop.set()
         poller.join()
@@ -108,6 +117,38 @@ def disturbance(target: RunningTarget) -> bool:
     return added < SHARE_OF_SMAPS * (longest["smaps (never done at this pace)"] - longest["alone"])
 
 
+def large_c_heap(interpreter: Interpreter) -> bool:
+    """A C heap of a gigabyte, half of it freed: what walking it costs, and what the process notices at one Hz."""
+    with launch(interpreter, "c_heap") as target:
+        target.ask(f"fill {C_BLOCKS} 600 3000", within=180)
+        target.ask("riddle", within=180)
+        told = target.ask("report")
+        with MemoryProbe(target.pid) as memory, ProcessProbe(target.pid) as process:
+            heap = memory.read().c_heap
+            assert heap is not None
+            chunks = sum(arena.free_chunks for arena in heap.arenas)
+            off = 100 * (heap.in_use / told["uordblks"] - 1) if told else float("nan")
+            print(f"  C heap of {heap.size / 1e6:.0f} MB with {chunks:,} free chunks, {heap.unread} bytes unread")
+            asked = target.ask("asked 3", within=60)["ms"]
+            print(f"    walked from outside in {heap.cost_seconds * 1e3:.0f} ms, in use off by {off:+.3f} %;", end=" ")
+            print(f"mallinfo2 would hold its arenas for {asked:.0f} ms")
+            ways: dict[str, Callable[[], object] | None] = {
+                "alone": None,
+                "memory and process, at 1 Hz": lambda: (process.read(), memory.read()),
+                "all found and divided anew at 1 Hz": lambda: divided_anew(target.pid),
+            }
+            seen: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+            for _ in range(C_ROUNDS):
+                for name, read in ways.items():
+                    seen[name].append(polled(target, read, f"work {C_ROUND}", 1.0))
+    steps = {name: statistics.median(each["steps"] for each in rounds) for name, rounds in seen.items()}
+    for name, rounds in seen.items():
+        share, usual = steps[name] / steps["alone"], statistics.median(each["p999_ms"] for each in rounds)
+        longest = statistics.median(each["max_ms"] for each in rounds)
+        print(f"    {name:36} x{share:.3f} of the work alone, p99.9 {usual:.3f} ms, longest {longest:.2f} ms")
+    return steps["memory and process, at 1 Hz"] > LEAST_WORK * steps["alone"]
+
+
 def measure(interpreter: Interpreter) -> bool:
     """All figures of one interpreter; whether the process was left alone."""
     quiet = True
@@ -119,7 +160,7 @@ def measure(interpreter: Interpreter) -> bool:
             if size == SIZES[-1]:
                 print(f"  steps of mmap and munmap in the process, {ROUNDS} rounds of {ROUND:g} s each")
                 quiet = disturbance(target)
-    return quiet
+    return large_c_heap(interpreter) and quiet
 
 
 def main() -> int:

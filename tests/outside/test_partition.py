@@ -57,7 +57,7 @@ def test_owners_by_name_and_neighbour() -> None:
         mapping(700, 701, "[vdso]", "r-xp"),
         mapping(800, 802, "[anon:cpython:pymalloc]"),
     ]
-    parts = divide(space, [], [205 * K], None, None)
+    parts = divide(space, [], {205 * K: 7}, None, None)
     assert parts == Partition(
         c_heap=10 * K, native_other=9 * K, stacks=(4 + 10 + 3) * K, files=(2 + 1 + 2 + 1) * K, shared=3 * K
     )
@@ -68,20 +68,20 @@ def test_arenas_are_cut_out_wherever_they_lie() -> None:
     """In the middle of a mapping, across two of them, and in brk."""
     space = [mapping(10, 20), mapping(20, 30), mapping(50, 60, "[heap]")]
     arenas = [(18 * K, 22 * K), (12 * K, 14 * K), (51 * K, 53 * K)]
-    assert divide(space, arenas, [], None, None) == Partition(python=8 * K, c_heap=8 * K, native_other=14 * K)
+    assert divide(space, arenas, {}, None, None) == Partition(python=8 * K, c_heap=8 * K, native_other=14 * K)
 
 
 def test_only_resident_bytes_are_given() -> None:
     """A mapping that is partly resident gives no more than it has, and nothing is lost."""
     space = [mapping(10, 20, resident=5)]
-    parts = divide(space, [(10 * K, 18 * K)], [], None, None)
+    parts = divide(space, [(10 * K, 18 * K)], {}, None, None)
     assert parts == Partition(python=4 * K, native_other=1 * K)
 
 
 def test_a_stack_that_merged_with_others_is_only_its_own_part() -> None:
     """The kernel joins what lies next to each other; the pointer tells which part is the stack."""
     space = [mapping(10, 40)]
-    parts = divide(space, [(20 * K, 24 * K)], [15 * K], None, None)
+    parts = divide(space, [(20 * K, 24 * K)], {15 * K: 7}, None, None)
     assert parts == Partition(stacks=10 * K, python=4 * K, native_other=16 * K)
 
 

@@ -296,8 +296,9 @@ async def test_from_the_memory_to_the_holder() -> None:
 
 
 async def test_from_the_memory_to_the_group() -> None:
-    """Enter on what grows opens the tasks with the cursor on the group that does it."""
-    async with dashboard(None, "enter") as opened:
+    """Enter on what grows, and again, opens the tasks with the cursor on the group that does it."""
+    async with dashboard(None, "enter", "enter") as opened:
+        await opened.until(lambda: opened.app.tab.title == "Processes/Tasks")
         assert opened.app.tab.title == "Processes/Tasks"
         row = opened.app.tab._groups.selected()  # type: ignore[attr-defined]
         assert row.function == "rudder.pipeline.Spawner.push_hash"

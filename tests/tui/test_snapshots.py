@@ -74,19 +74,19 @@ def when(part: str, *keys: str) -> Ready:
 def test_memory(snap_compare: Compare) -> None:
     """It grows, what grows is marked, and the limit is near."""
     app = screen(played(past=3600, seconds=120))
-    assert snap_compare(app, terminal_size=(118, 36), run_before=when("⣀⣀⣀⣀", "minus", "plus"))
+    assert snap_compare(app, terminal_size=(118, 36), run_before=when("████", "minus", "plus"))
 
 
 def test_memory_that_is_steady(snap_compare: Compare) -> None:
     """The fixed service: nothing is marked."""
     app = screen(played(Story(fixed=True), past=3600, seconds=120))
-    assert snap_compare(app, terminal_size=(100, 30), run_before=when("⠤⠤⠤", "down"))
+    assert snap_compare(app, terminal_size=(100, 30), run_before=when("████", "down"))
 
 
 def test_memory_in_80_columns(snap_compare: Compare) -> None:
     """The smallest usual terminal."""
     app = screen(played(past=3600, seconds=120))
-    assert snap_compare(app, terminal_size=(80, 24), run_before=when("⣀⣀⣀⣀"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=when("████"))
 
 
 def test_groups(snap_compare: Compare) -> None:
@@ -134,7 +134,7 @@ def test_outside_only(snap_compare: Compare) -> None:
 def test_after_the_end(snap_compare: Compare) -> None:
     """What was seen stays, an hour later."""
     app = screen(played(seconds=120), situation="killed", after=3600.0)
-    assert snap_compare(app, terminal_size=(118, 36), run_before=when("⣀⣀⣀⣀"))
+    assert snap_compare(app, terminal_size=(118, 36), run_before=when("████"))
 
 
 def test_picker(snap_compare: Compare) -> None:

@@ -165,7 +165,7 @@ async def test_the_chart_after_the_end() -> None:
         opened.source.become("killed")
         opened.source.clock.advance(3 * 3600)
         await opened.press("1", "2", "space", "space")
-        await opened.until_line("⣀⣀⣀⣀")
+        await opened.until_line("████")
 
 
 async def test_it_comes_back() -> None:

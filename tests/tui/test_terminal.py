@@ -149,8 +149,8 @@ async def test_every_mark_is_a_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without colours everything can still be told apart; that there are none is tested in a real terminal."""
     monkeypatch.setenv("NO_COLOR", "1")
     async with dashboard() as opened:
-        await opened.until_line("⣀⣀⣀")
-        for part in ("▲ Python objects", "⚠ Verdict", "● connected", "1━", "┄┄ limit"):
+        await opened.until_line("████")
+        for part in ("▲ Python objects", "⚠ Verdict", "● connected", "1█", "2░", "┄┄ limit"):
             assert part in opened.text()
 
 

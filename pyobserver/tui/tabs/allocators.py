@@ -15,6 +15,16 @@ from .ordered import OrderedTable
 
 TREND_WIDTH = 8
 TOTAL = "total"
+ABOUT = {
+    "python": "objects of up to 512 bytes, from Python's own allocator: your program's, for the most part",
+    "c_heap": "malloc: objects above 512 bytes, tables of lists and dictionaries, what extension modules take",
+    "large_blocks": "blocks of 128 kB and more that malloc takes one by one from the system: arrays, big bytes objects",
+    "native_other": "memory that is neither Python's nor malloc's: a native library with an allocator of its own",
+    "stacks": "what the threads have touched of their stacks",
+    "files": "program code, libraries and mapped files; shared with other processes for the most part",
+    "shared": "memory that other processes have, too",
+    TOTAL: "resident memory, with the kernel's own peak",
+}
 
 _LABEL = Column("label", "Allocator", 24, flex=1, help="Where memory comes from. ▲ marks what grows noticeably.")
 _GROWTH = Column("growth", "Growth/min", 10, "right", help="Bytes more each minute, over the window of the chart.")
@@ -26,6 +36,14 @@ _HELD = Column(
     9,
     "right",
     help="Resident bytes that the allocator holds; what is freed may stay here.",
+)
+_KEPT = Column(
+    "kept",
+    "Kept",
+    9,
+    "right",
+    priority=7,
+    help="Freed by the program, but kept by the allocator: room for what comes, or fragmentation.",
 )
 _UTIL = Column("utilisation", "Util", 6, "right", priority=5, help="In use as a part of what is held.")
 _PEAK = Column("peak", "Peak", 9, "right", priority=4, help="The most that was held while we looked.")
@@ -40,7 +58,7 @@ _TREND = Column(
 )
 
 COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_LABEL, _IN_USE, _HELD, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
+    "value": (_LABEL, _IN_USE, _HELD, _KEPT, _UTIL, _PEAK, _GROWTH, _SHARE, _TREND),
     "growth": (_LABEL, _HELD, _GROWTH, _SHARE, _TREND),
     "baseline": (_LABEL, _HELD, _MARKED, _SHARE, _TREND),
 }
@@ -48,8 +66,8 @@ COLUMNS: dict[Mode, tuple[Column, ...]] = {
 
 SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the mode leaves it out
     "value": {"marked": "growth"},
-    "growth": {"in_use": "held", "utilisation": "held", "peak": "held", "marked": "growth"},
-    "baseline": {"in_use": "held", "utilisation": "held", "peak": "held", "growth": "marked"},
+    "growth": {"in_use": "held", "kept": "held", "utilisation": "held", "peak": "held", "marked": "growth"},
+    "baseline": {"in_use": "held", "kept": "held", "utilisation": "held", "peak": "held", "growth": "marked"},
 }
 
 
@@ -87,6 +105,7 @@ class AllocatorLines:
             "label": ("▲ " if row.growing else "  ") + row.label,
             "in_use": bytes_text(row.in_use),
             "held": bytes_text(row.held),
+            "kept": bytes_text(row.kept),
             "utilisation": percent(row.utilisation),
             "peak": bytes_text(row.peak),
             "growth": change,
@@ -101,6 +120,7 @@ _SORTS: dict[str, Callable[[AllocatorRow], float | str | None]] = {
     "label": lambda row: row.label.casefold(),
     "in_use": lambda row: row.in_use,
     "held": lambda row: row.held,
+    "kept": lambda row: row.kept,
     "utilisation": lambda row: row.utilisation,
     "peak": lambda row: row.peak,
     "growth": lambda row: row.growth,

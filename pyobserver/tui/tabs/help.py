@@ -47,9 +47,14 @@ class HelpScreen(Modal):
     """The keys that do something on the screen below, the signs, and its columns."""
 
     def __init__(
-        self, title: str, explanation: str, columns: Sequence[tuple[Column, bool]], keys: Sequence[Key]
+        self,
+        title: str,
+        explanation: str,
+        columns: Sequence[tuple[Column, bool]],
+        keys: Sequence[Key],
+        rows: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`columns` come with whether they are visible at this width."""
+        """`columns` come with whether they are visible at this width; `rows` are those that are always there."""
         super().__init__()
         self._title = title
         self._explanation = explanation
@@ -58,6 +63,7 @@ class HelpScreen(Modal):
             for column, visible in columns
             if column.label and column.help
         ]
+        self._rows = list(rows)
         self._keys = [(key.label, key.help) for key in keys]
 
     def compose(self) -> ComposeResult:
@@ -70,7 +76,12 @@ class HelpScreen(Modal):
     def _text(self) -> Content:
         width = max(30, min(100, self.app.size.width - 12))
         lines = [*(styled(line, "") for line in broken(self._explanation, width)), Content("")]
-        sections = (("Keys", [*self._keys, *MOVING]), ("Columns", self._columns), ("Signs", SIGNS))
+        sections = (
+            ("Keys", [*self._keys, *MOVING]),
+            ("Rows", self._rows),
+            ("Columns", self._columns),
+            ("Signs", SIGNS),
+        )
         for title, pairs in sections:
             if pairs:
                 lines.append(styled(title, "bold"))

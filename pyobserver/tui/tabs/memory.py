@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from ...analysis.allocators import AllocatorRow, chart_lines, memory_outlook
+from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
 from ...analysis.format import bytes_text
 from ...analysis.verdict import Verdict
 from ...model.store import Phase, Snapshot
@@ -19,20 +19,9 @@ from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
 from ..widgets.chart_view import WAITING, ChartSeries, ChartView
 from ..widgets.text import broken, width_of
-from .allocators import TOTAL, AllocatorTable
+from .allocators import ABOUT, TOTAL, AllocatorTable
 
 LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
-
-ABOUT = {
-    "python": "what Python's own allocator holds for objects; Enter leads to the tasks",
-    "c_heap": "malloc: Python objects above 512 bytes, tables of dictionaries, extension modules",
-    "large_blocks": "blocks that malloc takes one by one from the system: arrays, big bytes objects",
-    "native_other": "anonymous memory that is neither Python's nor malloc's",
-    "stacks": "what the threads have touched of their stacks",
-    "files": "program code, libraries and mapped files; shared with other processes for the most part",
-    "shared": "memory that other processes have, too",
-    TOTAL: "resident memory: what counts against the limit; Enter leads to the tasks",
-}
 
 
 class Sentence(Line):
@@ -60,11 +49,12 @@ class MemoryTab(Tab):
     short_title = "Memory"
     period = 1.0
     explanation: ClassVar[str] = (
-        "Where the memory is and how it goes. The chart has the total (RSS), what Python holds and has in use, the C "
-        "heap and everything else, and the limit when it comes near; + and - change its window, over which growth is "
-        "told, too. The verdict says what grows and what does it: Enter shows those tasks, t who holds them. With "
-        "--allow-actions c collects garbage, e gives freed memory back, and a traces allocations for some seconds; "
-        "each says first what that costs the program."
+        "Where the memory is and how it goes. Is it my objects (Python objects, and the C heap for large ones), a "
+        "native library (other native memory, large blocks), or memory that was freed but kept? The chart has areas "
+        "that add up to the resident memory, or lines (a), and the limit when it comes near; + and - change its "
+        "window, over which growth is told, too. The verdict says what grows and what does it: t shows who holds them. "
+        "With --allow-actions c collects garbage, e gives freed memory back, and k traces allocations for some "
+        "seconds; each says first what that costs the program."
     )
     DEFAULT_CSS = """
     MemoryTab {
@@ -123,7 +113,14 @@ class MemoryTab(Tab):
         row = self._table.selected()
         about = "" if row is None else row.reason or ABOUT.get(row.name, "")
         sentence = self.query_one("#reason", Sentence)
-        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}", "dim")
+        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}{self._own(row)}", "dim")
+
+    def _own(self, row: AllocatorRow | None) -> str:
+        """How much of the total is its own: of workers that were forked, most is not."""
+        memory = self._shown[0].memory if self._shown is not None else None
+        if row is None or row.name != TOTAL or memory is None or memory.uss is None:
+            return ""
+        return f" · {bytes_text(memory.uss)} its own (USS), {bytes_text(memory.pss)} with its share of the rest (PSS)"
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -132,7 +129,9 @@ class MemoryTab(Tab):
 
     def on_virtual_table_row_activated(self, event: VirtualTable.RowActivated) -> None:
         event.stop()
-        if event.key in ("python", TOTAL):
+        if event.key != TOTAL:
+            self.post_message(self.AllocatorWanted(str(event.key)))
+        else:
             group = self._verdict.group
             self.post_message(self.GroupWanted(group.key if group is not None else None))
 
@@ -148,9 +147,9 @@ class MemoryTab(Tab):
         return ""
 
     def hints(self) -> Mapping[str, str]:
-        hints = {"filter": "", "sort": "", "reverse": "", "mode": ""}
-        if self._table.cursor_key in ("python", TOTAL):
-            hints["open"] = "tasks"
+        hints = {"filter": "", "sort": "", "reverse": "", "mode": "", "areas": ""}
+        if self._table.cursor_key is not None:
+            hints["open"] = "tasks" if self._table.cursor_key == TOTAL else "what it holds"
         if self._verdict.holder_id is not None:
             hints["jump"] = "holder"
         return {**hints, "back": "show all"} if self._filter else hints
@@ -178,6 +177,9 @@ class MemoryTab(Tab):
     def filter_text(self) -> str:
         return self._filter
 
+    def help_rows(self) -> Sequence[tuple[str, str]]:
+        return [(row.label, f"{ABOUT[row.name][0].upper()}{ABOUT[row.name][1:]}.") for row in self._table.lines.rows]
+
     def help_columns(self) -> Sequence[tuple[Column, bool]]:
         return self._table.explained()
 
@@ -200,7 +202,8 @@ def chart_view(snapshot: Snapshot, view: View) -> ChartView:
     """
     end = snapshot.taken_at
     series = []
-    for color, line in enumerate(chart_lines(snapshot, view.window)):
+    lines = chart_areas(snapshot, view.window) if view.areas else chart_lines(snapshot, view.window)
+    for color, line in enumerate(lines):
         seen = line.curve.times <= end
         if seen.any():
             series.append(ChartSeries(line.name, line.label, color, line.curve.times[seen], line.curve.mean[seen]))
@@ -217,4 +220,5 @@ def chart_view(snapshot: Snapshot, view: View) -> ChartView:
         if snapshot.status.phase is not Phase.EXITED
         else "not available: it has ended before it was read",
         timezone=view.tz,
+        areas=view.areas,
     )

@@ -22,6 +22,7 @@ from ..widgets.text import broken, fit, printable, shorten
 from ..words import exit_words, place
 
 LABEL_WIDTH = 17
+WAITING_SHARE = 0.1  # of the time that tasks wait for memory: from here on it is marked
 MOST_LINES = 6  # of a value that says what is wrong, and of the command
 METHODS = {
     "pep768": "safe external debugger interface (PEP 768)",
@@ -199,7 +200,7 @@ def use_facts(snapshot: Snapshot) -> list[Fact]:
         Fact("CPU", f"{percent(snapshot.cpu_share, 1)} of a core, {duration(process.cpu_seconds)} in all"),
         Fact("resident memory", f"{bytes_text(process.rss)}, at most {bytes_text(process.peak_rss)} so far"),
         Fact("of these", f"anonymous {bytes_text(process.rss_anon)}, files {bytes_text(process.rss_file)}"),
-        Fact("swap", bytes_text(process.swap)),
+        Fact("swap", f"{bytes_text(process.swap)}; OOM score {count(process.oom_score)} (the highest is killed first)"),
     ]
     if memory is not None and memory.uss is not None:
         facts.append(Fact("its own alone", f"{bytes_text(memory.uss)} (PSS {bytes_text(memory.pss)})"))
@@ -225,11 +226,36 @@ def limit_facts(snapshot: Snapshot) -> list[Fact]:
         facts.append(Fact("memory", f"{size}, {limit.source}"))
         if limit.oom_kills:
             facts.append(Fact("", f"▲ {count(limit.oom_kills)} processes of its group were killed for memory", "limit"))
+    facts += pressure_facts(snapshot)
     if snapshot.process is not None:
         facts += [
             Fact(each.name.removeprefix("Max "), _limit(each)) for each in snapshot.process.limits if _matters(each)
         ]
     return facts or [Fact("", "not read yet", "dim")]
+
+
+def pressure_facts(snapshot: Snapshot) -> list[Fact]:
+    """How close to being out of memory it is and has been, as far as the kernel tells: what is zero is not listed."""
+    pressure = snapshot.pressure
+    if pressure is None:
+        return []
+    told = (
+        (pressure.oom_kills, "killed"),
+        (pressure.oom, "out of memory"),
+        (pressure.at_limit, "at the limit"),
+        (pressure.high, "slowed down"),
+    )
+    facts = []
+    counted = ", ".join(f"{count(number)} × {words}" for number, words in told if number)
+    if counted:
+        bad = bool(pressure.oom or pressure.oom_kills)
+        facts.append(Fact("its group", ("▲ " if bad else "") + counted, "limit" if bad else ""))
+    if pressure.some is not None:
+        who = "its group" if pressure.waited_in == "cgroup" else "the machine"
+        waits = pressure.some >= WAITING_SHARE
+        share = f"{percent(pressure.some, 1)} of 10 s tasks of {who} waited"
+        facts.append(Fact("memory pressure", ("▲ " if waits else "") + share, "limit" if waits else ""))
+    return facts
 
 
 def _matters(limit: Limit) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...analysis import format as fmt
+from .chart_areas import PATTERNS, column_means, paint, stacked
 from .chart_axes import Axis, time_axis, value_axis
 from .chart_engine import ChartEngine, Run, Trace, known
 from .chart_view import SLOTS, ChartSeries, ChartView, Unit
@@ -23,6 +24,7 @@ LEGEND_LABEL = 28  # cells at most
 SHORT_LABEL = 9  # where there is no room for more
 LIMIT_IN_REACH = 2.0  # times the largest value: further away, the limit would press the lines to the ground
 MARKS = 2  # cells at the right for the numbers of the series
+FINE = 400  # columns in which the height of areas together is looked for
 HEADROOM = 0.02  # of the range, so that a line does not run along the upper edge
 LEAST_PLOT = (8, 2)  # cells: below that there is only the legend
 DASH = "┄"
@@ -45,6 +47,7 @@ class _Drawn:
     series: ChartSeries
     trace: Trace
     values: np.ndarray[tuple[int], np.dtype[np.float64]]
+    sign: str = "━"  # what it is drawn with
 
     @property
     def role(self) -> str:
@@ -58,14 +61,24 @@ def compose_chart(view: ChartView, width: int, height: int, engine: ChartEngine)
     drawn = []
     for number, series in enumerate(view.series, 1):
         trace = known(Trace(series.xs, series.ys), view.window)
-        drawn.append(_Drawn(number, series, trace, trace.ys[np.isfinite(trace.ys)]))
-    top = max((float(each.values.max()) for each in drawn if each.values.size), default=0.0)
+        sign = PATTERNS[series.color % len(PATTERNS)] if view.areas else "━"
+        drawn.append(_Drawn(number, series, trace, trace.ys[np.isfinite(trace.ys)], sign))
+    top = _top(view, drawn)
     reached = view.limit is not None and 0 < view.limit[0] <= LIMIT_IN_REACH * top
     lines = _legend(view, drawn, reached, width, max(1, height // 4))
     rest = height - len(lines)
     if rest > 0:
         lines += _plot(view, drawn, reached, width, rest, engine)
     return Picture(width, height, tuple(tuple(_exactly(line, width)) for line in lines[:height]))
+
+
+def _top(view: ChartView, drawn: list[_Drawn]) -> float:
+    """The largest value of all, or of all together where they add up."""
+    largest = [float(each.values.max()) for each in drawn if each.values.size]
+    if not view.areas or view.window[1] <= view.window[0]:
+        return max(largest, default=0.0)
+    edges = stacked(column_means([each.trace for each in drawn], FINE, view.window))
+    return float(np.nanmax(edges[-1])) if largest and np.isfinite(edges[-1:]).any() else 0.0
 
 
 def _exactly(line: list[Piece], width: int) -> list[Piece]:
@@ -132,7 +145,7 @@ def _flow(entries: list[list[Piece]], width: int) -> list[list[Piece]]:
 def _entry(each: _Drawn, unit: Unit, figures: int, most: int = LEGEND_LABEL) -> list[Piece]:
     """Number, colour and label of a series; with one figure its last value, with two also its change in the window."""
     label = shorten(each.series.label, most, "start")
-    pieces = [(f"{each.number}━ {label}", each.role)]
+    pieces = [(f"{each.number}{each.sign} {label}", each.role)]
     if not each.values.size:
         return [*pieces, (" " + fmt.UNKNOWN, "text")]
     if figures >= 1:
@@ -157,12 +170,19 @@ def _plot(
     columns = width - gutter - 1 - MARKS
     if columns < LEAST_PLOT[0] or rows < LEAST_PLOT[1] or view.window[1] <= view.window[0]:
         return _message("too small", height)
-    canvas = engine.draw([each.trace for each in drawn], columns, rows, view.window, (y.low, y.high))
+    traces = [each.trace for each in drawn]
+    if view.areas:
+        edges = stacked(column_means(traces, columns, view.window))
+        canvas = paint(edges, [each.series.color for each in drawn], rows, (y.low, y.high))
+        ends = _middles(drawn, edges)
+    else:
+        canvas = engine.draw(traces, columns, rows, view.window, (y.low, y.high))
+        ends = {each.number: float(each.values[-1]) for each in drawn if each.values.size}
     if reached and view.limit is not None:
         at = _row(view.limit[0], y, rows)
         canvas[at] = _dashed(canvas[at])
     labels = {_row(tick.value, y, rows): tick.label for tick in y.ticks}
-    marks = _marks(drawn, y, rows)
+    marks = _marks(drawn, ends, y, rows)
     lines = []
     for row in range(rows):
         edge: list[Piece] = [(f"{labels.get(row, ''):>{gutter}}{'┤' if row in labels else '│'}", "axis")]
@@ -176,8 +196,8 @@ def _message(text: str, height: int) -> list[list[Piece]]:
 
 def _value_axis(view: ChartView, drawn: list[_Drawn], reached: bool, rows: int) -> Axis:
     low = min(float(each.values.min()) for each in drawn if each.values.size)
-    high = max(float(each.values.max()) for each in drawn if each.values.size)
-    if view.from_zero:
+    high = _top(view, drawn)
+    if view.from_zero or view.areas:
         low, high = min(0.0, low), max(0.0, high)
     high += (high - low) * HEADROOM
     if reached and view.limit is not None:
@@ -204,13 +224,27 @@ def _dashed(runs: list[Run]) -> list[Run]:
     return [(text.replace(" ", DASH), None) if series is None else (text, series) for text, series in runs]
 
 
-def _marks(drawn: list[_Drawn], y: Axis, rows: int) -> dict[int, Piece]:
+def _middles(drawn: list[_Drawn], edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> dict[int, float]:
+    """Where the areas are at the right edge: their middles, by their numbers; those of no height have none."""
+    known_columns = np.flatnonzero(np.isfinite(edges[-1])) if len(edges) else np.array([], dtype=int)
+    if not known_columns.size:
+        return {}
+    upper = edges[:, known_columns[-1]]
+    lower = np.concatenate([[0.0], upper[:-1]])
+    return {
+        each.number: float(high + low) / 2
+        for each, low, high in zip(drawn, lower, upper, strict=True)
+        if each.values.size and high > low
+    }
+
+
+def _marks(drawn: list[_Drawn], ends: dict[int, float], y: Axis, rows: int) -> dict[int, Piece]:
     """The numbers of the series where their lines end; of two that end together, the lower one is a line below."""
     marks: dict[int, Piece] = {}
-    ending = sorted((each for each in drawn if each.values.size), key=lambda each: -float(each.values[-1]))[:rows]
+    ending = sorted((each for each in drawn if each.number in ends), key=lambda each: -ends[each.number])[:rows]
     row = -1
     for place, each in enumerate(ending):
-        row = max(row + 1, _row(float(each.values[-1]), y, rows))
+        row = max(row + 1, _row(ends[each.number], y, rows))
         row = min(row, rows - len(ending) + place)  # those that follow need a line too
         marks[row] = (f" {each.number}"[:MARKS], each.role)
     return marks

@@ -47,3 +47,4 @@ class ChartView:
     empty: str = WAITING
     timezone: tzinfo | None = None
     from_zero: bool = True
+    areas: bool = False  # the series add up, the first one at the bottom

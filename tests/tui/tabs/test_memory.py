@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import pytest
 
 from pyobserver.model.readings import MemoryLimit
 from pyobserver.source.story import Story
@@ -82,19 +85,54 @@ def test_no_limit_is_no_line() -> None:
 
 async def test_unknown_values_say_why() -> None:
     """A dot in the table, and under it the reason for the selected line."""
-    async with dashboard(None, "down") as opened:
+    source = played()
+    reading = source.story.memory(60)
+    c_heap = replace(reading.allocators[1], in_use=None)
+    allocators = (reading.allocators[0], c_heap, *reading.allocators[2:])
+    unavailable = {"c_heap": "jemalloc takes its place"}
+    source.store.add_memory(replace(reading, allocators=allocators, unavailable=unavailable))
+    async with dashboard(source, "down") as opened:
         assert " · " in opened.line("   C heap  ")
-        assert "only the process itself can tell" in opened.line("C heap  only")
+        assert "jemalloc takes its place" in opened.line("C heap  jemalloc")
+        total = opened.line("Total (RSS)")
+        assert total.split().count("·") == 3  # in use, kept and utilisation: what one allocator does not tell
 
 
-async def test_enter_on_what_does_not_lead_on() -> None:
-    """Only Python's memory leads to the tasks, and only there the last line offers it."""
-    async with dashboard(None, "down") as opened:
-        await opened.until(lambda: "Enter" not in opened.lines()[-1])
-        await opened.press("enter")
-        assert opened.app.tab.title == "Memory Allocators"
-        await opened.press("up")
+async def test_what_was_freed_but_kept_has_a_column() -> None:
+    """At a glance: objects, or memory that no object holds any more; also in 80 columns."""
+    for size in ((118, 36), (80, 24)):
+        async with dashboard(size=size) as opened:
+            assert re.search(r" Held +Kept ", opened.line("Allocator  "))
+            assert " 19.0 MB " in opened.line("   C heap  ")
+
+
+async def test_every_row_is_explained() -> None:
+    """The help has a sentence for each allocator, as a newcomer needs."""
+    async with dashboard(None, "question_mark", size=(118, 80)) as opened:
+        for part in ("Rows", "C heap", "Thread stacks", "Shared memory", "Kept", "Total (RSS)"):
+            assert part in opened.text()
+
+
+async def test_the_chart_has_areas_or_lines() -> None:
+    """The areas add up to the resident memory; the lines tell small ones apart; a changes between them."""
+    async with dashboard() as opened:
+        await opened.until_line("1█ Python objects")
+        areas = chart_view(opened.source.store.snapshot(), View())
+        assert sum(each.ys[-1] for each in areas.series) == pytest.approx(opened.source.story.memory(60).rss)
+        await opened.press("a")
+        await opened.until_line("1━ Total (RSS)")
+        await opened.press("a")
+        await opened.until_line("1█ Python objects")
+
+
+async def test_enter_on_the_total_leads_to_the_tasks() -> None:
+    """On an allocator it says what that holds; the last line offers what it does."""
+    async with dashboard(None, "end") as opened:
         await opened.until(lambda: "Enter tasks" in opened.lines()[-1])
+        await opened.press("up")
+        await opened.until(lambda: "Enter what it holds" in opened.lines()[-1])
+        await opened.press("down", "enter")
+        assert opened.app.tab.title == "Processes/Tasks"
 
 
 async def test_nothing_to_show_in_the_tree() -> None:
