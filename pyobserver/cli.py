@@ -281,14 +281,14 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
     source.start()  # the agent comes in while the screens are loaded, which takes longer
     from .tui.app import ObserverApp
 
-    class Dashboard(ObserverApp):
+    class InTerminal(ObserverApp):
         """The dashboard in a terminal, where Ctrl-C ends a program."""
 
         def action_help_quit(self) -> None:
             """Ctrl-C, where there is nothing to copy."""
             self.exit(return_code=INTERRUPTED)
 
-    app = Dashboard(source)
+    app = InTerminal(source)
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not app.is_running:

@@ -9,7 +9,7 @@ from _collections import deque
 from itertools import islice
 
 from pyobserver.agent.retention.containers import Chance
-from pyobserver.agent.rows import MOVED, Row
+from pyobserver.agent.row import MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 

@@ -10,7 +10,7 @@ from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.owners import holders
 from pyobserver.agent.owners.parents import is_unowned, owner_of
-from pyobserver.agent.rows import OWNED, Row, node_count, node_id
+from pyobserver.agent.row import OWNED, Row, node_count, node_id
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 

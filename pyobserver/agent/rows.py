@@ -2,172 +2,16 @@
 
 Everything is bounded. What changes is appended to a log, so that an observer gets just what changed since its last
 update: it remembers a position in the log, and the ids behind it are read, each once.
-
-A row is a position in columns; a `Row` is how to read and write it, made whenever one is needed. A hundred thousand
-tasks take some megabytes so, and as objects they would take a hundred.
 """
 
 from pyobserver.agent.columns import Columns
+from pyobserver.agent.row import BITS, COLUMNS, FREE, LOGGED, NAN, NO_POSITION, RARE, USED, Row, node_id
 from pyobserver.agent.texts import Texts
 from pyobserver.protocol import schema
 
 MAX_ROWS = 250000
 MAX_NODES = 50000
 MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
-
-# An id is given out once: its lower bits are the row's position, the rest counts. In a node's id they are all set.
-_BITS = 18
-_NO_POSITION = (1 << _BITS) - 1
-
-# Bits of `marks`
-USED = 1
-LOGGED = 2  # it has changed, and nobody has read that yet
-OWNED = 4  # by a task, a group or a gather, which goes before any container
-MET = 8  # what it does has been looked at
-MOVED = 16  # since it was measured
-FREE = 255  # the kind of a position without a row
-
-_COLUMNS = (
-    ("generation", "i"),
-    ("kind", "B"),
-    ("state", "B"),
-    ("flags", "H"),
-    ("function", "H"),  # ids of texts: there are fewer than 65,536
-    ("waiting", "H"),
-    ("where", "H"),
-    ("created", "f"),  # this and the next in seconds since the table was made; 0 = never
-    ("measured_at", "f"),
-    ("retained", "q"),
-    ("accuracy", "B"),
-    ("parent", "q"),
-    ("edge", "B"),
-    ("loop", "i"),  # this and the next are what counts in the id of a node
-    ("held", "i"),  # in the container that the walk found it in
-    ("moves", "H"),  # how often it has been seen to have moved
-    ("since", "i"),  # the number of the look before its first; where looks are not common to all, how many there were
-    ("tries", "B"),  # scans since it has moved that gave only a lower bound
-    ("marks", "B"),
-)
-_NAN = float("nan")
-_RARE = {"error": 0, "cpu": _NAN, "os_id": 0, "queue": -1, "name": ""}  # and what they are where nobody has set them
-
-
-class Row:
-    """One task or thread, at a position of the columns: the numbers of the protocol, by name, and some of the agent's.
-
-    `ref` is a weak reference to the task or thread object, `key` one to the future it awaited when it was last looked
-    at: while `key()` is still what it awaits, it has not run. No strong reference to the target.
-    """
-
-    __slots__ = ("_table", "_views", "position")
-
-    def __init__(self, table, position):
-        self._table = table
-        self._views = table.columns.views
-        self.position = position
-
-    @property
-    def id(self):
-        """The number that the protocol knows it by."""
-        return self._table.columns.generation[self.position] << _BITS | self.position
-
-    @property
-    def activity(self):
-        """The share of looks at which it had moved, NaN when there was none."""
-        return self._table.activity(self.position)
-
-    def is_marked(self, mark):
-        """Whether one of the marks is set."""
-        return self._table.columns.marks[self.position] & mark != 0
-
-    def mark(self, mark, is_set=True):
-        """Set or clear one of the marks."""
-        marks = self._table.columns.marks
-        marks[self.position] = marks[self.position] | mark if is_set else marks[self.position] & ~mark
-
-
-def _reference(name):
-    """A property for a weak reference, None where there is none."""
-
-    def read(row):
-        return getattr(row._table, name)[row.position]
-
-    def write(row, value):
-        getattr(row._table, name)[row.position] = value
-
-    return property(read, write)
-
-
-def _number(place):
-    """A property for a number in a column."""
-
-    def read(row):
-        return row._views[place][row.position]
-
-    def write(row, value):
-        row._views[place][row.position] = value
-
-    return property(read, write)
-
-
-def _time(place):
-    """A property for a Unix time, 0 where there is none."""
-
-    def read(row):
-        seconds = row._views[place][row.position]
-        return row._table.begun + seconds if seconds else 0.0
-
-    def write(row, value):
-        row._views[place][row.position] = row._table.seconds(value)
-
-    return property(read, write)
-
-
-def _node(place):
-    """A property for the id of a node, 0 for none."""
-
-    def read(row):
-        return node_id(row._views[place][row.position])
-
-    def write(row, value):
-        row._views[place][row.position] = value >> _BITS
-
-    return property(read, write)
-
-
-def _rare(name, missing):
-    """A property for what few rows have."""
-
-    def read(row):
-        return row._table.rare[name].get(row.position, missing)
-
-    def write(row, value):
-        if value != missing:
-            row._table.rare[name][row.position] = value
-        else:
-            row._table.rare[name].pop(row.position, None)
-
-    return property(read, write)
-
-
-for _name in ("refs", "keys"):
-    setattr(Row, _name[:-1], _reference(_name))
-for _place, (_name, _code) in enumerate(_COLUMNS):
-    if _name not in ("generation", "marks"):
-        _make = _node if _name in ("loop", "held") else _time if _code == "f" else _number
-        setattr(Row, _name, _make(_place))
-for _name, _missing in _RARE.items():
-    setattr(Row, _name, _rare(_name, _missing))
-
-
-def node_id(count):
-    """Return the id of the node with this number, 0 for none."""
-    return count << _BITS | _NO_POSITION if count else 0
-
-
-def node_count(number):
-    """Return the number of the node with this id."""
-    return number >> _BITS
 
 
 class Node:
@@ -217,10 +61,10 @@ class Table:
 
     def __init__(self, begun):
         self.begun = begun
-        self.columns = Columns(_COLUMNS)
+        self.columns = Columns(COLUMNS)
         self.refs = []
         self.keys = []
-        self.rare = {name: {} for name in _RARE}
+        self.rare = {name: {} for name in RARE}
         self.rows = Rows(self)
         self.nodes = {}
         self.texts = Texts()
@@ -258,7 +102,7 @@ class Table:
         columns.accuracy[position] = schema.UNAVAILABLE
         columns.since[position] = self.looks if kind == schema.KIND_TASK else 0
         columns.marks[position] = USED | LOGGED
-        self._append(self._generation << _BITS | position)
+        self._append(self._generation << BITS | position)
         return Row(self, position)
 
     def is_full(self):
@@ -275,19 +119,19 @@ class Table:
 
     def position_of(self, number):
         """Return the position of the row with this id, -1 if there is none."""
-        position = number & _NO_POSITION
-        if position < self.end_position and self.columns.generation[position] == number >> _BITS:
+        position = number & NO_POSITION
+        if position < self.end_position and self.columns.generation[position] == number >> BITS:
             return position
         return -1
 
     def ids(self, start, end):
         """Return the ids of the rows between two positions."""
         marks, generation = self.columns.marks, self.columns.generation
-        return [generation[p] << _BITS | p for p in range(start, min(end, self.end_position)) if marks[p]]
+        return [generation[p] << BITS | p for p in range(start, min(end, self.end_position)) if marks[p]]
 
     def id_at(self, position):
         """Return the id of the row at a position."""
-        return self.columns.generation[position] << _BITS | position
+        return self.columns.generation[position] << BITS | position
 
     def last_generation(self):
         """Return the generation of the row that was added last: those that come later have larger ones."""
@@ -308,7 +152,7 @@ class Table:
         if kind == schema.KIND_TASK:
             looks = self.looks - looks
         if looks <= 0 or kind not in (schema.KIND_TASK, schema.KIND_TRIO_TASK):
-            return _NAN
+            return NAN
         return min(1.0, self.columns.moves[position] / looks)
 
     def name_at(self, position):
@@ -322,13 +166,13 @@ class Table:
         """Return a list of what a column of the protocol has at these positions."""
         if name == "id":
             generation = self.columns.generation
-            return [generation[p] << _BITS | p for p in positions]
+            return [generation[p] << BITS | p for p in positions]
         if name == "activity":
             return [self.activity(p) for p in positions]
         if name == "created" or name == "measured_at":
             return [self.time_at(name, p) for p in positions]
-        if name in _RARE:
-            found, missing = self.rare[name], _RARE[name]
+        if name in RARE:
+            found, missing = self.rare[name], RARE[name]
             return [found.get(p, missing) for p in positions] if found else [missing] * len(positions)
         numbers = getattr(self.columns, name)
         if name == "loop":

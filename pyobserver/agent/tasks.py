@@ -15,7 +15,7 @@ from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.kinds.activity import MOST, note_share
 from pyobserver.agent.loops import Loops
-from pyobserver.agent.rows import MET, Row
+from pyobserver.agent.row import MET, Row
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pyobserver.agent.measure import Measuring
-from pyobserver.agent.rows import MOVED, Table
+from pyobserver.agent.row import MOVED
+from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
 

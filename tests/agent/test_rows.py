@@ -7,7 +7,8 @@ import weakref
 from typing import Any
 
 from pyobserver.agent import rows
-from pyobserver.agent.rows import OWNED, Table
+from pyobserver.agent.row import OWNED
+from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
 

@@ -12,7 +12,7 @@ from sys import getrefcount
 
 from pyobserver.agent import asyncio_types
 from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
-from pyobserver.agent.columns import Columns
+from pyobserver.agent.owners.found import Found, Holding
 from pyobserver.agent.owners.holder_kinds import (
     ATTRIBUTES,
     CLASS,
@@ -59,66 +59,6 @@ ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 _END = object()
 LATER = object()
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
-
-
-class Holding:
-    """The container or attribute that keeps tasks.
-
-    path    `rudder.pipeline.Spawner._children`: by the class of the instance, however that was reached; of what is in
-            a container in a container, `app.State.rooms[...]`; `locals of app.main` for a variable
-    type    "set", "dict" and so on; "attribute" or "local" for one that holds a single task
-    length  how many items the container had; None for an attribute
-    key     the id of the container, or the path: see `Walk.container_id`
-    """
-
-    __slots__ = ("key", "length", "path", "type")
-
-    def __init__(self, path, kind, length, key):
-        self.path = path
-        self.type = kind
-        self.length = length
-        self.key = key
-
-
-class Found:
-    """Which task is in which `Holding`, by the number of the task's row: 8 bytes for each, however many there are."""
-
-    def __init__(self):
-        self._columns = Columns((("holding", "i"), ("score", "i")))
-        self._holdings = [None]
-        self._known = {}  # (key, path) -> place among the holdings
-        self._count = 0
-
-    def __len__(self):
-        return self._count
-
-    def __contains__(self, row):
-        return row < self._columns.length and self._columns.holding[row] != 0
-
-    def is_better(self, row, score):
-        """Whether a place with this score is better than the one that is known; a score is better when it is less."""
-        return row not in self or score < self._columns.score[row]
-
-    def put(self, row, score, path, kind, length, key):
-        """Note where a task is."""
-        while row >= self._columns.length:
-            self._columns.extend()
-        known = self._known.get((key, path))
-        if known is None:
-            known = self._known[key, path] = len(self._holdings)
-            self._holdings.append(Holding(path, kind, length, key))
-        self._count += not self._columns.holding[row]
-        self._columns.holding[row], self._columns.score[row] = known, score
-
-    def get(self, row):
-        """Return the holding of a task, None if none was found."""
-        return self._holdings[self._columns.holding[row]] if row < self._columns.length else None
-
-    def items(self):
-        """Yield (row, holding) for all tasks."""
-        for row in range(self._columns.length):
-            if self._columns.holding[row]:
-                yield row, self._holdings[self._columns.holding[row]]
 
 
 class Walk:

@@ -1,0 +1,404 @@
+"""The frame of the application: one snapshot at a time to one visible tab, what is around it, and the tabs' keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import tzinfo
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input
+
+from ..analysis.allocators import memory_outlook
+from ..analysis.format import duration
+from ..model.store import Snapshot
+from ..source.base import Source, SourceError
+from .actions import ActionLines
+from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
+from .filter_line import FilterLine
+from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
+from .tabs.allocator import AllocatorScreen
+from .tabs.detail import DetailScreen
+from .tabs.group import GroupScreen
+from .tabs.help import HelpScreen, SortScreen
+from .tabs.type_places import TypeScreen
+from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
+from .watched import Watched
+from .words import status_words
+
+BEAT = 0.25  # seconds between two looks whether there is something new
+ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab", "cancel"})  # keys of the tabs that work above them
+ABOVE = (AllocatorScreen, DetailScreen, GroupScreen, TypeScreen)  # they lie above a tab, and are refreshed as it is
+
+
+class Dashboard(App[None]):
+    """The dashboard on a source, and on the child processes that are opened from it.
+
+    A source changes its store on any thread and at any rate; here a beat looks for what is new, takes one snapshot,
+    and gives it to the tab that is visible. The others cost nothing. `clock` gives Unix time and `tz` the time zone of
+    what is shown, None the machine's own.
+    """
+
+    TITLE = "pyobserver"
+    CSS_PATH = STYLES_FILE
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *[Binding(str(n), f"tab({n})", show=False) for n in range(1, 10)],
+        *[key.binding() for key in KEYS if key.name != "open"],  # to Enter listens whatever has the focus
+        SMALLER_WINDOW,
+    ]
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clock: Callable[[], float] = time.time,
+        tz: tzinfo | None = None,
+        window: float = 600.0,
+        tab: str = "memory",
+    ) -> None:
+        super().__init__()
+        self.view = View(window=window, tz=tz)
+        self._clock = clock
+        self._watched = Watched(source, tab)
+        self._above: list[Watched] = []  # the processes from which it was opened, the first one first
+
+    # -- layout ------------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield TabBar([(tab.title, tab.short_title) for tab in self._watched.tabs])
+        yield self._watched
+        yield FilterLine()
+        yield ActionLines()
+        yield StatusLine()
+        yield KeysLine()
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        self._watched.begin()
+        self._open(self.tab)
+        self.refresh_now()
+        self.set_interval(BEAT, self._beat)
+
+    def on_unmount(self) -> None:
+        """The targets go on untouched."""
+        for watched in (self._watched, *self._above):
+            watched.end()
+
+    @property
+    def source(self) -> Source:
+        """What is on the screen."""
+        return self._watched.source
+
+    @property
+    def tab(self) -> Tab:
+        """The tab that is visible."""
+        return self._watched.tab
+
+    @property
+    def _main(self) -> Screen[object]:
+        """The screen with the tabs, whatever is open above it."""
+        return self.screen_stack[0]
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether there is a screen: a last beat, or a last letter, may come while it is being taken down."""
+        return bool(self.screen_stack) and bool(self._main.query(TabBar))
+
+    # -- refreshing --------------------------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        """Show what is new, if it is time; the status is true also when nothing comes any more."""
+        if not self._is_open:
+            return
+        if self._watched.is_due:
+            self.refresh_now()
+        else:
+            self._show_status()
+
+    def refresh_now(self) -> None:
+        """Take a snapshot, and show it."""
+        with self._watched.pace.measured():
+            self._watched.renew()
+            self._present()
+
+    def _present(self) -> None:
+        """Show the snapshot that is there: also when paused, and the user looks at it in another way."""
+        self._watched.judge(self.view)
+        snapshot = self._watched.snapshot
+        screen = self.screen
+        if isinstance(screen, ABOVE):
+            screen.present(snapshot, self.view)
+        else:
+            self.tab.present(snapshot, self.view)
+            self.tab.judge(self._watched.verdict)
+        self._show_status()
+
+    def _show_status(self) -> None:
+        """The lines around the tab, on whatever screen is open."""
+        now = self._clock()
+        watched = self._watched
+        snapshot, paused_at = watched.snapshot, watched.paused_at
+        main = self._main
+        outlook = memory_outlook(snapshot, self.view.window)
+        newest = self._newest()
+        words = status_words(newest, now, paused_at)
+        above = [each.program for each in self._above]
+        for screen in {main, self.screen}:
+            for bar in screen.query(TopBar):
+                bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above)
+            for lines in screen.query(ActionLines):
+                lines.show(newest, now)
+            for line in screen.query(StatusLine):
+                line.show(words, snapshot.problems[-1] if snapshot.problems else "")
+        note = "" if self.view.mode == "value" else f"d: {MODE_NAMES[self.view.mode]}"
+        main.query_one(TabBar).show(watched.tabs.index(self.tab), snapshot, note)
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """The last line: it follows the cursor and whatever a key has changed, at once."""
+        if self._is_open:
+            self._main.query_one(KeysLine).show(offered(self._hints()))
+
+    def on_virtual_table_cursor_moved(self) -> None:
+        """Another row may offer other keys."""
+        self._show_keys()
+
+    def on_virtual_tree_cursor_moved(self) -> None:
+        """The same in the tree."""
+        self._show_keys()
+
+    def _newest(self) -> Snapshot:
+        """What is true now: when paused that is more than what the screen shows."""
+        return self._watched.snapshot if self._watched.paused_at is None else self.source.store.snapshot()
+
+    # -- which keys do something ---------------------------------------------------------------------------------------
+
+    def _hints(self) -> dict[str, str]:
+        """The keys that do something on this tab as it is, by their names, with what they do."""
+        paused = "pause" if self._watched.paused_at is None else "go on"
+        window = f"window {duration(self.view.window)}"
+        common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
+        if self._above:
+            common["back"] = f"to {self._above[-1].program}"
+        hints = {**common, **self.tab.hints()}
+        if "areas" in hints:
+            hints["areas"] = "lines" if self.view.areas else "areas"
+        if "mode" in hints:
+            following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
+            hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
+        return hints
+
+    def _offers(self, name: str) -> bool:
+        """Whether a key does something here; when it does not, the user is told."""
+        if name in self._hints():
+            return True
+        label = next(key.label for key in KEYS if key.name == name)
+        self.notify(f"{label} has nothing to do on this tab; ? tells what has", timeout=2)
+        return False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keep the keys of the tabs from what lies above them."""
+        if len(self.screen_stack) < 2:
+            return True
+        if isinstance(self.screen, ModalScreen):
+            return False
+        return action in ON_DETAILS
+
+    # -- tabs --------------------------------------------------------------------------------------------------------
+
+    def _open(self, tab: Tab) -> None:
+        main = self._main
+        self._watched.current = tab.id
+        self._ask_for_heap()
+        main.query_one(FilterLine).settle(tab.filter_text)
+        widget = tab.main_widget()
+        if widget is not None:
+            main.set_focus(widget)
+
+    def _ask_for_heap(self) -> None:
+        """What only one tab shows is read only for it."""
+        self.source.count_objects(self.tab.counts_objects)
+        self.source.look_for_containers(self.tab.looks_for_containers)
+
+    async def action_tab(self, number: int) -> None:
+        """Open a tab by its number; a task that is open above it is left."""
+        if number > len(self._watched.tabs):
+            return
+        if isinstance(self.screen, ABOVE):
+            await self.screen.dismiss()
+        self._open(self._watched.tabs[number - 1])
+        self._present()
+
+    async def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
+        """Open the tab that was clicked."""
+        await self.action_tab(event.index + 1)
+
+    async def action_back(self) -> None:
+        """Leave what was opened: the zoom, the members of a group, the filter, then a child process."""
+        if self._main.has_class("-zoomed"):
+            self.action_zoom()
+        elif self.tab.go_back():
+            pass
+        elif self.tab.filter_text:
+            self._main.query_one(FilterLine).settle("")
+        elif self._above:
+            await self._leave_child()
+        self._show_keys()
+
+    # -- keys that change how it is seen -----------------------------------------------------------------------------
+
+    def _change_view(self, view: View) -> None:
+        self.view = view
+        self._present()
+
+    def action_mode(self) -> None:
+        """Values, growth, change since the baseline."""
+        if not self._offers("mode"):
+            return
+        mode = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
+        if mode == "baseline" and self._watched.snapshot.baseline is None:
+            self.notify("there is no baseline yet: b sets it")
+            mode = "value"
+        self._change_view(replace(self.view, mode=mode))
+
+    def action_baseline(self) -> None:
+        """Remember what is there now, to compare with."""
+        self.source.store.set_baseline()
+        self.notify("baseline set: d shows what has changed since")
+        if self._watched.paused_at is None:
+            self.refresh_now()
+
+    def action_window(self, direction: int) -> None:
+        """A longer or a shorter window of the chart."""
+        longer = [w for w in WINDOWS if w > self.view.window]
+        shorter = [w for w in WINDOWS if w < self.view.window]
+        window = longer[0] if direction > 0 and longer else shorter[-1] if direction < 0 and shorter else None
+        if window is None:
+            self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
+        else:
+            self._watched.pace.judge_soon()
+            self._change_view(replace(self.view, window=window))
+
+    def action_areas(self) -> None:
+        """Areas that add up, or lines."""
+        if self._offers("areas"):
+            self._change_view(replace(self.view, areas=not self.view.areas))
+
+    def action_zoom(self) -> None:
+        """The main part of the tab alone, and back."""
+        self._main.toggle_class("-zoomed")
+
+    def action_pause(self) -> None:
+        """Let the screen stand still; the store goes on."""
+        if self._watched.paused_at is None:
+            self._watched.pause(self._clock())
+            self._show_status()
+        else:
+            self._watched.paused_at = None
+            self.refresh_now()
+
+    # -- keys for rows -----------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Type what rows must have in them."""
+        if self._offers("filter"):
+            self._main.query_one(FilterLine).open(self.tab.filter_text)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The rows follow while one types."""
+        if self._is_open:
+            self.tab.filter_by(event.value)
+            self._show_keys()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Back to the rows."""
+        self._main.query_one(FilterLine).settle(event.value)
+        widget = self.tab.main_widget()
+        if widget is not None:
+            widget.focus()
+        self._show_keys()
+
+    def action_sort(self) -> None:
+        """Choose the column to sort by."""
+
+        def chosen(column: str | None) -> None:
+            if column is not None:
+                self.tab.sort_by(column)
+                self._show_keys()
+
+        if self._offers("sort"):
+            self.push_screen(SortScreen(self.tab.sort_choices(), self.tab.sorted_by), chosen)
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        if self._offers("reverse"):
+            self.tab.reverse()
+
+    def action_groups(self) -> None:
+        """Groups, or single tasks."""
+        if self._offers("groups"):
+            self.tab.toggle()
+            self._ask_for_heap()
+            self._show_keys()
+
+    def action_copy(self) -> None:
+        """Copy the row."""
+        text = self.tab.row_text()
+        if text:
+            self.copy_to_clipboard(text)
+        self.notify("copied" if text else "there is nothing to copy", timeout=2)
+
+    def action_help(self) -> None:
+        """Explain this screen."""
+        if isinstance(self.screen, ABOVE):
+            self.push_screen(self.screen.help())
+        else:
+            tab = self.tab
+            self.push_screen(
+                HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints()), tab.help_rows())
+            )
+
+    # -- child processes ---------------------------------------------------------------------------------------------
+
+    async def on_tab_process_wanted(self, event: Tab.ProcessWanted) -> None:
+        """Watch a child process; where that cannot be, say why, and tell what is known of it from outside."""
+        watched = self._watched
+        try:
+            source = await asyncio.to_thread(watched.source.child, event.pid)
+        except SourceError as error:
+            self.notify(str(error), severity="warning", timeout=8)
+            self.post_message(Tab.TaskWanted(event.row_id))
+            return
+        if self._watched is not watched or len(self.screen_stack) > 1:
+            return  # the user has gone elsewhere meanwhile
+        child = Watched(source, watched.tab.id or "memory")
+        await self._main.mount(child, after=watched)
+        watched.display = False
+        self._above.append(watched)
+        self._show_process(child)
+        child.begin()
+
+    async def _leave_child(self) -> None:
+        """Back to the process from which this one was opened. The agent in it ends by itself, as at the end."""
+        child = self._watched
+        self._show_process(self._above.pop())
+        self._watched.display = True
+        await child.remove()
+        await asyncio.to_thread(child.end)
+
+    def _show_process(self, watched: Watched) -> None:
+        self._watched = watched
+        self._open(watched.tab)
+        if watched.paused_at is None:
+            self.refresh_now()
+        else:
+            self._present()
