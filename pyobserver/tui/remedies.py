@@ -28,7 +28,7 @@ REMEDIES = {
 SECONDS = (10, 30, 60)  # that a trace may be asked for
 TRACE_RESULT = "last"
 _TITLES = {"collect": "Collect garbage?", "trim": "Give memory back?", "trace": "Trace allocations?"}
-_KEYS = {"collect": "c", "trim": "e", "trace": "k"}
+_KEYS = {"collect": "c", "trim": "e", "trace": "l"}
 _COLLECT_SECONDS_PER_BYTE = (0.8e-9, 1.1e-9)  # measured at 120 MB and 1.3 GB in use, half of it tracked objects
 _LOADS = (
     "The extension _ctypes will be loaded into the program for it: under a millisecond where its file is at hand, and "
@@ -209,7 +209,7 @@ def _left(action: Action, now: float) -> str:
     if action.name != "trace" or action.settings is None:
         return ""
     left = float(action.settings.get("seconds", 0.0)) - (now - action.asked_at)
-    return f"{left:.0f} s left, k ends it" if left > 0 else "counting what was found"
+    return f"{left:.0f} s left, l ends it" if left > 0 else "counting what was found"
 
 
 def _done(action: Action) -> str:

@@ -30,7 +30,7 @@ def words(opened: Dashboard) -> str:
 async def test_without_leave_nothing_is_offered() -> None:
     async with dashboard() as opened:
         assert "c collect" not in opened.lines()[-1]
-        await opened.press("c", "e", "k")
+        await opened.press("c", "e", "l")
         assert not isinstance(opened.app.screen, RemedyQuestion) and opened.source.acted == []
         assert sum("--allow-actions" in n.message for n in opened.app._notifications) == 3
 
@@ -39,7 +39,7 @@ async def test_each_question_says_what_it_costs_and_no_is_the_default() -> None:
     wanted = {
         "c": ("finalizers", "predicted", "of Python objects in use"),
         "e": ("malloc gives back", "C heap", "5 to 130 ms"),
-        "k": ("5 to 9 times slower", "stands still: 0.2 s", "8 MB"),
+        "l": ("5 to 9 times slower", "stands still: 0.2 s", "8 MB"),
     }
     async with dashboard(played(allows_actions=True), size=(180, 40)) as opened:
         for key, parts in wanted.items():
@@ -71,12 +71,12 @@ async def test_they_are_asked_for_and_their_results_told() -> None:
 
 async def test_a_trace_tells_the_time_left_and_opens_what_it_found() -> None:
     async with dashboard(played(allows_actions=True), size=(180, 40)) as opened:
-        await opened.press("k", "y")
+        await opened.press("l", "y")
         assert opened.source.settings == [{"load": True, "seconds": 10}]
         report(opened, 0, ASKED, 0.0, False, "")
-        await opened.until_line("tracing allocations: 10 s left, k ends it")
+        await opened.until_line("tracing allocations: 10 s left, l ends it")
         assert "stop trace" in opened.lines()[-1]
-        await opened.press("k")
+        await opened.press("l")
         assert opened.source.enoughs == 1 and len(opened.source.acted) == 1
         found = Outcome(0.05, traced_seconds=4.0, bytes=7_000_900, blocks=1203, places=2, sites=SITES)
         report(opened, 0, ENDED, 4.0, True, "stopped early", found)
@@ -88,7 +88,7 @@ async def test_a_trace_tells_the_time_left_and_opens_what_it_found() -> None:
         assert opened.app.clipboard.splitlines()[0] == "/srv/rudder/rudder/pipeline.py:88\t7000000\t1200"
         await opened.press("escape")
         await opened.until_line("tracing allocations: in 4.0 s 7.00 MB in 1,203 blocks")
-        await opened.press("k", "end", "enter")  # the last result, once more
+        await opened.press("l", "end", "enter")  # the last result, once more
         await opened.until(lambda: isinstance(opened.app.screen, TraceResult))
 
 
@@ -99,7 +99,7 @@ async def test_what_cannot_be_is_not_asked() -> None:
     source.store.add_tick(replace(tick, prospects=Prospects("no event loop runs", False, True)))
     assert any("_ctypes" in text for text in question("trim", source.store.snapshot()))
     async with dashboard(source, size=(180, 40)) as opened:
-        await opened.press("c", "k")
+        await opened.press("c", "l")
         assert not isinstance(opened.app.screen, RemedyQuestion)
         said = [n.message for n in opened.app._notifications]
         assert any("no event loop runs" in text for text in said)

@@ -53,7 +53,7 @@ class MemoryTab(Tab):
         "native library (other native memory, large blocks), or memory that was freed but kept? The chart has areas "
         "that add up to the resident memory, or lines (a), and the limit when it comes near; + and - change its "
         "window, over which growth is told, too. The verdict says what grows and what does it: t shows who holds them. "
-        "With --allow-actions c collects garbage, e gives freed memory back, and k traces allocations for some "
+        "With --allow-actions c collects garbage, e gives freed memory back, and l traces allocations for some "
         "seconds; each says first what that costs the program."
     )
     DEFAULT_CSS = """
