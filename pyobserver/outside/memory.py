@@ -141,7 +141,8 @@ class MemoryProbe:
             self._lifeline.check()
             try:
                 if self._reader is None and not self._locate():
-                    raise OutsideError("the objects cannot be counted", self._no_heap)
+                    self._located_at = float("-inf")  # their table may just have moved: look for it again
+                    continue
                 assert self._reader is not None
                 mappings = read_maps(self._lifeline)
                 if not self._read_counts().swapped:
@@ -154,6 +155,9 @@ class MemoryProbe:
                 self._lifeline.check()
                 raise
         self._lifeline.check()
+        if self._reader is None:
+            self._located_at = self._monotonic()
+            raise OutsideError("the objects cannot be counted", self._no_heap)
         raise OutsideError("the objects cannot be counted", "the arenas change too fast; the next census tries again")
 
     def _read_heap(self, counts: _Counts) -> Heap | None:
