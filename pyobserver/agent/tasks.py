@@ -146,6 +146,7 @@ class TaskProbe:
             self._listed[name] = len(held)
         for name, source in self._calls_due(now):
             references = source()
+            self._listed[name] = len(references)
             self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
             while references:
                 self._meet(references.pop())
