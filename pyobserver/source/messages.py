@@ -20,14 +20,13 @@ from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
 from ..protocol.clean import clean, clean_tail
 from ..protocol.frames import Frame
+from . import fields
 from .errors import MessageError
+from .fields import MAX_COUNT, MAX_TEXT
 
-MAX_TEXT = 300
-MAX_LIST = 5000  # entries of any list within a message
 MAX_TEXT_ID = 1 << 20
 MAX_ID = 1 << 50
 MAX_BYTES = 1 << 48  # no address space is larger
-MAX_COUNT = (1 << 53) - 1
 _MAX_TIME = 1e11  # Unix seconds: the year 5138
 _MAX_SECONDS = 1e12
 _CODES = dict(schema.ROW_COLUMNS)
@@ -58,7 +57,7 @@ class Hello:
 
 def protocol_version(frame: Frame) -> int:
     """Return the version of the protocol that a greeting announces."""
-    return _whole(frame.head, "protocol", 0, MAX_COUNT)
+    return fields.whole(frame.head, "protocol", 0, MAX_COUNT)
 
 
 def hello(frame: Frame) -> Hello:
@@ -66,20 +65,20 @@ def hello(frame: Frame) -> Hello:
     head = frame.head
     return Hello(
         protocol=protocol_version(frame),
-        build=_text(head, "build", 60),
-        pid=_whole(head, "pid", 1, 1 << 31),
-        python=_text(head, "python", 60),
-        implementation=_text(head, "implementation", 60),
-        executable=_tail(head, "executable"),
-        argv=tuple(clean(word, MAX_TEXT) for word in _list(head, "argv", str)),
-        started_at=_optional_number(head, "started_at", _MAX_TIME),
-        platform=_text(head, "platform", 60),
-        free_threaded=_flag(head, "free_threaded"),
-        switch_interval=_optional_number(head, "switch_interval", _MAX_SECONDS),
-        agent_started_at=_number(head, "agent_started_at", _MAX_TIME),
-        capabilities=tuple(clean(word, 60) for word in _list(head, "capabilities", str)),
-        self_check=_text(head, "self_check", 500),
-        method=_text(head, "method", 60),
+        build=fields.text(head, "build", 60),
+        pid=fields.whole(head, "pid", 1, 1 << 31),
+        python=fields.text(head, "python", 60),
+        implementation=fields.text(head, "implementation", 60),
+        executable=fields.tail(head, "executable"),
+        argv=tuple(clean(word, MAX_TEXT) for word in fields.entries(head, "argv", str)),
+        started_at=fields.optional_number(head, "started_at", _MAX_TIME),
+        platform=fields.text(head, "platform", 60),
+        free_threaded=fields.flag(head, "free_threaded"),
+        switch_interval=fields.optional_number(head, "switch_interval", _MAX_SECONDS),
+        agent_started_at=fields.number(head, "agent_started_at", _MAX_TIME),
+        capabilities=tuple(clean(word, 60) for word in fields.entries(head, "capabilities", str)),
+        self_check=fields.text(head, "self_check", 500),
+        method=fields.text(head, "method", 60),
     )
 
 
@@ -104,8 +103,8 @@ def facts(said: Hello, method: str, attach_seconds: float | None, held_seconds: 
 
 def strings(frame: Frame) -> tuple[int, list[str]]:
     """Return (the id of the first text, texts); what tells long ones apart is their end."""
-    items = _list(frame.head, "items", str)
-    return _whole(frame.head, "first", 1, MAX_TEXT_ID), [clean_tail(text, MAX_TEXT) for text in items]
+    items = fields.entries(frame.head, "items", str)
+    return fields.whole(frame.head, "first", 1, MAX_TEXT_ID), [clean_tail(text, MAX_TEXT) for text in items]
 
 
 # -- rows and nodes -------------------------------------------------------------------------------------------------
@@ -180,19 +179,19 @@ def gone(frame: Frame) -> list[int]:
 
 def nodes(frame: Frame) -> list[Node]:
     """Return nodes of the tree that are new or have changed."""
-    return [_node(item) for item in _list(frame.head, "items", dict)]
+    return [_node(item) for item in fields.entries(frame.head, "items", dict)]
 
 
 def _node(item: dict[str, Any]) -> Node:
     queue = item.get("queue")
     return Node(
-        id=_whole(item, "id", 1, MAX_ID - 1),
-        kind=schema.NODE_KINDS[_whole(item, "kind", 0, len(schema.NODE_KINDS) - 1)],
-        label=_tail(item, "label"),
-        parent=_whole(item, "parent", 0, MAX_ID - 1),
-        edge=schema.EDGES[_whole(item, "edge", 0, len(schema.EDGES) - 1)],
+        id=fields.whole(item, "id", 1, MAX_ID - 1),
+        kind=schema.NODE_KINDS[fields.whole(item, "kind", 0, len(schema.NODE_KINDS) - 1)],
+        label=fields.tail(item, "label"),
+        parent=fields.whole(item, "parent", 0, MAX_ID - 1),
+        edge=schema.EDGES[fields.whole(item, "edge", 0, len(schema.EDGES) - 1)],
         queue=queue if type(queue) is int and 0 <= queue <= 1 << 31 else None,
-        detail=_tail(item, "detail"),
+        detail=fields.tail(item, "detail"),
     )
 
 
@@ -202,44 +201,44 @@ def _node(item: dict[str, Any]) -> Node:
 def tick(frame: Frame) -> Tick:
     """Return what closes an update."""
     head = frame.head
-    said = _object(head, "agent")
+    said = fields.mapping(head, "agent")
     memory = said.get("memory_bytes")
     cost = AgentCost(
-        cpu_seconds=_number(said, "cpu_seconds", _MAX_SECONDS),
-        longest_hold_seconds=_number(said, "longest_hold_seconds", _MAX_SECONDS),
+        cpu_seconds=fields.number(said, "cpu_seconds", _MAX_SECONDS),
+        longest_hold_seconds=fields.number(said, "longest_hold_seconds", _MAX_SECONDS),
         memory_bytes=memory if type(memory) is int and 0 <= memory < MAX_BYTES else None,
-        dropped=_whole(said, "dropped", 0, MAX_COUNT),
-        torn=_whole(said, "torn", 0, MAX_COUNT),
-        observers=_whole(said, "observers", 0, MAX_COUNT),
+        dropped=fields.whole(said, "dropped", 0, MAX_COUNT),
+        torn=fields.whole(said, "torn", 0, MAX_COUNT),
+        observers=fields.whole(said, "observers", 0, MAX_COUNT),
     )
     return Tick(
-        time=_number(head, "time", _MAX_TIME),
-        total=_whole(head, "total", 0, MAX_COUNT),
-        measured=_whole(head, "measured", 0, MAX_COUNT),
-        complete=_flag(head, "complete"),
-        holders_complete=_flag(head, "holders_complete"),
-        collector=None if head.get("gc") is None else _collector(_object(head, "gc")),
+        time=fields.number(head, "time", _MAX_TIME),
+        total=fields.whole(head, "total", 0, MAX_COUNT),
+        measured=fields.whole(head, "measured", 0, MAX_COUNT),
+        complete=fields.flag(head, "complete"),
+        holders_complete=fields.flag(head, "holders_complete"),
+        collector=None if head.get("gc") is None else _collector(fields.mapping(head, "gc")),
         cost=cost,
         is_full=row_limit_is_hit(frame),
-        prospects=None if head.get("remedies") is None else _prospects(_object(head, "remedies")),
+        prospects=None if head.get("remedies") is None else _prospects(fields.mapping(head, "remedies")),
     )
 
 
 def row_limit_is_hit(frame: Frame) -> bool:
     """Whether there are more tasks than the agent keeps; told with each tick."""
-    return _flag(_object(frame.head, "agent"), "rows_limit_hit")
+    return fields.flag(fields.mapping(frame.head, "agent"), "rows_limit_hit")
 
 
 def _prospects(said: dict[str, Any]) -> Prospects:
-    return Prospects(_text(said, "collect"), _flag(said, "foreign"), _flag(said, "tracing"))
+    return Prospects(fields.text(said, "collect"), fields.flag(said, "foreign"), fields.flag(said, "tracing"))
 
 
 def _collector(said: dict[str, Any]) -> Collector:
     return Collector(
-        counts=tuple(_count(n) for n in _list(said, "counts", int, 10)),
-        collections=tuple(_count(n) for n in _list(said, "collections", int, 10)),
-        collected=_whole(said, "collected", 0, MAX_COUNT),
-        uncollectable=_whole(said, "uncollectable", 0, MAX_COUNT),
+        counts=tuple(fields.count(n) for n in fields.entries(said, "counts", int, 10)),
+        collections=tuple(fields.count(n) for n in fields.entries(said, "collections", int, 10)),
+        collected=fields.whole(said, "collected", 0, MAX_COUNT),
+        uncollectable=fields.whole(said, "uncollectable", 0, MAX_COUNT),
     )
 
 
@@ -248,62 +247,68 @@ def _collector(said: dict[str, Any]) -> Collector:
 
 def token(frame: Frame) -> int:
     """Return the token of the question that is answered."""
-    return _whole(frame.head, "token", 0, MAX_COUNT)
+    return fields.whole(frame.head, "token", 0, MAX_COUNT)
 
 
 def detail(frame: Frame) -> DetailAnswer:
     """Return everything about one row."""
     head = frame.head
     retained = head.get("retained")
-    created = _optional_number(head, "created_at", _MAX_TIME)
+    created = fields.optional_number(head, "created_at", _MAX_TIME)
     return DetailAnswer(
-        id=_whole(head, "id", -MAX_ID, MAX_ID),
-        chain=tuple(_frame(entry) for entry in _lists(head, "chain", 3)),
-        waits=_text(head, "waits"),
-        by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
+        id=fields.whole(head, "id", -MAX_ID, MAX_ID),
+        chain=tuple(_frame(entry) for entry in fields.parts(head, "chain", 3)),
+        waits=fields.text(head, "waits"),
+        by_type=tuple(
+            (fields.cleaned(t), fields.count(n), fields.count(b)) for t, n, b in fields.parts(head, "by_type", 3)
+        ),
         biggest=tuple(
-            (_cleaned(p), _cleaned(t), _length(n), _count(b), _cleaned(v))
-            for p, t, n, b, v in _lists(head, "biggest", 5)
+            (fields.cleaned(p), fields.cleaned(t), fields.length(n), fields.count(b), fields.cleaned(v))
+            for p, t, n, b, v in fields.parts(head, "biggest", 5)
         ),
         variables=tuple(
-            Variable(_cleaned(f), _cleaned(name), _cleaned(t), _length(n), _cleaned(v))
-            for f, name, t, n, v in _lists(head, "locals", 5)
+            Variable(fields.cleaned(f), fields.cleaned(name), fields.cleaned(t), fields.length(n), fields.cleaned(v))
+            for f, name, t, n, v in fields.parts(head, "locals", 5)
         ),
         retained=retained if type(retained) is int and 0 <= retained < MAX_BYTES else None,
         accuracy=_accuracy(head, "accuracy"),
-        error=_whole(head, "error", 0, MAX_COUNT),
-        awaited_by=tuple((_count(n), _cleaned(label)) for n, label in _lists(head, "awaited_by", 2)),
-        holders=tuple((_cleaned(p), _cleaned(t), _length(n)) for p, t, n in _lists(head, "holders", 3)),
+        error=fields.whole(head, "error", 0, MAX_COUNT),
+        awaited_by=tuple((fields.count(n), fields.cleaned(label)) for n, label in fields.parts(head, "awaited_by", 2)),
+        holders=tuple(
+            (fields.cleaned(p), fields.cleaned(t), fields.length(n)) for p, t, n in fields.parts(head, "holders", 3)
+        ),
         created_at=created or None,
-        blocked=_whole(head, "blocked", 0, MAX_COUNT),
-        note=_text(head, "note", 1000),
+        blocked=fields.whole(head, "blocked", 0, MAX_COUNT),
+        note=fields.text(head, "note", 1000),
     )
 
 
 def group(frame: Frame) -> GroupAnswer:
     """Return what the tasks of a group retain together."""
     head = frame.head
-    looked_at = _whole(head, "looked_at", 0, MAX_COUNT)
+    looked_at = fields.whole(head, "looked_at", 0, MAX_COUNT)
     together = head.get("together")
     return GroupAnswer(
-        members=_whole(head, "members", 0, MAX_COUNT),
+        members=fields.whole(head, "members", 0, MAX_COUNT),
         looked_at=looked_at,
-        moved=_whole(head, "moved", 0, MAX_COUNT),
-        ended=_whole(head, "ended", 0, MAX_COUNT),
-        alone=_whole(head, "alone", 0, MAX_BYTES) if looked_at else None,
+        moved=fields.whole(head, "moved", 0, MAX_COUNT),
+        ended=fields.whole(head, "ended", 0, MAX_COUNT),
+        alone=fields.whole(head, "alone", 0, MAX_BYTES) if looked_at else None,
         alone_accuracy=_accuracy(head, "alone_accuracy"),
-        alone_error=_whole(head, "alone_error", 0, MAX_COUNT),
+        alone_error=fields.whole(head, "alone_error", 0, MAX_COUNT),
         together=together if type(together) is int and 0 <= together < MAX_BYTES else None,
         together_accuracy=_accuracy(head, "together_accuracy"),
-        together_error=_whole(head, "together_error", 0, MAX_COUNT),
+        together_error=fields.whole(head, "together_error", 0, MAX_COUNT),
         common=_shared(head, "common"),
-        shared_bytes=_whole(head, "shared_bytes", 0, MAX_COUNT),
-        shared_objects=_whole(head, "shared_objects", 0, MAX_COUNT),
+        shared_bytes=fields.whole(head, "shared_bytes", 0, MAX_COUNT),
+        shared_objects=fields.whole(head, "shared_objects", 0, MAX_COUNT),
         shared=_shared(head, "shared"),
-        by_type=tuple((_cleaned(t), _count(n), _count(b)) for t, n, b in _lists(head, "by_type", 3)),
-        by_type_members=_whole(head, "by_type_members", 0, MAX_COUNT),
-        seconds=_number(head, "seconds", _MAX_SECONDS),
-        note=_text(head, "note", 1000),
+        by_type=tuple(
+            (fields.cleaned(t), fields.count(n), fields.count(b)) for t, n, b in fields.parts(head, "by_type", 3)
+        ),
+        by_type_members=fields.whole(head, "by_type_members", 0, MAX_COUNT),
+        seconds=fields.number(head, "seconds", _MAX_SECONDS),
+        note=fields.text(head, "note", 1000),
     )
 
 
@@ -312,156 +317,95 @@ def places(frame: Frame) -> PlacesAnswer:
     head = frame.head
     return PlacesAnswer(
         containers=tuple(
-            ContainerPlace(_cleaned(path), _cleaned(kind), _count(number), _count(items), _count(largest))
-            for path, kind, number, items, largest in _lists(head, "containers", 5)
+            ContainerPlace(
+                fields.cleaned(path),
+                fields.cleaned(kind),
+                fields.count(number),
+                fields.count(items),
+                fields.count(largest),
+            )
+            for path, kind, number, items, largest in fields.parts(head, "containers", 5)
         ),
         places=tuple(
-            ObjectPlace(_cleaned(path), _cleaned(kind), _count(number), _length(length), _counts(examples))
-            for path, kind, number, length, examples in _lists(head, "places", 5)
+            ObjectPlace(
+                fields.cleaned(path),
+                fields.cleaned(kind),
+                fields.count(number),
+                fields.length(length),
+                _counts(examples),
+            )
+            for path, kind, number, length, examples in fields.parts(head, "places", 5)
         ),
-        references=_whole(head, "references", 0, MAX_COUNT),
-        seconds=_number(head, "seconds", _MAX_SECONDS),
-        note=_text(head, "note", 1000),
+        references=fields.whole(head, "references", 0, MAX_COUNT),
+        seconds=fields.number(head, "seconds", _MAX_SECONDS),
+        note=fields.text(head, "note", 1000),
     )
 
 
 def _counts(value: Any) -> tuple[int, ...]:
     if type(value) is not list or len(value) > 10:
         raise MessageError("a list of counts is none")
-    return tuple(_count(each) for each in value)
+    return tuple(fields.count(each) for each in value)
 
 
 def _shared(head: dict[str, Any], name: str) -> tuple[SharedObject, ...]:
     return tuple(
-        SharedObject(_cleaned(path), _cleaned(kind), _length(length), _count(size), _count(members))
-        for path, kind, length, size, members in _lists(head, name, 5)
+        SharedObject(
+            fields.cleaned(path), fields.cleaned(kind), fields.length(length), fields.count(size), fields.count(members)
+        )
+        for path, kind, length, size, members in fields.parts(head, name, 5)
     )
 
 
 def _accuracy(head: dict[str, Any], name: str) -> str:
-    return schema.ACCURACIES[_whole(head, name, 0, len(schema.ACCURACIES) - 1)]
+    return schema.ACCURACIES[fields.whole(head, name, 0, len(schema.ACCURACIES) - 1)]
 
 
 def _frame(entry: list[Any]) -> ChainFrame:
     function, file, line = entry
-    return ChainFrame(_cleaned(function), _cleaned(file), line if type(line) is int and 0 < line < 1 << 31 else None)
+    return ChainFrame(
+        fields.cleaned(function), fields.cleaned(file), line if type(line) is int and 0 < line < 1 << 31 else None
+    )
 
 
 def action(frame: Frame) -> tuple[int, Progress]:
     """Return (the token of an action, what has come of it)."""
     head = frame.head
-    return _whole(head, "token", 0, MAX_COUNT), Progress(
-        state=schema.ACTION_STATES[_whole(head, "state", 0, len(schema.ACTION_STATES) - 1)],
-        seconds=_number(head, "seconds", _MAX_SECONDS),
-        final=_flag(head, "final"),
-        text=_text(head, "text"),
-        outcome=None if head.get("result") is None else _outcome(_object(head, "result")),
+    return fields.whole(head, "token", 0, MAX_COUNT), Progress(
+        state=schema.ACTION_STATES[fields.whole(head, "state", 0, len(schema.ACTION_STATES) - 1)],
+        seconds=fields.number(head, "seconds", _MAX_SECONDS),
+        final=fields.flag(head, "final"),
+        text=fields.text(head, "text"),
+        outcome=None if head.get("result") is None else _outcome(fields.mapping(head, "result")),
     )
 
 
 def _outcome(said: dict[str, Any]) -> Outcome:
     """What an action has done: each has some of the fields, and all have `held`."""
-    sites = _lists(said, "sites", 4) if "sites" in said else []
+    sites = fields.parts(said, "sites", 4) if "sites" in said else []
     return Outcome(
-        held_seconds=_number(said, "held", _MAX_SECONDS),
-        rss_before=_length(said.get("rss_before")),
-        rss_after=_length(said.get("rss_after")),
-        found=_length(said.get("found")),
-        uncollectable=_length(said.get("uncollectable")),
-        way=_text(said, "way", 60) if "way" in said else "",
-        traced_seconds=_optional_number(said, "traced", _MAX_SECONDS),
-        bytes=_count(said.get("bytes", 0)),
-        blocks=_count(said.get("blocks", 0)),
-        places=_count(said.get("places", 0)),
-        sites=tuple(Site(_cleaned(file), _count(line), _count(size), _count(n)) for file, line, size, n in sites[:50]),
+        held_seconds=fields.number(said, "held", _MAX_SECONDS),
+        rss_before=fields.length(said.get("rss_before")),
+        rss_after=fields.length(said.get("rss_after")),
+        found=fields.length(said.get("found")),
+        uncollectable=fields.length(said.get("uncollectable")),
+        way=fields.text(said, "way", 60) if "way" in said else "",
+        traced_seconds=fields.optional_number(said, "traced", _MAX_SECONDS),
+        bytes=fields.count(said.get("bytes", 0)),
+        blocks=fields.count(said.get("blocks", 0)),
+        places=fields.count(said.get("places", 0)),
+        sites=tuple(
+            Site(fields.cleaned(file), fields.count(line), fields.count(size), fields.count(n))
+            for file, line, size, n in sites[:50]
+        ),
     )
 
 
 def problem(frame: Frame) -> str:
     """Return what the agent could not do."""
-    return _text(frame.head, "text", 500)
+    return fields.text(frame.head, "text", 500)
 
 
 def farewell(frame: Frame) -> str:
     """Return why the agent ends."""
-    return _text(frame.head, "reason", 500)
-
-
-# -- parts of messages ----------------------------------------------------------------------------------------------
-
-
-def _raw_text(head: dict[str, Any], name: str) -> str:
-    value = head.get(name)
-    if type(value) is not str:
-        raise MessageError(f"{name} is no text")
-    return value
-
-
-def _text(head: dict[str, Any], name: str, limit: int = MAX_TEXT) -> str:
-    return clean(_raw_text(head, name), limit)
-
-
-def _tail(head: dict[str, Any], name: str) -> str:
-    return clean_tail(_raw_text(head, name), MAX_TEXT)
-
-
-def _cleaned(value: Any) -> str:
-    if type(value) is not str:
-        raise MessageError("a text in a list is none")
-    return clean_tail(value, MAX_TEXT)
-
-
-def _flag(head: dict[str, Any], name: str) -> bool:
-    value = head.get(name)
-    if type(value) is not bool:
-        raise MessageError(f"{name} is neither true nor false")
-    return value
-
-
-def _whole(head: dict[str, Any], name: str, least: int, most: int) -> int:
-    value = head.get(name)
-    if type(value) is not int or not least <= value <= most:
-        raise MessageError(f"{name} is no whole number from {least} to {most}")
-    return value
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= MAX_COUNT:
-        raise MessageError("a count in a list is none")
-    return value
-
-
-def _length(value: Any) -> int | None:
-    return None if value is None else _count(value)
-
-
-def _number(head: dict[str, Any], name: str, most: float) -> float:
-    value: Any = head.get(name)
-    if type(value) not in (int, float) or not 0 <= value <= most:  # NaN is not, either
-        raise MessageError(f"{name} is no number from 0 to {most:g}")
-    return float(value)
-
-
-def _optional_number(head: dict[str, Any], name: str, most: float) -> float | None:
-    return None if head.get(name) is None else _number(head, name, most)
-
-
-def _object(head: dict[str, Any], name: str) -> dict[str, Any]:
-    value = head.get(name)
-    if type(value) is not dict:
-        raise MessageError(f"{name} is no object")
-    return value
-
-
-def _list(head: dict[str, Any], name: str, kind: type, most: int = MAX_LIST) -> list[Any]:
-    value = head.get(name)
-    if type(value) is not list or len(value) > most or not all(type(entry) is kind for entry in value):
-        raise MessageError(f"{name} is no list of at most {most} {kind.__name__}")
-    return value
-
-
-def _lists(head: dict[str, Any], name: str, length: int) -> list[list[Any]]:
-    value: list[list[Any]] = _list(head, name, list)
-    if not all(len(entry) == length for entry in value):
-        raise MessageError(f"{name}: an entry has not {length} parts")
-    return value
+    return fields.text(frame.head, "reason", 500)

@@ -15,7 +15,7 @@ from pyobserver.model.actions import Outcome, Progress, Site
 from pyobserver.model.details import ChainFrame, Variable
 from pyobserver.model.forest import Node
 from pyobserver.protocol import frames, schema
-from pyobserver.source import messages
+from pyobserver.source import fields, messages
 from pyobserver.source.errors import MessageError
 
 from .scripted import (
@@ -322,7 +322,7 @@ def test_whether_the_agent_keeps_all_rows() -> None:
 def test_lists_that_are_too_long() -> None:
     for path, entry in (("chain", ["f", "g", 1]), ("awaited_by", [1, "a"]), ("holders", ["a", "b", 1])):
         with pytest.raises(MessageError):
-            messages.detail(frame(changed(DETAIL, path, [entry] * (messages.MAX_LIST + 1))))
+            messages.detail(frame(changed(DETAIL, path, [entry] * (fields.MAX_LIST + 1))))
 
 
 # -- texts ----------------------------------------------------------------------------------------------------------
