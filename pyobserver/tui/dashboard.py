@@ -22,18 +22,14 @@ from .actions import ActionLines
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
-from .tabs.allocator import AllocatorScreen
-from .tabs.detail import DetailScreen
-from .tabs.group import GroupScreen
+from .tabs.about import AboutScreen
 from .tabs.help import HelpScreen, SortScreen
-from .tabs.type_places import TypeScreen
 from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
 from .watched import Watched
 from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
 ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab", "cancel"})  # keys of the tabs that work above them
-ABOVE = (AllocatorScreen, DetailScreen, GroupScreen, TypeScreen)  # they lie above a tab, and are refreshed as it is
 
 
 class Dashboard(App[None]):
@@ -135,7 +131,7 @@ class Dashboard(App[None]):
         self._watched.judge(self.view)
         snapshot = self._watched.snapshot
         screen = self.screen
-        if isinstance(screen, ABOVE):
+        if isinstance(screen, AboutScreen):
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
@@ -233,7 +229,7 @@ class Dashboard(App[None]):
         """Open a tab by its number; a task that is open above it is left."""
         if number > len(self._watched.tabs):
             return
-        if isinstance(self.screen, ABOVE):
+        if isinstance(self.screen, AboutScreen):
             await self.screen.dismiss()
         self._open(self._watched.tabs[number - 1])
         self._present()
@@ -359,7 +355,7 @@ class Dashboard(App[None]):
 
     def action_help(self) -> None:
         """Explain this screen."""
-        if isinstance(self.screen, ABOVE):
+        if isinstance(self.screen, AboutScreen):
             self.push_screen(self.screen.help())
         else:
             tab = self.tab

@@ -10,7 +10,6 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from ...analysis.allocators import AllocatorRow, allocator_rows, collections_per_minute
@@ -21,6 +20,7 @@ from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View
 from ..widgets.text import fit, printable, shorten
+from .about import AboutScreen
 from .allocators import ABOUT
 from .detail import PAUSE
 from .help import HelpScreen
@@ -38,14 +38,10 @@ WHAT = {
 }
 
 
-class AllocatorScreen(Screen[None]):
+class AllocatorScreen(AboutScreen):
     """Everything about one allocator. All of it is in the readings: nothing is asked of the target."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, COPY, TASKS)]
-    DEFAULT_CSS = """
-    AllocatorScreen > VerticalScroll { height: 1fr; padding: 0 1; }
-    AllocatorScreen Static { height: auto; margin-bottom: 1; }
-    """
 
     class TasksWanted(Message):
         """The user wants to see the tasks."""
@@ -91,20 +87,11 @@ class AllocatorScreen(Screen[None]):
         if lines:
             widget.update(Content("\n").join(lines))
 
-    def action_back(self) -> None:
-        """Back to where one came from."""
-        self.dismiss()
-
     def action_tasks(self) -> None:
         """Leave, and show the tasks: only Python's objects are theirs."""
         if self.name_of_allocator == "python":
             self.app.post_message(self.TasksWanted())
             self.dismiss()
-
-    def action_copy(self) -> None:
-        """Copy what is known as text."""
-        self.app.copy_to_clipboard(self.text())
-        self.notify("copied", timeout=2)
 
     def help(self) -> HelpScreen:
         """What explains this screen."""
@@ -114,11 +101,6 @@ class AllocatorScreen(Screen[None]):
             "the system; those between blocks in use cannot: that is fragmentation."
         )
         return HelpScreen("One allocator", explanation, (), KEYS)
-
-    def text(self) -> str:
-        """All that is shown, as plain text."""
-        shown = [static for static in self.query("VerticalScroll Static").results(Static) if static.display]
-        return "\n\n".join(str(static.render()) for static in shown)
 
 
 def _line(name: str, text: str, style: str = "") -> Content:

@@ -11,7 +11,6 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, percent
@@ -24,6 +23,7 @@ from ..keys import BACK, CANCEL, HELP, QUIT, Key, KeysLine
 from ..view import Tab, View
 from ..widgets.text import fit
 from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
+from .about import AboutScreen
 from .help import HelpScreen
 
 SHOWN = 12  # lines of each list
@@ -40,14 +40,10 @@ PAUSE = Key("pause", "space", "space", "pause", "let the screen stand still, and
 KEYS = (HELP, BACK, IN_TREE, AGAIN, VALUES, CANCEL, COPY, PAUSE, QUIT)
 
 
-class DetailScreen(Screen[None]):
+class DetailScreen(AboutScreen):
     """Everything about one row. What is asked of the target is asked once, and again on a key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, IN_TREE, AGAIN, VALUES, COPY)]
-    DEFAULT_CSS = """
-    DetailScreen > VerticalScroll { height: 1fr; padding: 0 1; }
-    DetailScreen Static { height: auto; margin-bottom: 1; }
-    """
 
     class Asked(Message):
         """The details are to be asked for (again)."""
@@ -237,10 +233,6 @@ class DetailScreen(Screen[None]):
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
-    def action_back(self) -> None:
-        """Back to where one came from."""
-        self.dismiss()
-
     def action_ask_again(self) -> None:
         """Ask the target once more."""
         self.post_message(self.Asked(self.row_id, self._with_values))
@@ -257,11 +249,6 @@ class DetailScreen(Screen[None]):
         self.app.post_message(Tab.PlaceWanted(self.row_id))
         self.dismiss()
 
-    def action_copy(self) -> None:
-        """Copy what is known as text."""
-        self.app.copy_to_clipboard(self.text())
-        self.notify("copied", timeout=2)
-
     def help(self) -> HelpScreen:
         """What explains this screen."""
         explanation = (
@@ -269,11 +256,6 @@ class DetailScreen(Screen[None]):
             "freed if it went away. What costs the target something is asked once, and again when you want it (u)."
         )
         return HelpScreen("One task", explanation, (), self._offered())
-
-    def text(self) -> str:
-        """All that is shown, as plain text."""
-        shown = [static for static in self.query("VerticalScroll Static").results(Static) if static.display]
-        return "\n\n".join(str(static.render()) for static in shown)
 
 
 def _measured_at(snapshot: Snapshot, row_id: int) -> float:

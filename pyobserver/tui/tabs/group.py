@@ -9,7 +9,6 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
@@ -21,6 +20,7 @@ from ..keys import BACK, HELP, QUIT, Key, KeysLine
 from ..view import View
 from ..widgets.text import fit
 from ..words import UNSURE, changed, place, short_kind, sized_in_words
+from .about import AboutScreen
 from .detail import AGAIN, COPY, PAUSE
 from .help import HelpScreen
 
@@ -32,14 +32,10 @@ MEMBERS = Key("members", "m", "m", "members", "the members, each by itself", 8)
 KEYS = (HELP, BACK, MEMBERS, AGAIN, COPY, PAUSE, QUIT)
 
 
-class GroupScreen(Screen[None]):
+class GroupScreen(AboutScreen):
     """Everything about one group. What is asked of the target is asked once, and again on a key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, MEMBERS, AGAIN, COPY)]
-    DEFAULT_CSS = """
-    GroupScreen > VerticalScroll { height: 1fr; padding: 0 1; }
-    GroupScreen Static { height: auto; margin-bottom: 1; }
-    """
 
     class Asked(Message):
         """The target is to be asked about the group (again)."""
@@ -143,10 +139,6 @@ class GroupScreen(Screen[None]):
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
-    def action_back(self) -> None:
-        """Back to where one came from."""
-        self.dismiss()
-
     def action_ask_again(self) -> None:
         """Ask the target once more."""
         question = self.scope.question(self._snapshot.tasks)
@@ -165,11 +157,6 @@ class GroupScreen(Screen[None]):
         self.app.post_message(self.MembersWanted(self.scope, self._title))
         self.dismiss()
 
-    def action_copy(self) -> None:
-        """Copy what is known as text."""
-        self.app.copy_to_clipboard(self.text())
-        self.notify("copied", timeout=2)
-
     def help(self) -> HelpScreen:
         """What explains this screen."""
         explanation = (
@@ -178,11 +165,6 @@ class GroupScreen(Screen[None]):
             "stay. The target is asked once, a task after the other, and again when you want it (u)."
         )
         return HelpScreen("One group", explanation, (), KEYS)
-
-    def text(self) -> str:
-        """All that is shown, as plain text."""
-        shown = [static for static in self.query("VerticalScroll Static").results(Static) if static.display]
-        return "\n\n".join(str(static.render()) for static in shown)
 
 
 def _looked_at(answer: GroupAnswer | None) -> str:

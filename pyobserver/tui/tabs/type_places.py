@@ -9,7 +9,6 @@ from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from ...analysis.format import count
@@ -20,6 +19,7 @@ from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, KeysLine
 from ..view import View
 from ..widgets.text import fit
+from .about import AboutScreen
 from .detail import AGAIN, COPY, PAUSE
 from .help import HelpScreen
 from .types import exactly
@@ -31,14 +31,10 @@ SINGLE = {"attribute": "an attribute", "local": "a variable"}
 KEYS = (HELP, BACK, AGAIN, COPY, PAUSE, QUIT)
 
 
-class TypeScreen(Screen[None]):
+class TypeScreen(AboutScreen):
     """Where objects of a type hang. The target is asked once, and again on a key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, AGAIN, COPY)]
-    DEFAULT_CSS = """
-    TypeScreen > VerticalScroll { height: 1fr; padding: 0 1; }
-    TypeScreen Static { height: auto; margin-bottom: 1; }
-    """
 
     class Asked(Message):
         """The target is to be asked who holds objects of the type (again)."""
@@ -109,10 +105,6 @@ class TypeScreen(Screen[None]):
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
-    def action_back(self) -> None:
-        """Back to where one came from."""
-        self.dismiss()
-
     def action_ask_again(self) -> None:
         """Ask the target once more."""
         if self._is_asking:
@@ -120,11 +112,6 @@ class TypeScreen(Screen[None]):
         self._is_asking = True
         self._draw()
         self.post_message(self.Asked(self, PlacesQuestion(NO_CONTAINERS, self._type)))
-
-    def action_copy(self) -> None:
-        """Copy what is known as text."""
-        self.app.copy_to_clipboard(self.text())
-        self.notify("copied", timeout=2)
 
     def help(self) -> HelpScreen:
         """What explains this screen."""
@@ -135,10 +122,6 @@ class TypeScreen(Screen[None]):
             "not met. The agent walks through the heap once, in slices of a millisecond, and again on u."
         )
         return HelpScreen("One type", explanation, (), KEYS)
-
-    def text(self) -> str:
-        """All that is shown, as plain text."""
-        return "\n\n".join(str(static.render()) for static in self.query("VerticalScroll Static").results(Static))
 
 
 NOWHERE = "none was met: not on a way from a module or a task, or only inside one another"
