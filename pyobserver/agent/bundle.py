@@ -11,6 +11,7 @@ import builtins
 import functools
 import hashlib
 import textwrap
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .. import __version__
 _ROOT = Path(__file__).resolve().parent.parent
 _IN_ONE_NAMESPACE = "from pyobserver.agent."  # boot, loader and the first collector: not imported by each other
 _FIRST = "agent.forks"  # imports nothing of ours
+_PARSING = threading.Lock()  # CPython 3.11 counts the depth of all threads' trees together: SystemError
 _PIECE_LINES = 25  # compiles in well under a millisecond
 
 
@@ -74,7 +76,9 @@ def _packed() -> str:
 def _sources() -> str:
     """The pieces of the loader, of what is needed first, and of all else, joined by NUL; STX between the three."""
     source = _without_ours("agent.loader")
-    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(source, ast.parse(source).body)]
+    with _PARSING:
+        body = ast.parse(source).body
+    loader = ["\n" * (line - 1) + text for _, line, text in _pieces(source, body)]
     parts: tuple[list[str], list[str]] = ([], [])
     for name in _modules():
         for owner, line, text in _pieces(_source(name), _module(name).body):
@@ -124,7 +128,8 @@ def _module(name: str) -> _Module:
     """Read a module. It is parsed and walked through once, as that is most of what preparing the agent takes."""
     source = _ROOT.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     lines = source.splitlines()
-    tree = ast.parse(source)
+    with _PARSING:
+        tree = ast.parse(source)
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
