@@ -71,7 +71,7 @@ async def test_yes_by_its_letter_and_by_enter() -> None:
         await opened.press("x", "y")
         await opened.press("x", "down", "enter")
         assert [(action, row) for action, row, _ in opened.source.acted] == [("cancel", number)] * 2
-        assert "cancel push_hash-407: asked for" in opened.text()
+        await opened.until_line("cancel push_hash-407: asked for")
 
 
 async def test_from_the_tree_and_from_the_screen_of_the_task() -> None:
@@ -88,7 +88,7 @@ async def test_from_the_tree_and_from_the_screen_of_the_task() -> None:
         await opened.press("x", "y")
         assert isinstance(opened.app.screen, DetailScreen)
         assert [row for _, row, _ in opened.source.acted] == [number, number]
-        assert "cancel push_hash-407" in opened.text()
+        await opened.until_line("cancel push_hash-407")
 
 
 async def test_only_a_task_that_goes_on_can_be_cancelled() -> None:
