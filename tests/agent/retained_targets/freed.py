@@ -19,6 +19,9 @@ import tracemalloc
 import warnings
 
 import things
+import things_of_classes  # noqa: F401
+import things_of_modules
+import things_that_run  # noqa: F401
 import ways_of_holding
 
 from pyobserver.agent.retention import containers
@@ -97,8 +100,8 @@ async def measured(scanner, clock, coroutine, in_slices, way=None):
     if way is not None and way.after is not None:
         await way.after()
         await settle(3)
-    things.KEPT.clear()
-    things._remembered.cache_clear()
+    things_of_modules.KEPT.clear()
+    things_of_modules._remembered.cache_clear()
     return {"measure": told, "slices": sampled, "freed": freed}
 
 
