@@ -12,6 +12,7 @@ from pyobserver.agent import (
     forks,
     groups,
     heap_places,
+    history,
     measure,
     ownership,
     remedies,
@@ -52,6 +53,7 @@ class Agent:
         self.table = Table(self.started_at)
         self.problems = []
         self.longest_hold = 0.0
+        self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
         self._mine = mine
         self._poll = original("select", "poll")()
@@ -85,6 +87,7 @@ class Agent:
         self.groups = groups.Groups(self, self.tasks, self.ownership)
         self.places = heap_places.HeapPlaces(self)
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
+        self.history = history.History(self)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
@@ -104,6 +107,7 @@ class Agent:
             *self.never_awaited.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
+            self.history.job,
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
         self._listener = listener
@@ -125,17 +129,21 @@ class Agent:
         clock = self.clock
         now = clock()
         busy = bool(self.service.observers)
+        works = busy or self.stays
+        self.schedule.is_alone = not busy
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
             self._updates.due = now + self.service.due(now)
+        if works:
             wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
         events = self._sleep(now, wait, busy)
         begun = self.cpu()
         self.service.exchange(events)
         self.tracing.look(clock())
         forks.look(self._forks, clock())
+        self.history.look(clock(), busy, works)
         self._held(self.cpu() - begun)
-        if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
+        if works and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
             start, begun = clock(), self.cpu()
@@ -143,7 +151,9 @@ class Agent:
             self.schedule.work()
             self._held(self.cpu() - begun)
             every = schedule.EVERY_SECONDS
-            if not self.is_known():
+            if not busy:
+                every = schedule.ALONE_SECONDS
+            elif not self.is_known():
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
@@ -174,7 +184,7 @@ class Agent:
         if self._mine["wanted"]:  # somebody has asked for an agent, and found this one
             self._mine["wanted"] = False
             self.service.left_at = now
-        if linger is None or self.service.observers:
+        if linger is None or self.stays or self.service.observers:
             return False
         patience = linger if self.service.had_observers else _FIRST_OBSERVER_SECONDS
         if now - self.service.left_at <= patience:
@@ -199,7 +209,7 @@ class Agent:
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
         kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
-        for kept in [each for probe in (self.table, *kinds, self.measure) for each in probe.kept()]:
+        for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
@@ -217,6 +227,7 @@ class Agent:
             self.blocking,
             self.groups,
             self.places,
+            self.history,
             self.ownership,
             self.tasks,
             self.threads,
@@ -250,6 +261,10 @@ class Agent:
         """End soon, for everybody."""
         self.farewell = reason
         self._mine["leave"] = True
+
+    def stay(self):
+        """Go on without an observer, sparingly, until somebody asks to leave."""
+        self.stays = True
 
     def look_at(self, ids):
         """Measure these rows first: they are on a screen."""
@@ -302,6 +317,7 @@ class Agent:
             ],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
+            "followed": self.history.age(),
         }
 
     def tick(self, number):
@@ -325,6 +341,7 @@ class Agent:
                 "dropped": self.table.overflow + self.service.dropped,
                 "torn": self.torn,
                 "observers": len(self.service.observers),
+                "stays": self.stays,
                 "rows_limit_hit": self.table.is_full(),
             },
         }

@@ -52,7 +52,7 @@ class Measuring:
         self._oldest = 0  # position from which on the next old values are looked for
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
-        self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
+        self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST, goes_on=True)
         self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
         tasks.on_moved.append(self._note_moved)

@@ -60,8 +60,8 @@ class TaskProbe:
         self._calls = {}  # id of a loop -> when it may be asked for its tasks again
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
-        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES)
+        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
 
     def jobs(self):
         """What is done again and again."""
@@ -85,6 +85,12 @@ class TaskProbe:
         """Return how many tasks there are: those that are known, and those that there is no room for."""
         is_part = not self.complete or self._table.is_full()
         return max(self.count, sum(self._listed.values())) if is_part else self.count
+
+    def listed(self):
+        """Return how many tasks asyncio lists; where only a call tells, as it was at the last one."""
+        for name, held in self._sets():
+            self._listed[name] = len(held)
+        return sum(self._listed.values())
 
     def row_of(self, task):
         """Return the row of a task, None if it has none."""

@@ -48,7 +48,7 @@ class TrioProbe:
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("trio", _SECONDS, self._look)]
+        return [Job("trio", _SECONDS, self._look, goes_on=True)]
 
     def kept(self):
         """Everything that takes room, to be let go of."""
