@@ -71,11 +71,15 @@ class _Tier:
             return True
         return self.count > 0 and bool(self._cells[self.count % self.bound if is_full else 0][0] <= since)
 
-    def fill(self, past: Cells) -> None:
-        """Take in what an agent has read where nothing was read here, as far back as this tier is meant to reach."""
+    def fill(self, past: Cells, is_last: bool) -> None:
+        """Take in what an agent has read where nothing was read here, as far back as this tier is meant to reach.
+
+        The last one takes all that it has room for.
+        """
         own = self.cells()
         newest = max(float(past[-1, 0]), float(own[-1, 0]) if len(own) else 0.0)
-        recent = past[past[:, 0] + past[:, 1] > newest - self.seconds * self.bound]
+        since = min([newest - self.seconds * self.bound, *own[:1, 0].tolist()])
+        recent = past if is_last else past[past[:, 0] + past[:, 1] > since]
         after = np.searchsorted(own[:, 0], recent[:, 0] - self.seconds, side="right")
         before = np.searchsorted(own[:, 0], recent[:, 0] + recent[:, 1], side="left")
         found = within(recent[after == before], self.seconds)
@@ -108,7 +112,7 @@ class Series:
     def fill(self, past: Cells) -> None:
         """Take in what an agent has read before, or between: what was read here stays as it is."""
         for tier in self._tiers:
-            tier.fill(past)
+            tier.fill(past, tier is self._tiers[-1])
         if self.last is None:
             self.last = (float(past[-1, 0] + past[-1, 1]), float(past[-1, 3]))
         self.peak = max(self.peak, float(past[:, 4].max()))
