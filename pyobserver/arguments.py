@@ -50,8 +50,8 @@ _SNAPSHOT = """Prints one reading of a running process: its memory by allocator,
 owns whom. The agent leaves the process a few seconds later."""
 
 _DETACH = """Removes the agent from a process, for every observer of it. Without being asked it leaves a few seconds
-after its last observer, unless the program was prepared with pyobserver run or pyobserver.start(), or somebody has attached with
---leave-agent."""
+after its last observer, unless the program was prepared with pyobserver run or pyobserver.start(), or somebody has
+attached with --leave-agent."""
 
 _DEMO = """Starts a service that leaks tasks, or its repaired twin, with the dashboard on it. Without a terminal, its
 snapshot is printed instead."""

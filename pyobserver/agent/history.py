@@ -18,13 +18,13 @@ GROUP_TIERS = ((10, 45), (60, 60), (600, 144))  # 7.5 minutes, an hour, and a da
 MOST_LARGEST, MOST_NUMEROUS = 60, 40  # groups that are followed: by bytes, and of the others by count
 MOST_GROUPS = MOST_LARGEST + MOST_NUMEROUS
 _MOST_SUMMED = 1000  # groups that are looked at to choose from
-_READ_SECONDS, _READ_ALONE_SECONDS = 2.5, 10.0
-_SUM_SECONDS = 10.0
+_CELL_SECONDS = 10.0  # of the shortest cells
+_READ_SECONDS = 2.5  # while somebody observes; else, and for the sums, once in a cell
 _TRUE_SECONDS, _SOON_SECONDS = 3.0, 1.0
 _SUM_DUTY = 0.001  # 100,000 rows take 3 to 20 ms
 _AT_ONCE = 256  # rows between two looks at the clock
 _FEW = 10
-_KEPT_UP_SHARE = 0.1  # of the tasks may have been missed, or have ended unseen
+_KEPT_UP_SHARE = 0.1  # of the tasks may have been missed
 _DAY = 86400.0
 _UNKNOWN = float("nan")
 _ALWAYS_COUNTED = (schema.KIND_TASK, schema.KIND_TRIO_TASK, schema.KIND_THREAD, schema.KIND_JOB)  # also unobserved
@@ -139,7 +139,7 @@ class History:
 
     def __init__(self, agent):
         self.since = None
-        self.job = Job("history", _SUM_SECONDS, self._sum, duty=_SUM_DUTY, goes_on=True)
+        self.job = Job("history", _CELL_SECONDS, self._sum, duty=_SUM_DUTY, goes_on=True)
         self._agent = agent
         self._table = agent.table
         self._cpu = agent.original("time", "process_time")
@@ -150,6 +150,7 @@ class History:
         self._kept_since = None  # since when the table is kept true, and that of all kinds
         self._observed_since = None
         self._due = 0.0
+        self._was_known = False  # the first picture has been complete
         self._read_at = None  # (when, CPU seconds)
 
     @property
@@ -170,9 +171,10 @@ class History:
         """
         self._kept_since = None if not is_kept else self._kept_since or now
         self._observed_since = None if not is_observed else self._observed_since or now
+        self._was_known = self._was_known or (is_kept and self._agent.is_known())
         if now < self._due:
             return
-        self._due = now + (_READ_SECONDS if is_observed else _READ_ALONE_SECONDS)
+        self._due = now + (_READ_SECONDS if is_observed else self._until_next_middle(now))
         values = [_UNKNOWN] * 4
         spent = self._cpu()
         if self._read_at is not None and now > self._read_at[0]:
@@ -188,6 +190,10 @@ class History:
             values[_TASKS] = self._agent.tasks.total()
         self._process.add(now - self._begun, values)
 
+    def _until_next_middle(self, now):
+        """Seconds until the middle of a cell: a single reading stands for all of it."""
+        return 1.5 * _CELL_SECONDS - (now - self._begun) % _CELL_SECONDS
+
     def _has_kept_up(self):
         """Whether the rows are all tasks but a few: where many come and go, an agent that spares itself misses some."""
         tasks = self._agent.tasks
@@ -199,10 +205,10 @@ class History:
     def _sum(self, now):
         """Sum the rows of each group, in parts; a round of a job."""
         self._agent.service.trim()  # nobody may be there to read the log of changes
-        if not _is_true(self._kept_since, now.begun) or (self.since is None and not self._agent.is_known()):
+        if not self._was_known or not _is_true(self._kept_since, now.begun):
             self.job.period = _SOON_SECONDS
             return
-        self.job.period = _SUM_SECONDS
+        self.job.period = self._until_next_middle(now.begun)
         sums = {}
         position = 0
         while position < self._table.end_position:

@@ -148,11 +148,12 @@ class Agent:
                 collector.outside(self.sleep, _REAL_SLEEP)
             start, begun = clock(), self.cpu()
             self.scanner.begin_slice()
-            self.schedule.work()
+            worked = self.schedule.work()
             self._held(self.cpu() - begun)
             every = schedule.EVERY_SECONDS
             if not busy:
-                every = schedule.ALONE_SECONDS
+                is_behind = worked >= schedule.SLICE_SECONDS
+                every = schedule.BEHIND_SECONDS if is_behind else schedule.ALONE_SECONDS
             elif not self.is_known():
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
             ready = max(ready, start - schedule.LATE_SECONDS) + every

@@ -17,6 +17,7 @@ _ROUND_SECONDS = 0.2
 _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has moved
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
+_ALONE_FACTOR = 10  # so much longer while nobody observes
 _AT_ONCE = 300  # old ones, and moved ones, in a round
 _LOOKED_AT = 4000  # positions in a round, for those that have no value, and for old ones
 _SAMPLE = 200  # of one function
@@ -223,6 +224,8 @@ class Measuring:
     def _take_old(self, wall):
         """Yield rows whose value is old, or that have moved without being noted; each round goes on where one ended."""
         limit = max(_OLD_SECONDS, self._seconds * self._tasks.count / _DUTY)
+        if self._agent.schedule.is_alone:
+            limit *= _ALONE_FACTOR
         found = 0
         for _ in range(min(_LOOKED_AT, self._table.end_position)):
             if self._oldest >= self._table.end_position:
