@@ -318,8 +318,12 @@ def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
         return
     if last.status.phase is Phase.LIVE and last.tick is not None and last.tick.cost.stays:
         print(f"the agent stays in {source.pid} and keeps watching; `pyobserver detach {source.pid}` removes it")
-    elif getattr(options, "leave_agent", False):
-        _say(f"no agent stays in {source.pid}: {last.status.text or 'it was not there yet'}")
+    elif not getattr(options, "leave_agent", False):
+        pass
+    elif last.status.phase is Phase.OUTSIDE:
+        _say(f"no agent stays in {source.pid}: {last.status.text}")
+    else:
+        _say(f"it is not known whether an agent stays in {source.pid}, as none had answered yet; pyobserver ps tells")
 
 
 def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
