@@ -139,8 +139,8 @@ def _add_leave_agent(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--leave-agent",
         action="store_true",
-        help="the agent stays when the dashboard is left, and keeps the history for who comes back, at 0.2 %% of a core"
-        " or less, until pyobserver detach",
+        help="the agent stays when the dashboard is left, and keeps the history for who comes back, at half a"
+        " percent of a core or less, until pyobserver detach",
     )
 
 

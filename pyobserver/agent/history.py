@@ -28,7 +28,7 @@ _KEPT_UP_SHARE = 0.1  # of the tasks may have been missed
 _DAY = 86400.0
 _UNKNOWN = float("nan")
 _ALWAYS_COUNTED = (schema.KIND_TASK, schema.KIND_TRIO_TASK, schema.KIND_THREAD, schema.KIND_JOB)  # also unobserved
-_RSS, _TASKS, _THREADS, _CPU = range(4)
+_RSS, _THREADS, _CPU = range(3)
 
 
 class Ring:
@@ -83,7 +83,7 @@ class Ring:
         return found
 
 
-_CELLS = {2: Struct("<i6f"), 4: Struct("<i12f")}
+_CELLS = {1: Struct("<i3f"), 2: Struct("<i6f"), 3: Struct("<i9f")}
 _RING_BYTES = 300  # the object and its parts
 
 
@@ -145,7 +145,8 @@ class History:
         self._cpu = agent.original("time", "process_time")
         self._page = posix.sysconf("SC_PAGE_SIZE")
         self._begun = agent.clock()
-        self._process = Series(PROCESS_TIERS, 4)
+        self._process = Series(PROCESS_TIERS, 3)
+        self._tasks = Series(PROCESS_TIERS, 1)
         self._groups = {}  # (kind, id of the function's text, whether done and held) -> Series of count and bytes
         self._kept_since = None  # since when the table is kept true, and that of all kinds
         self._observed_since = None
@@ -156,7 +157,7 @@ class History:
     @property
     def bytes(self):
         """How much memory it takes."""
-        return self._process.bytes + sum([200 + series.bytes for series in self._groups.values()])
+        return self._process.bytes + self._tasks.bytes + sum([200 + series.bytes for series in self._groups.values()])
 
     def kept(self):
         """Everything that takes room, to be let go of."""
@@ -175,7 +176,7 @@ class History:
         if now < self._due:
             return
         self._due = now + (_READ_SECONDS if is_observed else self._until_next_middle(now))
-        values = [_UNKNOWN] * 4
+        values = [_UNKNOWN] * 3
         spent = self._cpu()
         if self._read_at is not None and now > self._read_at[0]:
             values[_CPU] = (spent - self._read_at[1]) / (now - self._read_at[0])
@@ -186,19 +187,11 @@ class History:
             values[_THREADS], values[_RSS] = float(fields[17]), float(fields[21]) * self._page
         except (ValueError, IndexError):
             pass
-        if self.since is not None and _is_true(self._kept_since, now) and self._has_kept_up():
-            values[_TASKS] = self._agent.tasks.total()
         self._process.add(now - self._begun, values)
 
     def _until_next_middle(self, now):
         """Seconds until the middle of a cell: a single reading stands for all of it."""
         return 1.5 * _CELL_SECONDS - (now - self._begun) % _CELL_SECONDS
-
-    def _has_kept_up(self):
-        """Whether the rows are all tasks but a few: where many come and go, an agent that spares itself misses some."""
-        tasks = self._agent.tasks
-        listed = tasks.listed()
-        return self._table.is_full() or listed - tasks.count <= _FEW + _KEPT_UP_SHARE * listed
 
     # -- the groups ---------------------------------------------------------------------------------------------------
 
@@ -216,9 +209,9 @@ class History:
             position += _AT_ONCE
             if now.over():
                 now = yield
-        self._settle(sums)
         if self.since is None:
             self.since = self._agent.clock()
+        self._settle(sums)
         new = []
         for key in _chosen(sums):
             series = self._groups.get(key)
@@ -237,21 +230,26 @@ class History:
                 now = yield
 
     def _add_rows(self, sums, start, end):
-        """Count the rows between two positions, all at once where they are of one group, as most crowds are."""
+        """Count the rows between two positions, all at once where they are of one group, as most crowds are.
+
+        What has ended is not counted, although it may still have a row.
+        """
         columns = self._table.columns
+        living = [reference is None or reference() is not None for reference in self._table.refs[start:end]]
         kinds = columns.kind[start:end].tolist()
         functions = columns.function[start:end].tolist()
         states = columns.state[start:end].tolist()
         retained = columns.retained[start:end].tolist()
         kind, function, size = kinds[0], functions[0], end - start
         held = states.count(schema.STATE_DONE_HELD)
-        if held in (0, size) and kinds.count(kind) == size and functions.count(function) == size:
+        is_one = False not in living and held in (0, size)
+        if is_one and kinds.count(kind) == size and functions.count(function) == size:
             if kind != FREE:
                 unknown = retained.count(-1)
                 self._count(sums, (kind, function, held > 0), size, size - unknown, sum(retained) + unknown)
             return
-        for kind, function, state, size in zip(kinds, functions, states, retained):  # noqa: B905 (3.10 and later)
-            if kind != FREE:
+        for kind, function, state, size, lives in zip(kinds, functions, states, retained, living):  # noqa: B905
+            if kind != FREE and lives:
                 key = kind, function, state == schema.STATE_DONE_HELD
                 self._count(sums, key, 1, size >= 0, size if size >= 0 else 0)
 
@@ -269,11 +267,14 @@ class History:
     def _settle(self, sums):
         """Make of each group's sums its count and bytes, NaN for bytes that are not known, as the observers do.
 
-        Groups that cannot be told are left out.
+        Groups that cannot be told are left out: where many tasks come and go, an agent that spares itself misses some.
         """
-        tasks = self._agent.tasks
-        share = tasks.total() / tasks.count if tasks.count and self._table.is_full() else 1.0
-        has_kept_up = self._has_kept_up()
+        met = sum([count for key, (count, _, _) in sums.items() if key[0] == schema.KIND_TASK])
+        total = max(met, self._agent.tasks.listed())
+        has_kept_up = self._table.is_full() or total - met <= _FEW + _KEPT_UP_SHARE * total
+        share = total / met if met else 1.0
+        if has_kept_up:
+            self._note(self._tasks, (total,))
         is_observed = _is_true(self._observed_since, self._agent.clock())
         for key, (count, measured, size) in list(sums.items()):
             if key[0] == schema.KIND_TASK:
@@ -295,8 +296,13 @@ class History:
 
     def messages(self):
         """Yield (head, columns) of the messages that tell everything, one for each series."""
-        for position, name in enumerate(schema.PAST_SERIES):
-            yield from self._message(self._process, position, {"series": name, "group": None})
+        for name, series, position in (
+            ("rss", self._process, _RSS),
+            ("tasks", self._tasks, 0),
+            ("threads", self._process, _THREADS),
+            ("cpu", self._process, _CPU),
+        ):
+            yield from self._message(series, position, {"series": name, "group": None})
         for key, series in list(self._groups.items()):
             function = self._table.texts.items[key[1]]
             for position, name in enumerate(schema.PAST_GROUP_SERIES):
@@ -306,7 +312,7 @@ class History:
         elapsed = self._agent.clock() - self._begun
         cells = [cell for cell in series.cells(quantity) if elapsed - cell[0] <= _DAY]
         if cells:
-            starts, *rest = zip(*cells)  # noqa: B905 (3.10 and later)
+            starts, *rest = zip(*cells)  # noqa: B905
             columns = [[elapsed - start for start in starts], *rest]
             named = [(name, code, list(column)) for (name, code), column in zip(schema.PAST_COLUMNS, columns)]  # noqa: B905
             yield {"t": "history", **head}, named

@@ -49,7 +49,8 @@ class Agent:
         self.original = original
         self.farewell = ""
         self.config = config
-        self.started_at = self.wall()
+        self.started_at = self._awaited_since = self.wall()
+        self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
         self.problems = []
         self.longest_hold = 0.0
@@ -131,6 +132,10 @@ class Agent:
         busy = bool(self.service.observers)
         works = busy or self.stays
         self.schedule.is_alone = not busy
+        if busy and self._is_aged:
+            self._begin_anew()
+            ready = min(ready, now + schedule.EVERY_SECONDS)
+        self._is_aged = not busy and self.service.had_observers
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
             self._updates.due = now + self.service.due(now)
@@ -249,7 +254,14 @@ class Agent:
 
     def _is_awaited(self):
         """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
-        return self.wall() - self.started_at < _AWAITED_SECONDS
+        return self.wall() - self._awaited_since < _AWAITED_SECONDS
+
+    def _begin_anew(self):
+        """Somebody comes, and what is known is old."""
+        self._awaited_since = self.wall()
+        self.tasks.begin_anew()
+        self.trio.begin_anew()
+        self.ownership.begin_anew()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""

@@ -148,6 +148,7 @@ class Measuring:
                 now = yield
         first = bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
+        self._job.period = _ROUND_SECONDS * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
 
     def _next(self, wall):
         """Yield the rows to measure; None now and then, when none is found. New ones may come in meanwhile."""

@@ -9,8 +9,8 @@ import sys
 SLICE_SECONDS = 0.001
 _SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
 EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
-ALONE_SECONDS = 0.5  # the same while nobody observes: 0.2 % of a core at most
-BEHIND_SECONDS = 0.2  # and behind a slice that was too short for what there was to do: 0.5 %
+ALONE_SECONDS = 1.0  # the same while nobody observes: 0.1 % of a core at most
+BEHIND_SECONDS = 0.2  # and after a slice that was too short for what there was to do: 0.5 %
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
 LATER_SECONDS = 0.009  # until the first picture is complete: with the time to wake up it is one in ten, too
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it

@@ -166,11 +166,33 @@ def test_a_prepared_program_keeps_what_is_read_at_no_cost(interpreter: Interpret
         client.detach()
 
 
+@on_newest
+def test_who_comes_back_sees_no_numbers_of_before(interpreter: Interpreter) -> None:
+    """Among tasks that come and go: a picture is complete when all have been met anew, and the ended forgotten."""
+    with launch(interpreter, "spawner", "--rate", 50, "--life", 4.0) as target:
+        for linger in (5.0, None):
+            bring(target.pid, linger=linger)
+            mirror = Mirror(connect(target.pid))
+            if linger is not None:
+                mirror.client.stay()
+            mirror.turn(40)
+            mirror.client.close()
+            time.sleep(10.0)
+            bring(target.pid, linger=linger)
+            mirror = Mirror(connect(target.pid))
+            mirror.wait(lambda m=mirror: bool(m.ticks) and m.ticks[-1]["complete"], "the first complete picture")
+            assert mirror.ticks[-1]["total"] == pytest.approx(target.ask("truth")["live"], rel=0.25)
+            assert len(mirror.tasks) == pytest.approx(target.ask("truth")["live"], rel=0.25)
+            mirror.client.detach()
+            wait_for(lambda: find_agent(target.pid) is None, "its end")
+
+
 @pytest.mark.every
 @on_newest
 def test_where_tasks_come_and_go_too_fast_there_is_a_gap_and_no_wrong_number(interpreter: Interpreter) -> None:
-    """Alone it is too sparing to follow 1,500 new tasks a second: what it tells of them is right, or nothing."""
-    with launch(interpreter, "spawner", "--rate", 1500, "--life", 2.0) as target:
+    """Alone it is too sparing to follow 150 new tasks a second: what it tells of them is right, or nothing."""
+    with launch(interpreter, "spawner", "--rate", 150, "--life", 5.0) as target:
+        wait_for(lambda: target.ask("truth")["seconds"] > 6.0, "the time")
         leave_to_stay(target)
         begun = target.ask("truth")["seconds"]
         wait_for(lambda: target.ask("truth")["seconds"] - begun > AWAY_SECONDS, "the time", 90.0)
