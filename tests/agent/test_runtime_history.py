@@ -112,6 +112,28 @@ def test_forks_and_the_end_while_it_stays(interpreter: Interpreter) -> None:
         assert not left.exists()
 
 
+@on_interpreters
+def test_a_program_that_becomes_another_while_it_stays(interpreter: Interpreter) -> None:
+    """The agent is gone with the program, what it leaves is not taken for one, and the next one comes in as ever."""
+    with launch(interpreter, "bystander", "--tasks", 20) as target:
+        leave_to_stay(target)
+        assert target.process.stdin is not None
+        target.process.stdin.write(b"become\n")
+        target.process.stdin.flush()
+        wait_for(lambda: find_agent(target.pid) is None, "the end of the agent")
+        assert not remove_agent(target.pid)
+        wait_for(lambda: _is_idle(target.pid), "the other program")
+        with watching(target) as source:
+            assert source.store.snapshot().watched_since is None
+        remove_agent(target.pid)
+        assert target.stop()[0] == 0
+
+
+def _is_idle(pid: int) -> bool:
+    """Whether a process waits for its input."""
+    return "pipe" in Path(f"/proc/{pid}/wchan").read_text() or Path(f"/proc/{pid}/syscall").read_text().startswith("0 ")
+
+
 @on_newest
 def test_a_program_that_is_killed_while_it_stays(interpreter: Interpreter) -> None:
     with launch(interpreter, "bystander") as target:
