@@ -318,8 +318,15 @@ class History:
             yield {"t": "history", **head}, named
 
     def age(self):
-        """Return for how long the groups have been followed, in seconds; None when that has not begun."""
-        return None if self.since is None else self._agent.clock() - self.since
+        """Return for how long the groups have been followed, in seconds; None when that has not begun.
+
+        It begins with the next cell: that before has readings of when the agent came in, and took its own memory.
+        """
+        if self.since is None:
+            return None
+        cells = (self.since - self._begun) // _CELL_SECONDS + 1
+        age = self._agent.clock() - self._begun - cells * _CELL_SECONDS
+        return age if age > 0 else None
 
 
 def _is_true(since, now):

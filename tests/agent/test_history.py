@@ -166,6 +166,17 @@ def test_nothing_is_told_of_tasks_when_it_could_not_keep_up() -> None:
     assert agent.told()["tasks", None] == [200, 200, 210]
 
 
+def test_it_has_followed_the_groups_since_the_cell_behind_the_first_reading() -> None:
+    """What the agent took for itself when it came in is no growth."""
+    agent = Agent()
+    agent.add("app.work", 10)
+    assert agent.history.age() is None
+    agent.turn(6.0)
+    assert agent.history.since == 112.0 and agent.history.age() is None
+    agent.now += 10.0
+    assert agent.history.age() == 2.0
+
+
 def test_what_has_ended_is_not_counted_although_it_has_a_row() -> None:
     """An agent that spares itself removes rows late."""
     agent = Agent()
