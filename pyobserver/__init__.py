@@ -11,7 +11,8 @@ __all__ = ["start", "stop"]
 
 
 def start() -> None:
-    """Start the agent in this process. It stays until `stop`, and does nothing while no observer is connected.
+    """Start the agent in this process. It stays until `stop`, and while no observer is connected does nothing but read
+    a few numbers about the process every ten seconds.
 
     Raises OSError when there is no folder for its socket. A second call changes nothing.
     """

@@ -50,7 +50,8 @@ _SNAPSHOT = """Prints one reading of a running process: its memory by allocator,
 owns whom. The agent leaves the process a few seconds later."""
 
 _DETACH = """Removes the agent from a process, for every observer of it. Without being asked it leaves a few seconds
-after its last observer, unless the program was prepared with pyobserver run or pyobserver.start()."""
+after its last observer, unless the program was prepared with pyobserver run or pyobserver.start(), or somebody has
+attached with --leave-agent."""
 
 _DEMO = """Starts a service that leaks tasks, or its repaired twin, with the dashboard on it. Without a terminal, its
 snapshot is printed instead."""
@@ -103,15 +104,17 @@ def _parser() -> argparse.ArgumentParser:
         _add_common(command, at_top=False, attaches=attaches)
         return command
 
-    _add_pid(add("attach", "the dashboard on a running process", _ATTACH))
-    _add_run(
-        add(
-            "run",
-            "start a program with the agent in it, and the dashboard on it",
-            _RUN,
-            usage="pyobserver run [option ...] (SCRIPT | -m MODULE) [ARG ...]",
-        )
+    attached = add("attach", "the dashboard on a running process", _ATTACH)
+    _add_leave_agent(attached)
+    _add_pid(attached)
+    started = add(
+        "run",
+        "start a program with the agent in it, and the dashboard on it",
+        _RUN,
+        usage="pyobserver run [option ...] (SCRIPT | -m MODULE) [ARG ...]",
     )
+    _add_leave_agent(started)
+    _add_run(started)
     listed = add("ps", "the Python processes, and whether attaching would work", _PS, attaches=False)
     listed.add_argument("--json", action="store_true", help="for scripts")
     _add_snapshot(add("snapshot", "one reading as text or JSON", _SNAPSHOT))
@@ -130,6 +133,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_pid(command: argparse.ArgumentParser) -> None:
     command.add_argument("pid", type=_pid, metavar="PID", help="the process, as this machine numbers it")
+
+
+def _add_leave_agent(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--leave-agent",
+        action="store_true",
+        help="the agent stays when the dashboard is left, and keeps the history for who comes back, at half a"
+        " percent of a core or less, until pyobserver detach",
+    )
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:

@@ -252,12 +252,15 @@ def _listed(options: argparse.Namespace) -> list[Listed]:
     from .export.listing import Listed
     from .outside import pythons
     from .source.admission import examined
+    from .source.find import agent_seconds
 
     rows = []
     for process in pythons():
         found = examined(process.pid, options.method, options.force)
         if found.kind != "gone":
-            rows.append(Listed(process, found.executable, found.method, found.kind, found.reason, found.help))
+            seconds = agent_seconds(process.pid) if found.method == "existing" else None
+            gates = (found.executable, found.method, found.kind, found.reason, found.help)
+            rows.append(Listed(process, *gates, seconds))
     return rows
 
 
@@ -270,6 +273,7 @@ def _live(options: argparse.Namespace, pid: int, exit_status: Callable[[], int |
         method=options.method,
         force=options.force,
         allow_actions=options.allow_actions,
+        leaves_agent=getattr(options, "leave_agent", False),
         exit_status=exit_status,
     )
 
@@ -301,7 +305,25 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
         say = _say_once()
         for line in (*said, *source.steps):
             say(line)
+    _tell_what_stays(source, options)
     return app.return_code or DONE
+
+
+def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
+    """Say that the agent stays, also when somebody else has told it so; and that it does not, when that was wanted."""
+    from .model.store import Phase
+
+    last = source.store.snapshot()
+    if last.status.phase is Phase.EXITED:
+        return
+    if last.status.phase is Phase.LIVE and last.tick is not None and last.tick.cost.stays:
+        print(f"the agent stays in {source.pid} and keeps watching; `pyobserver detach {source.pid}` removes it")
+    elif not getattr(options, "leave_agent", False):
+        pass
+    elif last.status.phase is Phase.OUTSIDE:
+        _say(f"no agent stays in {source.pid}: {last.status.text}")
+    else:
+        _say(f"it is not known whether an agent stays in {source.pid}, as none had answered yet; pyobserver ps tells")
 
 
 def _read_once(source: LiveSource, options: argparse.Namespace) -> int:

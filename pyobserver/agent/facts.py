@@ -81,7 +81,15 @@ class OwnMemory:
         nodes = _NODE_BYTES * len(table.nodes)
         waiting = sum([observer.out_bytes for observer in self._agent.service.observers.values()])
         rows = table.bytes + self._agent.tasks.bytes + table.count * self._reference_bytes
-        return self._code + rows + nodes + 2 * sys.getsizeof(texts) + 120 * len(texts) + waiting
+        return (
+            self._code
+            + self._agent.history.bytes
+            + rows
+            + nodes
+            + 2 * sys.getsizeof(texts)
+            + 120 * len(texts)
+            + waiting
+        )
 
 
 def _code_size(value, depth=0):

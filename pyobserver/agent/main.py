@@ -12,6 +12,7 @@ from pyobserver.agent import (
     forks,
     groups,
     heap_places,
+    history,
     measure,
     ownership,
     remedies,
@@ -48,10 +49,12 @@ class Agent:
         self.original = original
         self.farewell = ""
         self.config = config
-        self.started_at = self.wall()
+        self.started_at = self._awaited_since = self.wall()
+        self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
         self.problems = []
         self.longest_hold = 0.0
+        self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
         self._mine = mine
         self._poll = original("select", "poll")()
@@ -85,6 +88,7 @@ class Agent:
         self.groups = groups.Groups(self, self.tasks, self.ownership)
         self.places = heap_places.HeapPlaces(self)
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
+        self.history = history.History(self)
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
@@ -104,6 +108,7 @@ class Agent:
             *self.never_awaited.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
+            self.history.job,
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
         self._listener = listener
@@ -125,25 +130,36 @@ class Agent:
         clock = self.clock
         now = clock()
         busy = bool(self.service.observers)
+        works = busy or self.stays
+        self.schedule.is_alone = not busy
+        if busy and self._is_aged:
+            self._begin_anew()
+            ready = min(ready, now + schedule.EVERY_SECONDS)
+        self._is_aged = not busy and self.service.had_observers
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
             self._updates.due = now + self.service.due(now)
+        if works:
             wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
         events = self._sleep(now, wait, busy)
         begun = self.cpu()
         self.service.exchange(events)
         self.tracing.look(clock())
         forks.look(self._forks, clock())
+        self.history.look(clock(), busy, works)
         self._held(self.cpu() - begun)
-        if busy and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
+        if works and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
             start, begun = clock(), self.cpu()
             self.scanner.begin_slice()
-            self.schedule.work()
+            worked = self.schedule.work()
             self._held(self.cpu() - begun)
             every = schedule.EVERY_SECONDS
-            if not self.is_known():
+            if not busy:
+                is_behind = worked >= schedule.SLICE_SECONDS
+                every = schedule.BEHIND_SECONDS if is_behind else schedule.ALONE_SECONDS
+            elif not self.is_known():
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
@@ -174,7 +190,7 @@ class Agent:
         if self._mine["wanted"]:  # somebody has asked for an agent, and found this one
             self._mine["wanted"] = False
             self.service.left_at = now
-        if linger is None or self.service.observers:
+        if linger is None or self.stays or self.service.observers:
             return False
         patience = linger if self.service.had_observers else _FIRST_OBSERVER_SECONDS
         if now - self.service.left_at <= patience:
@@ -199,7 +215,7 @@ class Agent:
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
         kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
-        for kept in [each for probe in (self.table, *kinds, self.measure) for each in probe.kept()]:
+        for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
             begun = self.clock()
             while kept:
                 kept.popitem() if type(kept) is dict else kept.pop()
@@ -217,6 +233,7 @@ class Agent:
             self.blocking,
             self.groups,
             self.places,
+            self.history,
             self.ownership,
             self.tasks,
             self.threads,
@@ -237,7 +254,14 @@ class Agent:
 
     def _is_awaited(self):
         """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
-        return self.wall() - self.started_at < _AWAITED_SECONDS
+        return self.wall() - self._awaited_since < _AWAITED_SECONDS
+
+    def _begin_anew(self):
+        """Somebody comes, and what is known is old."""
+        self._awaited_since = self.wall()
+        self.tasks.begin_anew()
+        self.trio.begin_anew()
+        self.ownership.begin_anew()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured."""
@@ -250,6 +274,10 @@ class Agent:
         """End soon, for everybody."""
         self.farewell = reason
         self._mine["leave"] = True
+
+    def stay(self):
+        """Go on without an observer, sparingly, until somebody asks to leave."""
+        self.stays = True
 
     def look_at(self, ids):
         """Measure these rows first: they are on a screen."""
@@ -302,6 +330,7 @@ class Agent:
             ],
             "self_check": self.self_check,
             "method": facts.text(self.config.get("method")),
+            "followed": self.history.age(),
         }
 
     def tick(self, number):
@@ -325,6 +354,7 @@ class Agent:
                 "dropped": self.table.overflow + self.service.dropped,
                 "torn": self.torn,
                 "observers": len(self.service.observers),
+                "stays": self.stays,
                 "rows_limit_hit": self.table.is_full(),
             },
         }

@@ -17,6 +17,7 @@ _ROUND_SECONDS = 0.2
 _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has moved
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
+_ALONE_FACTOR = 10  # so much longer while nobody observes
 _AT_ONCE = 300  # old ones, and moved ones, in a round
 _LOOKED_AT = 4000  # positions in a round, for those that have no value, and for old ones
 _SAMPLE = 200  # of one function
@@ -52,7 +53,7 @@ class Measuring:
         self._oldest = 0  # position from which on the next old values are looked for
         self._measured = 0
         self._seconds = 0.0005  # that one scan takes, on average
-        self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST)
+        self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST, goes_on=True)
         self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
         tasks.on_moved.append(self._note_moved)
@@ -147,6 +148,7 @@ class Measuring:
                 now = yield
         first = bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
+        self._job.period = _ROUND_SECONDS * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
 
     def _next(self, wall):
         """Yield the rows to measure; None now and then, when none is found. New ones may come in meanwhile."""
@@ -223,6 +225,8 @@ class Measuring:
     def _take_old(self, wall):
         """Yield rows whose value is old, or that have moved without being noted; each round goes on where one ended."""
         limit = max(_OLD_SECONDS, self._seconds * self._tasks.count / _DUTY)
+        if self._agent.schedule.is_alone:
+            limit *= _ALONE_FACTOR
         found = 0
         for _ in range(min(_LOOKED_AT, self._table.end_position)):
             if self._oldest >= self._table.end_position:

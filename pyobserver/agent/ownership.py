@@ -48,6 +48,11 @@ class Ownership:
         """What is done again and again."""
         return [Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY), self._walk_job]
 
+    def begin_anew(self):
+        """Walk again before the holders count as known: for a while hardly anybody has looked."""
+        self.complete = False
+        self._walk_job.hurry()
+
     def holder_of(self, row):
         """Return the node of the container that a row is in, None if none is known."""
         return self._table.nodes.get(row.held)

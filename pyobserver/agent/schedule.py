@@ -9,6 +9,8 @@ import sys
 SLICE_SECONDS = 0.001
 _SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
 EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
+ALONE_SECONDS = 1.0  # the same while nobody observes: 0.1 % of a core at most
+BEHIND_SECONDS = 0.2  # and after a slice that was too short for what there was to do: 0.5 %
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
 LATER_SECONDS = 0.009  # until the first picture is complete: with the time to wake up it is one in ten, too
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
@@ -49,10 +51,11 @@ class Job:
     `work(slice)` returns a generator over one round. It stops by `yield` when the slice is over, gets the next one from
     it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
     that nobody else has used some of. The next round begins `period` seconds
-    after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core.
+    after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core. With
+    `goes_on` it is done also while nobody observes.
     """
 
-    def __init__(self, name, period, work, duty=0.02):
+    def __init__(self, name, period, work, duty=0.02, goes_on=False):
         self.name = name
         self.period = period
         self.due = 0.0
@@ -62,6 +65,7 @@ class Job:
         self.is_urgent = False  # it goes before others
         self._work = work
         self.duty = duty  # it may be changed between rounds
+        self.goes_on = goes_on
         self._round = None
         self._begun = 0.0
         self._spent = 0.0
@@ -105,10 +109,14 @@ class Job:
 
 
 class Schedule:
-    """Runs jobs in slices. The first of `jobs` is asked first in every slice; the others take turns."""
+    """Runs jobs in slices. The first of `jobs` is asked first in every slice; the others take turns.
+
+    While it `is_alone`, as nobody observes, what has begun comes to its end, and only what goes on begins.
+    """
 
     def __init__(self, clock, problem):
         self.jobs = []
+        self.is_alone = False
         self._clock = clock
         self._problem = problem
         self._turn = 0
@@ -119,7 +127,7 @@ class Schedule:
         for job in self.jobs:
             if job.in_round:
                 return 0.0
-            if job.due - now < due:
+            if job.due - now < due and (job.goes_on or not self.is_alone):
                 due = job.due - now
         return max(0.0, due)
 
@@ -135,7 +143,7 @@ class Schedule:
         for job in order:
             if now.over():
                 break
-            if job.in_round or job.due <= now.begun:
+            if job.in_round or (job.due <= now.begun and (job.goes_on or not self.is_alone)):
                 self._run(job, now)
         return now.clock() - now.begun
 

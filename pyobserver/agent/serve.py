@@ -217,6 +217,8 @@ class Service:
             if type(head.get("token")) is int and len(observer.places) < 4:
                 observer.places.append(head)
                 self._agent.ask_places()
+        elif name == "stay":
+            self._agent.stay()
         elif name == "detach":
             self._agent.leave("asked to by an observer")
         elif name == "bye":
@@ -241,7 +243,7 @@ class Service:
                     break
                 if now.over():
                     now = yield
-        self._trim()
+        self.trim()
 
     def due(self, now):
         """Seconds until somebody waits for an update."""
@@ -251,7 +253,8 @@ class Service:
                 waits.append(0.0 if observer.update is not None and not observer.out else observer.due - now)
         return max(0.0, min(waits))
 
-    def _trim(self):
+    def trim(self):
+        """Forget the changes that all observers have been told."""
         table = self._agent.table
         positions = [o.position for o in self.observers.values() if o.position is not None]
         table.trim(min(positions) if positions else table.end)
@@ -277,6 +280,10 @@ class Service:
                 if observer.position >= end:
                     break
                 found = table.changes(observer.position, _LOG_ENTRIES)
+        if not observer.ticks:
+            for head, columns in self._agent.history.messages():
+                observer.send(head, columns)
+                yield
         observer.ticks += 1
         observer.send(self._agent.tick(observer.ticks))
         yield True

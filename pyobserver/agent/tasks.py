@@ -57,11 +57,12 @@ class TaskProbe:
         self._places = Places(self._address_at)
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
+        self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
         self._calls = {}  # id of a loop -> when it may be asked for its tasks again
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
-        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES)
+        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
 
     def jobs(self):
         """What is done again and again."""
@@ -85,6 +86,20 @@ class TaskProbe:
         """Return how many tasks there are: those that are known, and those that there is no room for."""
         is_part = not self.complete or self._table.is_full()
         return max(self.count, sum(self._listed.values())) if is_part else self.count
+
+    def begin_anew(self):
+        """Look at all tasks before the picture counts as complete again: for a while hardly anybody has looked."""
+        self.complete = False
+        self._is_aged = True
+        self._enumerate_job.duty = _DUTY_FIRST
+        self._enumerate_job.hurry()
+        self._calls.clear()
+
+    def listed(self):
+        """Return how many tasks asyncio lists; where only a call tells, as it was at the last one."""
+        for name, held in self._sets():
+            self._listed[name] = len(held)
+        return sum(self._listed.values())
 
     def row_of(self, task):
         """Return the row of a task, None if it has none."""
@@ -123,6 +138,7 @@ class TaskProbe:
     # -- which there are ----------------------------------------------------------------------------------------------
 
     def _enumerate(self, now):
+        is_aged, self._is_aged = self._is_aged, False
         for name, held in self._sets():
             self._listed[name] = len(held)
             references = iter(held)
@@ -152,7 +168,13 @@ class TaskProbe:
                 self._meet(references.pop())
                 if now.over():
                     now = yield
-        if not self.complete:
+        if is_aged:
+            for position in self.positions():
+                if self._table.refs[position]() is None:
+                    self._end(Row(self._table, position))
+                if now.over():
+                    now = yield
+        if not self.complete and not self._is_aged:
             self.complete = True
             self._enumerate_job.duty = _DUTY_LISTS
             self._sweep_job.hurry()

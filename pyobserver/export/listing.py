@@ -28,6 +28,7 @@ class Listed:
     kind: str = ""
     reason: str = ""
     help: str = ""
+    agent_seconds: float | None = None  # for how long an agent has been there
 
     @property
     def why(self) -> str:
@@ -67,6 +68,7 @@ def listing_document(rows: Sequence[Listed]) -> list[dict[str, Any]]:
             "kind": row.kind or None,
             "reason": row.reason or None,
             "help": row.help or None,
+            "agent_seconds": row.agent_seconds,
         }
         for row in rows
     ]
@@ -82,6 +84,8 @@ def _lines(row: Listed, width: int | None, details: bool) -> Iterator[str]:
     below = []
     if details:
         below.append(f"{row.executable or 'its executable cannot be seen'}; {_way(row)}")
+    if row.agent_seconds is not None:
+        below.append(f"the agent has been in it for {duration(row.agent_seconds)}")
     if row.reason:
         below.append(row.reason)
     for text in below:
@@ -90,7 +94,7 @@ def _lines(row: Listed, width: int | None, details: bool) -> Iterator[str]:
 
 def _way(row: Listed) -> str:
     if row.method == "existing":
-        return "the agent is in it already"
+        return "the way in is the agent that is there"
     return f"the way in is {row.method}" if row.method else f"no way in ({row.kind})"
 
 

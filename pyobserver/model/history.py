@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .past import Cells, within
+
 Tiers = tuple[tuple[float, int], ...]  # (seconds of a cell, cells)
 TIERS: Tiers = ((1.0, 600), (10.0, 720), (60.0, 1440))
 COARSE: Tiers = ((2.0, 300), (60.0, 720))  # for series of which there are many: groups
@@ -37,6 +39,7 @@ class _Tier:
         self.seconds = seconds
         self.bound = bound
         self.count = 0  # cells ever begun
+        self.has_lost = False  # older ones than those that were filled in
         self._cells = np.empty((min(bound, 16), 5))
 
     def add(self, time: float, value: float) -> None:
@@ -63,7 +66,30 @@ class _Tier:
 
     def reaches(self, since: float) -> bool:
         """Whether nothing before its first cell is missing from `since` on."""
-        return self.count <= self.bound or bool(self._cells[self.count % self.bound][0] <= since)
+        is_full = self.count > self.bound
+        if not is_full and not self.has_lost:
+            return True
+        return self.count > 0 and bool(self._cells[self.count % self.bound if is_full else 0][0] <= since)
+
+    def fill(self, past: Cells, is_last: bool) -> None:
+        """Take in what an agent has read where nothing was read here, as far back as this tier is meant to reach.
+
+        The last one takes all that it has room for.
+        """
+        own = self.cells()
+        newest = max(float(past[-1, 0]), float(own[-1, 0]) if len(own) else 0.0)
+        since = min([newest - self.seconds * self.bound, *own[:1, 0].tolist()])
+        recent = past if is_last else past[past[:, 0] + past[:, 1] > since]
+        after = np.searchsorted(own[:, 0], recent[:, 0] - self.seconds, side="right")
+        before = np.searchsorted(own[:, 0], recent[:, 0] + recent[:, 1], side="left")
+        found = within(recent[after == before], self.seconds)
+        found = found[~np.isin(found[:, 0], own[:, 0])]
+        table = np.concatenate([own, found])
+        table = table[np.argsort(table[:, 0], kind="stable")]
+        self.has_lost |= len(recent) < len(past) or self.count > self.bound or len(table) > self.bound
+        if len(found):
+            self._cells = table[-self.bound :]
+            self.count = len(self._cells)
 
 
 class Series:
@@ -82,6 +108,14 @@ class Series:
             tier.add(time, value)
         self.last = (time, value)
         self.peak = max(self.peak, value)
+
+    def fill(self, past: Cells) -> None:
+        """Take in what an agent has read before, or between: what was read here stays as it is."""
+        for tier in self._tiers:
+            tier.fill(past, tier is self._tiers[-1])
+        if self.last is None:
+            self.last = (float(past[-1, 0] + past[-1, 1]), float(past[-1, 3]))
+        self.peak = max(self.peak, float(past[:, 4].max()))
 
     def curve(self, since: float) -> Curve:
         """Return the finest cells that reach back to `since`, or as far back as anything does."""
@@ -107,13 +141,23 @@ class History:
         if value is None:
             return
         with self._lock:
-            series = self._series.pop(name, None)
-            if series is None:
-                series = Series(tiers)
-                while len(self._series) >= self._limit:
-                    del self._series[next(iter(self._series))]
-            self._series[name] = series  # to the end: the order is that of the last reading
-            series.add(time, value)
+            self._last_of(name, tiers).add(time, value)
+
+    def fill(self, name: str, past: Cells, tiers: Tiers = TIERS) -> None:
+        """Complete the series `name` by what was read before, or where nothing was read here."""
+        if len(past):
+            with self._lock:
+                self._last_of(name, tiers).fill(past)
+
+    def _last_of(self, name: str, tiers: Tiers) -> Series:
+        """Return a series and put it to the end: the order is that of the last reading."""
+        series = self._series.pop(name, None)
+        if series is None:
+            series = Series(tiers)
+            while len(self._series) >= self._limit:
+                del self._series[next(iter(self._series))]
+        self._series[name] = series
+        return series
 
     def curve(self, name: str, since: float) -> Curve:
         """Return the part of the series `name` since then; empty when there is none."""

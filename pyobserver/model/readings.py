@@ -271,6 +271,7 @@ class AgentFacts:
     method: str  # "pep768", "ptrace", "preloaded", "existing"
     attach_seconds: float | None = None
     held_seconds: float | None = None  # the longest that one thread was stopped
+    followed_seconds: float | None = None  # for how long it had kept the history of groups by then; None: not yet
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,7 @@ class AgentCost:
     dropped: int
     torn: int
     observers: int
+    stays: bool = False  # when no observer is left
 
 
 @dataclass(frozen=True)

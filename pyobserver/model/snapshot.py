@@ -69,6 +69,7 @@ class Snapshot:
     history: History
     updated_at: float = 0.0  # when the agent was last heard
     settled_at: float | None = None  # when the agent's first picture was complete
+    watched_since: float | None = None  # from when on an agent has kept the history that it has told us
     identity: Identity | None = None
     facts: AgentFacts | None = None
     process: ProcessReading | None = None
@@ -94,12 +95,14 @@ class Snapshot:
     def growing_since(self, window: float) -> float:
         """Return from when on growth is told, `window` seconds back at most.
 
-        What grows before the first picture is complete is what we know, and what the agent takes for itself.
+        What grows before the first picture is complete is what we know, and what the agent takes for itself. That
+        picture may be an earlier one, when the agent has told what it has seen since.
         """
         begun = self.taken_at - window
         if self.facts is None:
             return begun
-        return max(begun, self.taken_at if self.settled_at is None else self.settled_at)
+        known = [each for each in (self.settled_at, self.watched_since) if each is not None]
+        return max(begun, min(known, default=self.taken_at))
 
     @property
     def forest(self) -> Forest:

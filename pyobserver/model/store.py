@@ -15,8 +15,9 @@ from .actions import Actions, Progress, Settings
 from .census import Census
 from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
-from .history import COARSE, History
+from .history import COARSE, TIERS, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .past import PastSeries
 from .places import PlacesAnswer
 from .readings import (
     AgentFacts,
@@ -97,11 +98,12 @@ class Store:
             self._marks.clear()
             self._agent_texts = np.zeros(1, np.int32)
             self._view = None
-            baseline = self._now.baseline
+            baseline, followed = self._now.baseline, facts.followed_seconds
             self._now = replace(
                 self._now,
                 facts=facts,
                 settled_at=None,
+                watched_since=None if followed is None else self._clock() - followed,
                 tick=None,
                 agent_cpu_share=None,
                 baseline=replace(baseline, sums=None) if baseline else None,
@@ -342,6 +344,17 @@ class Store:
             settled = self._now.settled_at is not None and tick.holders_complete
             if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
                 self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
+        self.changed()
+
+    def add_past(self, past: PastSeries) -> None:
+        """What the agent has kept of one series: it completes the history where nothing was read here."""
+        with self._lock:
+            name, tiers = past.series, TIERS
+            if past.group is not None:
+                kind, function, held = past.group
+                key = (kind, self._tasks.intern(clean(function, _LABEL)), held)
+                name, tiers = group_name(key, past.series), COARSE
+            self.history.fill(name, past.at(self._clock()), tiers)
         self.changed()
 
     def add_problem(self, text: str) -> None:

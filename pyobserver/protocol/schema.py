@@ -23,6 +23,7 @@ group   token (int), and which tasks: like (list of at most 16 row ids: all task
 places  token (int), least (int: containers of at least so many items are told, 10 at least), type (str:
         "module.qualname", or the name of a built-in type; its objects are looked for, "" for none). Answered by
         `places` with the same token
+stay    the agent does not end when no observer is left: it goes on sparingly, until somebody says `detach`
 detach  ends the agent for everybody; answered by `bye`
 bye     this observer leaves
 
@@ -31,7 +32,7 @@ Agent to observer
 hello   protocol, build (str: digest of the agent's sources), pid (as the target knows itself), python, implementation,
         executable, argv (list), started_at (float or null), platform, free_threaded (bool), switch_interval,
         agent_started_at, capabilities (list of str), self_check ("ok" or the reason why memory is not available),
-        method (how the agent came in)
+        method (how the agent came in), followed (float or null: for how many seconds it has kept the history of groups)
 strings first (int), items (list of str): texts with the ids first, first+1, ...; sent before the first row using them
 rows    columns `ROW_COLUMNS`; names (list of str, or null for "unchanged"): one entry per row. A row is new or
         changed; either way it is sent whole
@@ -39,11 +40,17 @@ gone    column id: rows and nodes that ended or are not seen any more
 nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an
         index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or
         changed tree nodes which are not rows
+history what has been, one message for each series, before the first tick: series (one of PAST_SERIES; or of
+        PAST_GROUP_SERIES, and then group is [kind, function (str: as the text of the rows' column), whether they are
+        done and still held], else null). Columns `PAST_COLUMNS`: cells of at most a day, oldest first, which do not
+        overlap. Readings of groups are missing where more came and went than the agent could follow, and where nobody
+        observed and it was not told to stay
 tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
-        memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)},
+        memory_bytes, dropped, torn, observers, stays (bool: it goes on when no observer is left), rows_limit_hit (bool:
+        there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
         tracing (bool: the program traces its allocations itself)}
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
@@ -147,6 +154,18 @@ TRACE_MOST_SECONDS = 60
 
 ACTION_STATES = ("asked", "moved", "ended", "refused")
 ACTION_ASKED, ACTION_MOVED, ACTION_ENDED, ACTION_REFUSED = 0, 1, 2, 3
+
+# What there is a history of, and the columns of `history`.
+PAST_SERIES = ("rss", "tasks", "threads", "cpu")  # bytes, count, count, share of one core
+PAST_GROUP_SERIES = ("count", "bytes")
+PAST_COLUMNS = (
+    ("age", "f"),  # seconds from the beginning of a cell until now
+    ("length", "f"),  # seconds
+    ("low", "f"),
+    ("mean", "f"),
+    ("high", "f"),
+)
+MOST_PAST_GROUPS, MOST_PAST_CELLS = 100, 2000
 
 # Bits of a row's `flags`.
 FLAG_AGE_IS_MINIMUM = 1  # it was there when the agent came: it is at least as old as `created` says

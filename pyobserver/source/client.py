@@ -96,6 +96,10 @@ class AgentClient:
         """Ask where objects are held; the answer has the same `token`."""
         self._connection.send({"t": "places", "token": token, "least": question.least, "type": question.type})
 
+    def stay(self) -> None:
+        """Ask the agent not to end when no observer is left."""
+        self._connection.send({"t": "stay"})
+
     def ask_to_end(self) -> None:
         """Ask the agent to end for everybody; whoever receives will hear it say goodbye."""
         self._connection.send({"t": "detach"})

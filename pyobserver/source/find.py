@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 
 from ..attach.errors import AttachError
@@ -41,6 +42,15 @@ def find_agent(pid: int) -> str | None:
     finally:
         os.close(root)
     return None
+
+
+def agent_seconds(pid: int) -> float | None:
+    """Return for how long the agent has been in process `pid`, by the file of its socket; None where none is there."""
+    path = find_agent(pid)
+    try:
+        return None if path is None else max(0.0, time.time() - os.stat(path, follow_symlinks=False).st_mtime)
+    except OSError:
+        return None
 
 
 def agent_folders(pid: int) -> list[str]:

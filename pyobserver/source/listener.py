@@ -14,7 +14,7 @@ from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
-from . import messages
+from . import messages, past
 from .client import BYE_SECONDS, AgentClient
 from .errors import ClientError, MessageError
 
@@ -47,8 +47,9 @@ class _Question:
 class Listener:
     """Feeds `store` with what the agent at the other end of `client` says, an update every `interval` seconds.
 
-    `method`, `attach_seconds` and `held` are how the agent came in; "existing" when it was there already. `listen` runs
-    on one thread; everything else may be called on any.
+    `method`, `attach_seconds` and `held` are how the agent came in; "existing" when it was there already. With
+    `leaves_agent` it is asked to stay when no observer is left. `listen` runs on one thread; everything else may be
+    called on any.
     """
 
     def __init__(
@@ -60,12 +61,15 @@ class Listener:
         attach_seconds: float | None,
         held: float | None,
         *,
+        leaves_agent: bool = False,
         silent_seconds: float = 3.0,
         detail_seconds: float = 10.0,
     ) -> None:
         self._client = client
         self._store = store
         self._interval = interval
+        self._leaves_agent = leaves_agent
+        self._pasts = 0  # series that the agent has told the history of
         self._facts = messages.facts(client.hello, method, attach_seconds, held)
         self._silent_seconds = max(silent_seconds, _SILENT_INTERVALS * interval)
         self._detail_seconds = detail_seconds
@@ -89,6 +93,8 @@ class Listener:
         self._store.greet(self._facts)
         self._heard_at = time.monotonic()
         try:
+            if self._leaves_agent:
+                self._client.stay()
             self._client.watch(self._interval)
             while True:
                 for frame in self._client.receive(self._patience()):
@@ -213,6 +219,8 @@ class Listener:
             store.remove(messages.gone(frame))
         elif name == "tick":
             self._hear_tick(frame)
+        elif name == "history":
+            self._hear_past(frame)
         elif name == "detail":
             self._hear_answer(messages.token(frame), messages.detail(frame))
         elif name == "group":
@@ -233,6 +241,12 @@ class Listener:
         if not self._is_live or self._is_silent:
             self._is_live, self._is_silent = True, False
             self._store.set_status(Phase.LIVE)
+
+    def _hear_past(self, frame: Frame) -> None:
+        self._pasts += 1
+        if self._pasts > past.MOST_MESSAGES:
+            raise MessageError("more of its history than an agent keeps")
+        self._store.add_past(past.history(frame))
 
     def _hear_answer(self, token: int, found: DetailAnswer | GroupAnswer | PlacesAnswer) -> None:
         with self._lock:

@@ -37,8 +37,9 @@ class LiveSource:
     """Observes the process `pid`.
 
     `exit_status` tells the exit status of a process of ours (as `Popen.poll` does); the kernel keeps that of others to
-    itself in most cases. With `force` a program that was told not to be debugged is attached to as well. `on_stage`
-    gets what the attach is doing, on another thread.
+    itself in most cases. With `force` a program that was told not to be debugged is attached to as well. With
+    `leaves_agent` the agent stays when no observer is left. `on_stage` gets what the attach is doing, on another
+    thread.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class LiveSource:
         method: str = "auto",
         force: bool = False,
         allow_actions: bool = False,
+        leaves_agent: bool = False,
         exit_status: Callable[[], int | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +59,7 @@ class LiveSource:
         self._store = Store(clock)
         self._interval = interval
         self._settings = (method, force, allow_actions)
+        self._leaves_agent = leaves_agent
         self._failure: str | None = None
         self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
@@ -282,6 +285,7 @@ class LiveSource:
             contact.method,
             contact.attach_seconds,
             contact.held_seconds,
+            leaves_agent=self._leaves_agent,
         )
         self._stage("connected")
         listener.wants_containers = self._wants_containers

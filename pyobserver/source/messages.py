@@ -53,6 +53,7 @@ class Hello:
     capabilities: tuple[str, ...]
     self_check: str
     method: str
+    followed: float | None  # seconds
 
 
 def protocol_version(frame: Frame) -> int:
@@ -79,6 +80,7 @@ def hello(frame: Frame) -> Hello:
         capabilities=tuple(clean(word, 60) for word in fields.entries(head, "capabilities", str)),
         self_check=fields.text(head, "self_check", 500),
         method=fields.text(head, "method", 60),
+        followed=fields.optional_number(head, "followed", _MAX_TIME),
     )
 
 
@@ -98,6 +100,7 @@ def facts(said: Hello, method: str, attach_seconds: float | None, held_seconds: 
         method=said.method if method == "existing" and said.method not in ("", "auto") else method,
         attach_seconds=attach_seconds,
         held_seconds=held_seconds,
+        followed_seconds=said.followed,
     )
 
 
@@ -210,6 +213,7 @@ def tick(frame: Frame) -> Tick:
         dropped=fields.whole(said, "dropped", 0, MAX_COUNT),
         torn=fields.whole(said, "torn", 0, MAX_COUNT),
         observers=fields.whole(said, "observers", 0, MAX_COUNT),
+        stays=fields.flag(said, "stays"),
     )
     return Tick(
         time=fields.number(head, "time", _MAX_TIME),

@@ -6,11 +6,13 @@ is measured alone and observed, in turns, so that the machine's noise is in both
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
+from pathlib import Path
 
 from pyobserver.model.store import Phase
-from pyobserver.source.live import LiveSource
+from pyobserver.source.live import LiveSource, remove_agent
 from tests.support.interpreters import interpreters
 from tests.support.targets import RunningTarget, launch
 
@@ -19,6 +21,8 @@ ROUND_SECONDS = 6.0
 TASKS_BUSY, TASKS_AT_REST = 10_000, 1_000
 MORE_MS = 3.0  # that p99 may become worse
 SHARE_AT_REST = 0.01  # of one core
+SHARE_ALONE = 0.006  # of one core, of an agent that stays without an observer
+ALONE_SECONDS = 40.0
 SETTLE_SECONDS = 40.0
 
 
@@ -91,6 +95,34 @@ def at_rest() -> bool:
     return good
 
 
+def alone() -> bool:
+    """The agent's CPU while it stays without an observer: among parked tasks, and where many come and go."""
+    print(f"agent's CPU without an observer, share of one core (at most {SHARE_ALONE:.1%}):")
+    good = True
+    for name, number in (("parked", "--tasks=1000"), ("parked", "--tasks=100000"), ("spawner", "--rate=200")):
+        with launch(interpreters()[-1], name, number) as target:
+            folder = Path(f"/proc/{target.pid}/task")
+            before = set(os.listdir(folder))
+            source = LiveSource(target.pid, leaves_agent=True)
+            source.start()
+            source.wait_until_known(settle=SETTLE_SECONDS)
+            (thread,) = set(os.listdir(folder)) - before
+            source.stop()
+            time.sleep(2)
+            spent, since = cpu_seconds(folder / thread), time.monotonic()
+            time.sleep(ALONE_SECONDS)
+            share = (cpu_seconds(folder / thread) - spent) / (time.monotonic() - since)
+            remove_agent(target.pid)
+            print(f"    {name} {number:17} {share:6.2%}")
+            good = good and share <= SHARE_ALONE
+    return good
+
+
+def cpu_seconds(thread: Path) -> float:
+    """CPU time of a thread, from /proc/PID/task/TID/schedstat: nanoseconds."""
+    return int((thread / "schedstat").read_text().split()[0]) / 1e9
+
+
 def main() -> int:
     """0 when the service does not notice that it is watched."""
-    return int(not all([ticker(), at_rest()]))
+    return int(not all([ticker(), at_rest(), alone()]))

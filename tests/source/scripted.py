@@ -37,6 +37,7 @@ HELLO: dict[str, Any] = {
     "capabilities": ["tasks", "detail", "places"],
     "self_check": "ok",
     "method": "auto",
+    "followed": None,
 }
 
 TICK: dict[str, Any] = {
@@ -56,6 +57,7 @@ TICK: dict[str, Any] = {
         "dropped": 0,
         "torn": 0,
         "observers": 1,
+        "stays": False,
         "rows_limit_hit": False,
     },
 }

@@ -290,6 +290,10 @@ class Bystander:
             os.close(self.taken.pop())
         return state()
 
+    def become(self) -> dict[str, Any]:
+        """Becomes another program, which waits for the end of its input; there is no answer."""
+        os.execv(sys.executable, [sys.executable, "-c", "import sys; sys.stdin.read()"])
+
     def cpu(self) -> dict[str, Any]:
         """The CPU seconds of the whole process."""
         return {"seconds": sum(os.times()[:2])}
@@ -308,7 +312,7 @@ async def main(options: argparse.Namespace) -> None:
     program = Bystander(options.tasks, options.threads)
     names = (
         "fork forks leave_child end_child multiprocessing command cycles collector",
-        "alarm sleeper full free cpu importing is_same",
+        "alarm sleeper full free cpu importing is_same become",
     )
     await serve({"state": state, "left": left, **{name: getattr(program, name) for name in " ".join(names).split()}})
     program.stop.set()

@@ -45,10 +45,16 @@ class TrioProbe:
         self._runs = {}  # id of a runner -> (weak reference, id of the node)
         self.types = set()  # ids of the types of tasks
         self.subject = TrioSubject(agent)
+        self._job = Job("trio", _SECONDS, self._look, goes_on=True)
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("trio", _SECONDS, self._look)]
+        return [self._job]
+
+    def begin_anew(self):
+        """Look at all tasks before the picture counts as complete again."""
+        self.complete = False
+        self._job.hurry()
 
     def kept(self):
         """Everything that takes room, to be let go of."""

@@ -306,6 +306,8 @@ def cost_facts(snapshot: Snapshot, view: View) -> list[Fact]:
             Fact("updates", f"{count(cost.dropped)} dropped, {count(cost.torn)} repeated"),
             Fact("observers", count(cost.observers)),
         ]
+        if cost.stays:
+            found.append(Fact("without observers", "it keeps watching, until pyobserver detach"))
     return found
 
 
