@@ -17,7 +17,7 @@ from .holdings import Inventory
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
-from .partition import Partition, carry, divide
+from .partition import Partition, carry, divide, merge
 from .process import status_fields
 from .pymalloc import ArenaReader, Heap, locate
 from .remote import Forbidden, RemoteMemory, Torn
@@ -277,11 +277,14 @@ class MemoryProbe:
             return _Found(partition, None, inventory.largest())
 
     def _walk(self, glibc: GlibcMemory, pages: PageTable) -> CHeap:
-        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew."""
+        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew.
+
+        numpy asks for huge pages in arrays of 4 MB and more, which makes several mappings of brk.
+        """
         walk = ChunkWalk(self._memory, pages)
         for _ in range(_PATIENCE):
-            brk = [HeapSpan(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
-            heap = walk.walk([*brk, *glibc.ends()])
+            brk = [(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
+            heap = walk.walk([*(HeapSpan(low, high) for low, high in merge(brk)), *glibc.ends()])
             if not heap.unread or heap.is_late:
                 break
         return heap

@@ -79,6 +79,15 @@ def test_a_riddled_heap_is_told_as_glibc_does(c_heap: RunningTarget) -> None:
     assert walked(reading).trimmable < 0.3 * free
 
 
+def test_brk_that_huge_pages_have_torn_is_one_heap(c_heap: RunningTarget) -> None:
+    """numpy asks for huge pages in large arrays: where malloc has them in brk, that becomes several mappings."""
+    c_heap.ask("fill 5000 600 3000")
+    assert c_heap.ask("tear 9000000")["mappings"] > 1
+    c_heap.ask("fill 5000 600 3000")
+    c_heap.ask("riddle")
+    assert walked(compare(c_heap)).arenas[0].heaps == 1
+
+
 def test_sixteen_arenas_are_told_as_glibc_does(c_heap: RunningTarget) -> None:
     """Heaps of threads, and a second heap of an arena that is full; each arena by itself."""
     c_heap.ask("threads 40 400 5000")
