@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..model.readings import Allocator, Category, CHeap, Holding, MemoryReading
+from ..model.readings import Allocator, Category, CHeap, Holding, InnerAllocator, MemoryReading
 from .partition import Partition
 from .pymalloc import Heap
 
@@ -61,6 +61,8 @@ def assemble(
     c_heap: CHeap | None = None,
     c_live: int | None = None,
     holdings: tuple[Holding, ...] = (),
+    inner: tuple[InnerAllocator, ...] = (),
+    unnamed: int | None = None,
 ) -> MemoryReading:
     """One reading of what is known. Without a partition (age None) `parts` has what the kernel counts for everybody.
 
@@ -105,6 +107,8 @@ def assemble(
         partition_age=partition_age,
         c_heap=c_heap if divided else None,
         holdings=holdings,
+        inner=inner,
+        unnamed=unnamed if divided else None,
         c_in_use_error=c_heap.unread if c_heap is not None and c_free is not None else None,
     )
 

@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..model.census import Census
-from ..model.readings import CHeap, Holding, MemoryReading
+from ..model.readings import CHeap, Holding, InnerAllocator, MemoryReading
 from .account import Reasons, assemble
 from .census import CensusTaker
 from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
 from .glibc import GlibcMemory
 from .holdings import Inventory
+from .inner import inner_allocators
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
 from .partition import Partition, carry, divide, merge
 from .process import status_fields
 from .pymalloc import ArenaReader, Heap, locate
+from .regions import UNKNOWN, Regions
 from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time
@@ -27,7 +29,7 @@ _STALE = 3  # readings in a row for which the last heap stands in
 _LOCATE_FIRST, _LOCATE_EVERY = 0.25, 60.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
-_WALK_DUTY = 50  # and as long as the chunks took: they cost this process only
+_WALK_DUTY = 50  # and as long as the chunks and the names took: they cost this process only
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class _Found:
     partition: Partition
     c_heap: CHeap | None  # None where it is not glibc's
     holdings: tuple[Holding, ...]
+    inner: tuple[InnerAllocator, ...]
+    unnamed: int | None  # bytes of other native memory for which no name was found
 
     @property
     def c_live(self) -> int | None:
@@ -96,6 +100,7 @@ class MemoryProbe:
         self._divided: _Divided | None = None
         self._no_partition = ""
         self._taker = CensusTaker(self._memory, clock)
+        self._regions = Regions(self._memory)
 
     def __enter__(self) -> MemoryProbe:
         return self
@@ -130,6 +135,8 @@ class MemoryProbe:
             c_heap=self._divided.found.c_heap if self._divided else None,
             c_live=self._divided.found.c_live if self._divided else None,
             holdings=self._divided.found.holdings if self._divided else (),
+            inner=self._divided.found.inner if self._divided else (),
+            unnamed=self._divided.found.unnamed if self._divided else None,
         )
 
     def census(self) -> Census:
@@ -250,7 +257,7 @@ class MemoryProbe:
             self._divided = None
             return
         self._no_partition = ""
-        walked = found.c_heap.cost_seconds if found.c_heap else 0.0
+        walked = (found.c_heap.cost_seconds if found.c_heap else 0.0) + self._regions.cost_seconds
         self._divided = _Divided(
             found,
             counts,
@@ -264,17 +271,22 @@ class MemoryProbe:
     def _divide(self, mappings: list[Mapping], heap: Heap | None) -> _Found:
         arenas = heap.arenas if heap else ()
         inventory = Inventory()
+        brk = "native_other" if self._foreign else "c_heap"
         try:
             with PageTable(self.pid) as pages:
                 glibc = GlibcMemory(self._memory, pages)
-                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory)
+                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory, brk)
                 c_heap = None if self._foreign else self._walk(glibc, pages)
-                return _Found(partition, c_heap, inventory.largest())
+                told = self._regions.tell(inventory.unclaimed, mappings, pages, self._foreign is not None)
+                inventory.add_regions(told)
+                inner = inner_allocators(self._memory, mappings, pages, inventory, self._foreign)
+                return _Found(partition, c_heap, inventory.largest(), inner, inventory.unnamed)
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
             inventory = Inventory()
-            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory)
-            return _Found(partition, None, inventory.largest())
+            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory, brk)
+            inventory.add_regions([(part, UNKNOWN) for part in inventory.unclaimed])
+            return _Found(partition, None, inventory.largest(), (), None)
 
     def _walk(self, glibc: GlibcMemory, pages: PageTable) -> CHeap:
         """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew.
