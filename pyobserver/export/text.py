@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Hashable, Iterator, Sequence
 
-from ..analysis.allocators import allocator_rows, memory_outlook
+from ..analysis.allocators import memory_outlook, table_rows
 from ..analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..analysis.groups import GroupRow, group_rows, sort_groups
 from ..analysis.ordering import NUMERIC, order
@@ -64,7 +64,7 @@ def _head(snapshot: Snapshot, window: float, width: int) -> list[str]:
 
 
 def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
-    rows = allocator_rows(snapshot, window)
+    rows = table_rows(snapshot, window)
     columns = [
         Column("  Allocator", 24),
         *(Column("In use", 8, "right"), Column("Held", 8, "right"), Column("Util", 5, "right")),

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from ...analysis.allocators import AllocatorRow, allocator_rows, collections_per_minute
+from ...analysis.allocators import AllocatorRow, collections_per_minute, table_rows
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, growth_bytes, percent
 from ...model.readings import CArena, CHeap, Holding
 from ...model.store import Snapshot
@@ -21,7 +21,7 @@ from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View
 from ..widgets.text import fit, printable, shorten
 from .about import AboutScreen
-from .allocators import ABOUT
+from .allocators import about
 from .detail import PAUSE
 from .help import HelpScreen
 
@@ -75,7 +75,7 @@ class AllocatorScreen(AboutScreen):
     def _draw(self) -> None:
         name, snapshot = self.name_of_allocator, self._snapshot
         width = self.size.width - 4  # the padding, and the bar for scrolling
-        rows = allocator_rows(snapshot, self._view.window)
+        rows = table_rows(snapshot, self._view.window)
         row = next((each for each in rows if each.name == name), None)
         self._update("facts", _facts(snapshot, row, name))
         self._update("parts", _parts(snapshot, name, width))
@@ -111,11 +111,17 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     """What the table says of it, and what it is."""
     if row is None:
         return [styled("the memory could not be read", "grow")]
-    lines = [styled(row.label, "bold"), styled(f"  {ABOUT.get(name, '')}", "dim")]
-    held = f"{bytes_text(row.held)}, {percent(row.share)} of the resident memory, at most {bytes_text(row.peak)} so far"
+    lines = [styled(row.label, "bold"), styled(f"  {about(row)}", "dim")]
+    held = f"{'at most ' if row.held_is_most else ''}{bytes_text(row.held)}"
+    if row.share is not None:
+        held += f", {percent(row.share)} of the resident memory"
+    if row.within is None:
+        held += f", at most {bytes_text(row.peak)} so far"
     if row.in_use is not None:
         lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, name)))
     lines.append(_line("held", held))
+    if row.within is not None and row.peak is not None:
+        lines.append(_line("peak", bytes_text(row.peak)))
     if row.kept is not None:
         lines.append(_line("kept", f"{bytes_text(row.kept)} freed by the program, but still held"))
     if row.growth is not None:
