@@ -34,6 +34,7 @@ class AllocatorRow:
     reason: str  # why something in this line is not known
     within: str | None = None  # the allocator that it is part of: its memory is in that one's; "" where it is in none
     held_is_most: bool = False  # it may hold less
+    peak_in_use: int | None = None  # as it counts itself
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _inner_row(snapshot: Snapshot, allocator: InnerAllocator, window: float) -> 
         held=held,
         kept=max(0, held - in_use) if is_sure and held is not None and in_use is not None else None,
         utilisation=min(1.0, in_use / held) if is_sure and in_use is not None and held else None,
-        peak=allocator.peak if allocator.peak is not None else None if seen is None else int(seen),
+        peak=None if seen is None else int(seen),
+        peak_in_use=allocator.peak,
         growth=per_minute(curve),
         share=held / rss if allocator.within and held is not None and rss else None,
         marked=now - before if now is not None and before is not None else None,

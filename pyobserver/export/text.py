@@ -72,8 +72,12 @@ def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
     ]
     lines = [
         (
-            _mark(row.growing) + row.label,
-            *(bytes_text(row.in_use), bytes_text(row.held), percent(row.utilisation)),
+            _mark(row.growing) + ("└ " if row.within else "") + row.label,
+            *(
+                bytes_text(row.in_use),
+                ("≤ " if row.held_is_most else "") + bytes_text(row.held),
+                percent(row.utilisation),
+            ),
             *(bytes_text(row.peak), growth_bytes(row.growth), percent(row.share)),
         )
         for row in rows

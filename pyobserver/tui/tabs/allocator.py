@@ -115,13 +115,13 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     held = f"{'at most ' if row.held_is_most else ''}{bytes_text(row.held)}"
     if row.share is not None:
         held += f", {percent(row.share)} of the resident memory"
-    if row.within is None:
+    if row.peak is not None:
         held += f", at most {bytes_text(row.peak)} so far"
     if row.in_use is not None:
         lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, name)))
     lines.append(_line("held", held))
-    if row.within is not None and row.peak is not None:
-        lines.append(_line("peak", bytes_text(row.peak)))
+    if row.peak_in_use is not None:
+        lines.append(_line("peak", f"{bytes_text(row.peak_in_use)} in use, by its own counter"))
     if row.kept is not None:
         lines.append(_line("kept", f"{bytes_text(row.kept)} freed by the program, but still held"))
     if row.growth is not None:
