@@ -170,6 +170,7 @@ class CHeap:
     arenas: tuple[CArena, ...]
     is_late: bool  # there was no time for all of it
     cost_seconds: float
+    age: float = 0.0  # seconds since it was begun to be walked: nothing in it is older
 
     @property
     def size(self) -> int:

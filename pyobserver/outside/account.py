@@ -34,7 +34,7 @@ C_HEAP_CLOSED = "the memory of the process may not be read, so how much of its C
 C_HEAP_STRANGE = (
     "the chunks of the C heap do not follow each other as glibc's do: it is another malloc's, or changes too fast"
 )
-C_HEAP_LATE = "{} of the C heap were not reached in the {:.1f} s that it is looked at"
+C_HEAP_LATE = "{} of the C heap are not walked yet, which has taken {:.1f} s so far; it goes on at the next readings"
 LARGEST_UNREAD = 0.02  # of the C heap: where more is not read, what is in use is not told
 FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
 

@@ -130,7 +130,8 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
         lines.append(_line("n/a", row.reason, "grow"))
     memory = snapshot.memory
     if name != "python" and memory is not None and memory.partition_age is not None:
-        age = memory.partition_age + max(0.0, snapshot.taken_at - memory.taken_at)
+        heap = memory.c_heap if name == "c_heap" else None
+        age = max(memory.partition_age, heap.age if heap else 0.0) + max(0.0, snapshot.taken_at - memory.taken_at)
         lines.append(_line("read", f"{duration(age)} ago"))
     return lines
 
