@@ -13,6 +13,7 @@ from .census import CensusTaker
 from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
 from .glibc import GlibcMemory
+from .gpu import GpuProbe
 from .holdings import Inventory
 from .inner import inner_allocators
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
@@ -105,6 +106,7 @@ class MemoryProbe:
         self._no_partition = ""
         self._taker = CensusTaker(self._memory, clock)
         self._regions = Regions(self._memory)
+        self._gpus = GpuProbe(pid, monotonic)
         self._unfinished: _Walk | None = None
         self._walked: tuple[CHeap, float] | None = None  # the last C heap that was walked to its end, and since when
 
@@ -142,7 +144,7 @@ class MemoryProbe:
             c_heap=self._aged(self._divided.found.c_heap) if self._divided else None,
             c_live=self._divided.found.c_live if self._divided else None,
             holdings=self._divided.found.holdings if self._divided else (),
-            inner=self._divided.found.inner if self._divided else (),
+            inner=(*(self._divided.found.inner if self._divided else ()), *self._gpus.read()),
             unnamed=self._divided.found.unnamed if self._divided else None,
         )
 
