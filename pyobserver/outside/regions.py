@@ -24,7 +24,7 @@ _MIMALLOC_SEGMENT = 32 << 20  # of mimalloc 2: what it maps there begins at a mu
 _MIMALLOC_SLICE = 64 << 10  # of mimalloc 3: its arenas are so many slices
 _MIMALLOC_ALIGNED = 1 << 20  # and begin at multiples of 4 MB, or as the kernel aligns what may have huge pages
 _MIMALLOC_MAPPED = (4, 5, 6)  # MI_MEM_OS and its kin: how an arena was got
-_MOST_ARENAS = 1 << 16  # places that are looked at for one (64 GiB)
+_MOST_ARENAS = 1 << 14  # places that are looked at for one, in a part (16 GiB)
 _MOST = 512  # parts that are looked at, the largest first
 _LEAST = 16 << 10  # resident bytes of a part for which pointers are searched
 # Their static variables point to memory of others: to the stacks, the heaps and the objects of everybody.
@@ -109,30 +109,33 @@ class Regions:
         elif part.low in _MIMALLOC_HINTS and part.low % _MIMALLOC_SEGMENT == 0 and part.size >= _MIMALLOC_SEGMENT:
             yield part, self._known.get((part.low, part.high)) or Region("mimalloc")
         else:
-            at = part.low
-            for low, high in self._arenas(part, pages):
-                if low > at:
-                    yield self._cut(part, at, low, pages), None
-                piece = self._cut(part, low, high, pages)
-                yield piece, self._known.get((low, high)) or Region("mimalloc")
-                at = high
-            if at == part.low:
-                yield part, None
-            elif at < part.high:
-                yield self._cut(part, at, part.high, pages), None
+            yield from self._cut(part, self._arenas(part, pages), pages)
 
-    def _cut(self, part: Part, low: int, high: int, pages: PageTable) -> Part:
-        whole = (low, high) == (part.low, part.high)
-        return Part(low, high, part.mapping, part.resident if whole else pages.resident(low, high))
+    def _cut(
+        self, part: Part, arenas: Sequence[tuple[int, int]], pages: PageTable
+    ) -> Iterator[tuple[Part, Region | None]]:
+        """A part in pieces: arenas, and what is between them. What is not counted page by page is behind the last."""
+        at, left = part.low, part.resident
+        for low, high in arenas:
+            for first, last, region in ((at, low, None), (low, high, Region("mimalloc"))):
+                if last > first:
+                    is_whole = last - first == part.size
+                    resident = left if is_whole else min(left, pages.resident(first, last))
+                    left -= resident
+                    region = region and (self._known.get((first, last)) or region)
+                    yield Part(first, last, part.mapping, resident), region
+            at = high
+        if at < part.high:
+            yield Part(at, part.high, part.mapping, left), None
 
     def _arenas(self, part: Part, pages: PageTable) -> list[tuple[int, int]]:
         """The arenas of mimalloc 3 in a part: each begins with its base, its size, and the kind of its memory."""
         first = -(-part.low // _MIMALLOC_ALIGNED) * _MIMALLOC_ALIGNED
-        at = np.arange(first, part.high, _MIMALLOC_ALIGNED, dtype=np.uint64)[:_MOST_ARENAS]
+        last = min(part.high, first + _MOST_ARENAS * _MIMALLOC_ALIGNED)
+        at = np.arange(first, max(first, last), _MIMALLOC_ALIGNED, dtype=np.uint64)
+        at = at[pages.present_each(at)]
         if not len(at):
             return []
-        present = pages.present(first, int(at[-1]) + PAGE)[:: _MIMALLOC_ALIGNED // PAGE]
-        at = at[present]
         base, size, kind = self._memory.read_each(at, 24).view("<u8").reshape(-1, 3).T
         good = (base == at) & (size >= _MIMALLOC_SLICE) & (size % np.uint64(_MIMALLOC_SLICE) == 0)
         good &= np.isin(kind & np.uint64(0xFFFFFFFF), _MIMALLOC_MAPPED)
