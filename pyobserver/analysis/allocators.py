@@ -35,6 +35,7 @@ class AllocatorRow:
     within: str | None = None  # the allocator that it is part of: its memory is in that one's; "" where it is in none
     held_is_most: bool = False  # it may hold less
     peak_in_use: int | None = None  # as it counts itself
+    in_use_error: int = 0  # 95 % sampling error of an allocator of a library
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _inner_row(snapshot: Snapshot, allocator: InnerAllocator, window: float) -> 
         utilisation=min(1.0, in_use / held) if is_sure and in_use is not None and held else None,
         peak=None if seen is None else int(seen),
         peak_in_use=allocator.peak,
+        in_use_error=allocator.in_use_error,
         growth=per_minute(curve),
         share=held / rss if allocator.within and held is not None and rss else None,
         marked=now - before if now is not None and before is not None else None,

@@ -41,37 +41,28 @@ def _allocators(snapshot: Snapshot) -> list[dict[str, Any]]:
         peak = snapshot.history.peak(f"allocator/{each.name}/held")
         peak = peak if peak is not None else snapshot.history.peak(f"allocator/{each.name}/in_use")
         why = reading.unavailable.get(each.name) if reading else None
-        found.append(_allocator(each.name, each.label, each.in_use, each.held, peak, None, False, why))
+        errors = {"python": reading.python_in_use_error, "c_heap": reading.c_in_use_error} if reading else {}
+        row = InnerAllocator(each.name, each.label, "", each.in_use, each.held, why=why or "")
+        found.append(_allocator(row, peak, None, errors.get(each.name)))
     return [*found, *(_inner(snapshot, each) for each in inner_allocators(snapshot))]
 
 
 def _inner(snapshot: Snapshot, each: InnerAllocator) -> dict[str, Any]:
     peak = snapshot.history.peak(f"inner/{each.name}/held")
-    peak = each.peak if peak is None else peak
-    return _allocator(
-        each.name, each.label, each.in_use, each.held, peak, each.within, each.held_is_most, each.why or None
-    )
+    return _allocator(each, each.peak if peak is None else peak, each.within, each.in_use_error or None)
 
 
-def _allocator(
-    name: str,
-    label: str,
-    in_use: int | None,
-    held: int | None,
-    peak: float | None,
-    within: str | None,
-    held_is_most: bool,
-    why: str | None,
-) -> dict[str, Any]:
+def _allocator(each: InnerAllocator, peak: float | None, within: str | None, error: int | None) -> dict[str, Any]:
     return {
-        "name": name,
-        "label": label,
-        "in_use": in_use,
-        "held": held,
+        "name": each.name,
+        "label": each.label,
+        "in_use": each.in_use,
+        "in_use_error": error if each.in_use is not None else None,
+        "held": each.held,
         "peak": None if peak is None else int(peak),
         "within": within,
-        "held_is_most": held_is_most,
-        "why": why,
+        "held_is_most": each.held_is_most,
+        "why": each.why or None,
     }
 
 

@@ -77,7 +77,7 @@ def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
         (
             _mark(row.growing) + ("└ " if row.within else "") + row.label,
             *(
-                bytes_text(row.in_use),
+                ("~" if row.in_use_error else "") + bytes_text(row.in_use),
                 ("≤ " if row.held_is_most else "") + bytes_text(row.held),
                 percent(row.utilisation),
             ),

@@ -63,6 +63,16 @@ class PoolCounts:
 
 
 @dataclass(frozen=True)
+class ArrayData:
+    """Bytes that malloc has given to arrays of numpy for their data, with standard errors of sampling."""
+
+    in_heap: float
+    in_heap_error: float
+    mapped: float  # in blocks that malloc has mapped one by one
+    mapped_error: float
+
+
+@dataclass(frozen=True)
 class Census:
     """Live small objects by type, at one moment.
 
@@ -87,6 +97,7 @@ class Census:
     cost_seconds: float  # of a processor, here; the process paid nothing
     in_use: float
     in_use_error: float
+    arrays: ArrayData | None = None  # what numpy's arrays have elsewhere; None where there are none, or it is not told
 
     @property
     def sampled_share(self) -> float:
@@ -101,6 +112,7 @@ def census_of(
     taken_at: float,
     bytes_read: int,
     cost_seconds: float,
+    arrays: ArrayData | None = None,
 ) -> Census:
     """Return the estimates for the whole heap from what was met in the pools that were read.
 
@@ -130,7 +142,22 @@ def census_of(
         cost_seconds=cost_seconds,
         in_use=float(in_use[0]),
         in_use_error=float(in_use_error[0]),
+        arrays=arrays,
     )
+
+
+def arrays_of(
+    counts: PoolCounts, pool: NDArray[np.int64], size: NDArray[np.int64], is_mapped: NDArray[np.bool_]
+) -> ArrayData:
+    """Return the estimate for all arrays from those that were met, by the places of their pools."""
+    seen, offered = len(counts.pools), int(counts.carved.sum())
+    found = []
+    for where in (~is_mapped, is_mapped):
+        in_pool: Numbers = np.bincount(pool[where], size[where], seen).astype(np.float64)
+        met = np.flatnonzero(in_pool)
+        total, error = _estimate(np.zeros(len(met), np.int32), in_pool[met], 1, seen, offered)
+        found += [float(total[0]), float(error[0])]
+    return ArrayData(*found)
 
 
 def _estimate(

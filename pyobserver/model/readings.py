@@ -117,6 +117,7 @@ class InnerAllocator:
     peak: int | None = None  # of what is in use, as it counts itself
     held_is_most: bool = False
     why: str = ""
+    in_use_error: int = 0  # 95 % sampling error
 
 
 @dataclass(frozen=True)

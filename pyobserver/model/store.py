@@ -175,6 +175,9 @@ class Store:
         """Live objects by type."""
         with self._lock:
             self._now = replace(self._now, heap=self._now.heap.with_census(census))
+            if census.arrays is not None:
+                self.history.add("inner/numpy mapped/in_use", census.taken_at, census.arrays.mapped, COARSE)
+                self.history.add("inner/numpy heap/in_use", census.taken_at, census.arrays.in_heap, COARSE)
         self.changed()
 
     def set_census_problem(self, why: str) -> None:

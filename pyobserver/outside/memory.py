@@ -162,9 +162,9 @@ class MemoryProbe:
                 assert self._reader is not None
                 mappings = read_maps(self._lifeline)
                 if not self._read_counts().swapped:
-                    return self._taker.take(self._reader, mappings)
+                    return self._taker.take(self._reader, mappings, None, not foreign_allocator(mappings))
                 with PageTable(self.pid) as pages:
-                    return self._taker.take(self._reader, mappings, pages)
+                    return self._taker.take(self._reader, mappings, pages, not foreign_allocator(mappings))
             except (Torn, OSError):
                 continue
             except Forbidden:

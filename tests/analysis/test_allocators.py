@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pyobserver.analysis.allocators import TREND_POINTS, allocator_rows, chart_lines, memory_outlook, table_rows, trend
+from pyobserver.model.census import ArrayData
 from pyobserver.model.history import NO_CURVE, Series
 from pyobserver.model.readings import Allocator, InnerAllocator, MemoryLimit
 from pyobserver.model.store import Store
@@ -79,6 +80,26 @@ def test_allocators_of_libraries_are_part_of_others() -> None:
     assert (rows["cuda:0"].within, rows["cuda:0"].share, rows["cuda:0"].kept) == ("", None, 5)
     store.set_baseline()
     assert {row.name: row.marked for row in table_rows(store.snapshot(), WINDOW)}["arrow"] == 0
+
+
+def test_arrays_of_numpy_are_part_of_two_allocators() -> None:
+    """As a census has met them: in malloc's heap, and in blocks that it has mapped; with the error of the sample."""
+    source = FakeSource(Story())
+    source.count_objects(True)
+    source.step()
+    source.play(20)
+    store = source.store
+    census = store.snapshot().heap.newest
+    assert census is not None
+    store.add_census(replace(census, arrays=ArrayData(10.0 * MB, 0.0, 20.0 * MB, 1.0 * MB)))
+    rows = table_rows(store.snapshot(), WINDOW)
+    names = [row.name for row in rows]
+    assert names[names.index("c_heap") + 1] == "numpy heap"
+    assert names[names.index("large_blocks") + 1] == "numpy mapped"
+    found = {row.name: row for row in rows}
+    assert (found["numpy heap"].in_use, found["numpy heap"].in_use_error) == (10 * MB, 0)
+    assert (found["numpy mapped"].in_use, found["numpy mapped"].in_use_error) == (20 * MB, round(1.96 * MB))
+    assert found["numpy mapped"].held is None
 
 
 def test_nothing_grows_in_the_fixed_twin() -> None:

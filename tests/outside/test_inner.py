@@ -13,6 +13,7 @@ from pyobserver.outside import MemoryProbe
 from ..support.interpreters import Interpreter
 from ..support.packages import with_packages
 from ..support.targets import RunningTarget, launch
+from .test_census import take
 from .test_chunks import PRELOADED
 
 MB = 1 << 20
@@ -99,6 +100,43 @@ def test_a_preloaded_malloc_holds_what_it_has_mapped(newest: Interpreter, librar
     assert (one.in_use, one.within) == (None, "native_other")
     assert one.name in one.why
     assert category(reading, "c_live") == category(reading, "c_free") == 0
+
+
+def test_arrays_of_numpy_are_told_by_a_census(interpreter: Interpreter) -> None:
+    """The data that they own, to a per cent, in the C heap and in blocks of its own; that of others is not theirs."""
+    with launch(with_packages(interpreter, "numpy"), "libraries", "numpy") as target, MemoryProbe(target.pid) as probe:
+        assert probe.census().arrays is not None
+        small = target.ask("arrays 3000 20000")["bytes"]
+        first = probe.census().arrays
+        large = target.ask("arrays 20 1000000")["bytes"] + target.ask("arrays 3 8000000")["bytes"]
+        data = probe.census().arrays
+        divided = {each.name: each for each in probe.read().allocators}
+    assert first is not None and data is not None
+    assert first.in_heap == pytest.approx(small, rel=0.02, abs=100_000)
+    assert data.in_heap - first.in_heap < 100_000
+    assert data.mapped - first.mapped == pytest.approx(large, rel=0.01)
+    assert data.mapped <= (divided["large_blocks"].held or 0) + 4096 * 23
+    assert data.in_heap <= (divided["c_heap"].in_use or 0)
+
+
+def test_a_sample_of_arrays_is_within_its_error(newest: Interpreter) -> None:
+    """Of a part of the pools, with many arrays alike."""
+    with launch(with_packages(newest, "numpy"), "libraries", "numpy") as target:
+        target.ask("arrays 30000 3000")
+        with target.halted():
+            whole = take(target.pid).arrays
+            samples = [take(target.pid, 1 << 20, salt * 7919).arrays for salt in range(30)]
+    assert whole is not None
+    assert whole.in_heap == pytest.approx(30000 * 3016, rel=0.02)
+    known = [each for each in samples if each is not None]
+    assert all(each.in_heap_error > 0 for each in known)
+    within = [abs(each.in_heap - whole.in_heap) <= 1.96 * each.in_heap_error for each in known]
+    assert len(within) == 30 and sum(within) >= 26
+
+
+def test_without_numpy_there_are_no_arrays(libraries: RunningTarget) -> None:
+    with MemoryProbe(libraries.pid) as probe:
+        assert probe.census().arrays is None
 
 
 def test_memory_that_a_library_keeps_has_its_name(newest: Interpreter) -> None:

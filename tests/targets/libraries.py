@@ -62,6 +62,17 @@ def multiply() -> Dict[str, Any]:
     return {"sum": float(found.sum())}
 
 
+def arrays(count: str, size: str) -> Dict[str, Any]:
+    """Arrays with data of their own, as many views of these, and arrays on memory of others."""
+    import numpy
+
+    mine = [numpy.ones(int(size), dtype=numpy.uint8) for _ in range(int(count))]
+    views = [each[1:] for each in mine]
+    foreign = [numpy.frombuffer(bytes(1000), dtype=numpy.uint8) for _ in range(int(count))]
+    kept.append((mine, views, foreign))
+    return {"bytes": sum(each.nbytes for each in mine)}
+
+
 def private(size: str) -> Dict[str, Any]:
     """Memory that the program maps for itself; nobody but an object of Python points to it."""
     import mmap
@@ -119,5 +130,5 @@ def called() -> Dict[str, Any]:
 if __name__ == "__main__":
     for module in sys.argv[1:]:
         __import__(module)
-    answers = (sqlite, arrow, riddle, report, multiply, private, blocks, torch, initialise, stand_in, called)
+    answers = (sqlite, arrow, riddle, report, multiply, arrays, private, blocks, torch, initialise, stand_in, called)
     serve_blocking({each.__name__: each for each in answers})

@@ -118,7 +118,7 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     if row.peak is not None:
         held += f", at most {bytes_text(row.peak)} so far"
     if row.in_use is not None:
-        lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, name)))
+        lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, row)))
     lines.append(_line("held", held))
     if row.peak_in_use is not None:
         lines.append(_line("peak", f"{bytes_text(row.peak_in_use)} in use, by its own counter"))
@@ -136,11 +136,11 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     return lines
 
 
-def _error(snapshot: Snapshot, name: str) -> str:
+def _error(snapshot: Snapshot, row: AllocatorRow) -> str:
     memory = snapshot.memory
-    error = None
-    if memory is not None:
-        error = {"python": memory.python_in_use_error, "c_heap": memory.c_in_use_error}.get(name)
+    error: int | None = row.in_use_error
+    if memory is not None and not error:
+        error = {"python": memory.python_in_use_error, "c_heap": memory.c_in_use_error}.get(row.name)
     return f" ± {bytes_text(error)}" if error else ""
 
 

@@ -30,6 +30,7 @@ INNER = {
     "arrow": "pyarrow's memory pool, as it counts itself; what it holds beyond is room, and what it has not given back",
     "sqlite": "what SQLite has in use, by its own counter: its databases in memory, its cache of pages, its statements",
     "cuda": "memory of the GPU, of which no part is in the process: what tensors have, of what PyTorch keeps",
+    "numpy": "the data of numpy's arrays, as the last count of objects has met them (the tab of the heap has it made)",
     "gpu": "memory of the GPU that its driver gives to this process: that of CUDA itself and all libraries included",
     "jemalloc": "the malloc of this program, in the place of glibc's",
     "tcmalloc": "the malloc of this program, in the place of glibc's",
@@ -125,7 +126,7 @@ class AllocatorLines:
             change, trend = (growth_bytes(row.growth), "grow"), (sparkline(row.trend, TREND_WIDTH), "grow")
         cells: dict[str, Cell] = {
             "label": ("▲ " if row.growing else "  ") + ("└ " if row.within else "") + row.label,
-            "in_use": bytes_text(row.in_use),
+            "in_use": ("~" if row.in_use_error else "") + bytes_text(row.in_use),
             "held": ("≤ " if row.held_is_most else "") + bytes_text(row.held),
             "kept": bytes_text(row.kept),
             "utilisation": percent(row.utilisation),
