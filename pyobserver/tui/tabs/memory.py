@@ -21,6 +21,7 @@ from ..widgets.chart_view import WAITING, ChartSeries, ChartView
 from ..widgets.text import broken, width_of
 from .allocators import TOTAL, AllocatorTable, about
 
+LEAST_CHART, LEAST_TABLE = 5, 4  # lines
 LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
 
 
@@ -58,10 +59,10 @@ class MemoryTab(Tab):
     )
     DEFAULT_CSS = """
     MemoryTab {
-        & > Chart { height: 1fr; min-height: 5; }
+        & > Chart { height: 1fr; min-height: 5; }  /* LEAST_CHART */
         & > #reason { height: 1; color: $foreground 60%; }
         & > #verdict { height: 2; }
-        & > VirtualTable { height: auto; max-height: 16; min-height: 4; }
+        & > VirtualTable { height: auto; max-height: 16; min-height: 4; }  /* LEAST_TABLE */
     }
     """
 
@@ -88,6 +89,9 @@ class MemoryTab(Tab):
         self._show_rows()
         self.query_one(Chart).show(chart_view(snapshot, view))
 
+    def on_resize(self) -> None:
+        self._show_rows()
+
     def _show_rows(self) -> None:
         if self._shown is None:
             return
@@ -99,7 +103,8 @@ class MemoryTab(Tab):
                 else "the memory could not be read"
             )
             self._table.present(snapshot, view, self._filter)
-            self._table.styles.height = max(len(self._table.lines), 1) + 1
+            room = max(LEAST_TABLE, self.size.height - LEAST_CHART - 3)  # the sentences take three lines
+            self._table.styles.height = min(room, max(len(self._table.lines), 1) + 1)
         self._explain()
 
     def judge(self, verdict: Verdict) -> None:

@@ -70,6 +70,23 @@ async def test_allocators_of_libraries_stand_below_those_that_have_their_memory(
             assert part in text, text
 
 
+async def test_many_allocators_leave_the_verdict_on_a_small_screen() -> None:
+    """The table scrolls where there is no room for all of its lines; it takes more when the terminal grows."""
+    source = played(seconds=20)
+    reading = source.store.snapshot().memory
+    assert reading is not None
+    many = tuple(
+        InnerAllocator(f"mimalloc {n}", f"mimalloc of lib{n}.so", "c_heap", None, MB, why="-") for n in range(9)
+    )
+    source.store.add_memory(replace(reading, inner=many))
+    async with dashboard(source, size=(80, 24)) as opened:
+        opened.line("Verdict")
+        assert "Total (RSS)" not in opened.text()
+        await opened.pilot.resize_terminal(80, 50)
+        await opened.until_line("mimalloc of lib5.so")
+        opened.line("Verdict")
+
+
 async def test_native_memory_without_a_name_is_told() -> None:
     """Of what no allocator or library is known for, the sum is said."""
     source = played(seconds=20)
