@@ -331,9 +331,8 @@ def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
     from .model.store import Phase
 
     source.on_stage = stage = _say_once() if options.verbose else _passing
-    wants_heap = getattr(options, "json", False)
-    source.count_objects(wants_heap)
-    source.look_for_containers(wants_heap)
+    source.count_objects(True)  # from outside: that costs the process nothing
+    source.look_for_containers(getattr(options, "json", False))
     source.start()
     try:
         source.wait_until_known()

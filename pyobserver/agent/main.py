@@ -5,6 +5,7 @@ import sys
 
 from pyobserver.agent import (
     actions,
+    allocators,
     blocking,
     collector,
     detail,
@@ -89,6 +90,7 @@ class Agent:
         self.places = heap_places.HeapPlaces(self)
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
         self.history = history.History(self)
+        self.allocators = allocators.Allocators()
         self._memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
@@ -109,6 +111,7 @@ class Agent:
             *self.ownership.jobs(),
             *self.measure.jobs(),
             self.history.job,
+            schedule.Job("allocators", allocators.PERIOD, self.allocators.work, duty=allocators.DUTY),
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
         self._listener = listener
@@ -347,6 +350,7 @@ class Agent:
             "loops": self.tasks.loops.summary(),
             "gc": facts.collector(),
             "remedies": remedies.prospects(self),
+            "allocators": self.allocators.found,
             "agent": {
                 "cpu_seconds": self.cpu(),
                 "longest_hold_seconds": self.longest_hold,

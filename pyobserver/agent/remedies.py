@@ -6,7 +6,7 @@ finalizers are its code. Memory is given back in the agent's thread, which gives
 
 import sys
 
-from pyobserver.agent import facts, foreign
+from pyobserver.agent import facts, foreign, trio_calls
 from pyobserver.agent.attributes import attribute, class_name
 from pyobserver.agent.collector import outside
 from pyobserver.agent.loop_calls import call_soon
@@ -38,7 +38,7 @@ class Doing:
 def prospects(agent):
     """What an update says of what could be done: it is shown in the question before one."""
     return {
-        "collect": "" if _running_loops(agent) else _NO_LOOP,
+        "collect": "" if _running_loops(agent) or agent.trio.is_running() else _NO_LOOP,
         "foreign": foreign.is_loaded(),
         "tracing": agent.tracing.is_foreign(),
     }
@@ -48,7 +48,10 @@ def prospects(agent):
 
 
 def collect(agent, asked):
-    """Let a thread of the program collect its garbage, by its event loop; that of the main thread if it has one."""
+    """Let a thread of the program collect its garbage, by its event loop or its run of trio.
+
+    That of the main thread does it if it has one of asyncio's.
+    """
     try:
         functions = agent.original("gc", "collect"), agent.original("gc", "get_stats")
     except RuntimeError as error:
@@ -56,8 +59,10 @@ def collect(agent, asked):
     gate = [[]]
     callback = _collecting(gate, *functions, agent.clock)
     refused = _NO_LOOP
-    for loop in _running_loops(agent):
-        call = call_soon(loop, callback)
+    ways = [(call_soon, loop) for loop in _running_loops(agent)]
+    ways += [(trio_calls.call_soon, runner) for runner in agent.trio.running()]
+    for call_it, loop in ways:
+        call = call_it(loop, callback)
         if not call.refused:
             return Collected(gate, call)
         refused = call.refused

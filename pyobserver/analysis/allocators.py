@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..model.history import Curve
-from ..model.readings import Allocator
+from ..model.readings import Allocator, InnerAllocator
 from ..model.store import Snapshot
 from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
+from .inner import inner_allocators
 
 TREND_POINTS = 8
 KEEPING = {"python": "python_free", "c_heap": "c_free"}  # allocators that keep what was freed, and the category of that
@@ -31,6 +32,10 @@ class AllocatorRow:
     trend: tuple[float, ...]  # means over equal parts of the window, oldest first
     growing: bool
     reason: str  # why something in this line is not known
+    within: str | None = None  # the allocator that it is part of: its memory is in that one's; "" where it is in none
+    held_is_most: bool = False  # it may hold less
+    peak_in_use: int | None = None  # as it counts itself
+    in_use_error: int = 0  # 95 % sampling error of an allocator of a library
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Outlook:
 
 
 def allocator_rows(snapshot: Snapshot, window: float) -> list[AllocatorRow]:
-    """Return the lines of the table, the total last. `window` is in seconds back from now."""
+    """Return the allocators that add up, the total last. `window` is in seconds back from now."""
     rows = []
     if snapshot.memory is not None:
         rss = snapshot.memory.rss
@@ -63,6 +68,48 @@ def allocator_rows(snapshot: Snapshot, window: float) -> list[AllocatorRow]:
             rows.append(_row(snapshot, allocator, window, rss))
     total = _total(snapshot, window)
     return [*rows, total] if total else rows
+
+
+def table_rows(snapshot: Snapshot, window: float) -> list[AllocatorRow]:
+    """Return the lines of the table: behind each allocator those of libraries whose memory is part of it.
+
+    What is part of none, as the memory of a GPU, comes behind the total.
+    """
+    inner = [_inner_row(snapshot, each, window) for each in inner_allocators(snapshot)]
+    rows = []
+    for row in allocator_rows(snapshot, window):
+        rows += [row, *(each for each in inner if each.within == row.name)]
+    return [*rows, *(each for each in inner if not each.within)]
+
+
+def _inner_row(snapshot: Snapshot, allocator: InnerAllocator, window: float) -> AllocatorRow:
+    held, in_use = allocator.held, allocator.in_use
+    series = f"inner/{allocator.name}/{'in_use' if in_use is not None else 'held'}"
+    curve = snapshot.history.curve(series, snapshot.growing_since(window))
+    seen = snapshot.history.peak(f"inner/{allocator.name}/held")
+    before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
+    now = held if held is not None else in_use
+    rss = snapshot.memory.rss if snapshot.memory else 0
+    is_sure = held is not None and not allocator.held_is_most
+    return AllocatorRow(
+        name=allocator.name,
+        label=allocator.label,
+        in_use=in_use,
+        held=held,
+        kept=max(0, held - in_use) if is_sure and held is not None and in_use is not None else None,
+        utilisation=min(1.0, in_use / held) if is_sure and in_use is not None and held else None,
+        peak=None if seen is None else int(seen),
+        peak_in_use=allocator.peak,
+        in_use_error=allocator.in_use_error,
+        growth=per_minute(curve),
+        share=held / rss if allocator.within and held is not None and rss else None,
+        marked=now - before if now is not None and before is not None else None,
+        trend=trend(snapshot.history.curve(series, snapshot.taken_at - window)),
+        growing=grows(curve, in_use if in_use is not None else held, NOTICED_BYTES),
+        reason=allocator.why,
+        within=allocator.within,
+        held_is_most=allocator.held_is_most,
+    )
 
 
 def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> AllocatorRow:

@@ -3,6 +3,14 @@
 Sizes are bytes, times seconds, growth per minute; what is not known is null, never 0. Ids of the tree's nodes and of
 rows are integers of one space; folds of alike children have negative ones of their own.
 
+`memory.allocators` are those that add up to the resident memory, whose `within` is null, and those of libraries, with
+the name of the one that their memory is part of, or "" where it is that of a GPU: these are never to be added to the
+others. `in_use_error` is what 95 of 100 samples keep, null where nothing was sampled; `why` says what is not known, and
+`held_is_most` that no more than that is held. `c_heap` is what a walk over glibc's heaps has found: how old it is
+(`age_seconds`), and by arena what is in use, free, `unread`, and `trimmable` (can be given back to the system).
+`holdings` are the files, mappings, stacks and blocks that allocators hold, the largest of each. `unnamed` is what
+nothing tells the owner of. `pressure` is what the control group has counted.
+
 `heap` is the newest census of the small objects (up to 512 bytes), made from outside: `taken_at`, which part of the
 pools was read (`sampled_share`), `cost_seconds` of the observer, bytes `in_use` by the small-object allocator, the
 number of `objects`, bytes in blocks that are no objects (`unidentified_bytes`), and `types`, the largest 200 and all
@@ -32,6 +40,7 @@ from ..model.groups import group_sums
 from ..model.store import Snapshot
 from ..model.tasks import Row
 from .heap import containers, heap
+from .memory import memory
 
 SCHEMA = "pyobserver/1"
 FOLD_ABOVE = 20
@@ -46,7 +55,7 @@ def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: fl
         "taken_at": snapshot.taken_at,
         "target": _target(snapshot),
         "agent": _agent(snapshot),
-        "memory": _memory(snapshot),
+        "memory": memory(snapshot),
         "tasks": _tasks(snapshot, top, sort),
         "groups": [
             _group(snapshot, row) for row in sort_groups(group_rows(snapshot, window), "memory", descending=True)
@@ -91,35 +100,6 @@ def _agent(snapshot: Snapshot) -> dict[str, Any] | None:
         "memory_bytes": cost.memory_bytes if cost else None,
         "dropped": cost.dropped if cost else None,
         "self_check": facts.self_check,
-    }
-
-
-def _memory(snapshot: Snapshot) -> dict[str, Any]:
-    process, memory, limit = snapshot.process, snapshot.memory, snapshot.limit
-    allocators = []
-    for a in memory.allocators if memory else ():
-        peak = snapshot.history.peak(f"allocator/{a.name}/held")
-        peak = peak if peak is not None else snapshot.history.peak(f"allocator/{a.name}/in_use")
-        allocators.append(
-            {
-                "name": a.name,
-                "label": a.label,
-                "in_use": a.in_use,
-                "held": a.held,
-                "peak": None if peak is None else int(peak),
-            }
-        )
-    categories = [{"name": c.name, "label": c.label, "bytes": c.bytes} for c in (memory.categories if memory else ())]
-    return {
-        "rss": process.rss if process else None,
-        "pss": memory.pss if memory else None,
-        "uss": memory.uss if memory else None,
-        "swap": process.swap if process else None,
-        "limit": limit.bytes if limit else None,
-        "limit_source": limit.source if limit else None,
-        "allocators": allocators,
-        "categories": categories,
-        "unavailable": dict(memory.unavailable) if memory else {},
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Hashable, Iterator, Sequence
 
-from ..analysis.allocators import allocator_rows, memory_outlook
+from ..analysis.allocators import memory_outlook, table_rows
 from ..analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..analysis.groups import GroupRow, group_rows, sort_groups
+from ..analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
 from ..analysis.verdict import verdict
@@ -18,6 +19,7 @@ from .document import FOLD_ABOVE
 
 NARROW = 80  # characters of a line that everything is readable in
 _GROUPS = 15
+_TYPES = 10
 _SHORT_KINDS = {"executor job": "job", "async generator": "async gen", "coroutine never awaited": "never awaited"}
 _BRANCHES = 12  # children shown of one node
 _LEVELS = 20
@@ -32,6 +34,7 @@ def text(snapshot: Snapshot, top: int = 10, sort: str = "memory", window: float 
         _head(snapshot, window, width),
         textwrap.wrap(verdict(snapshot, window).text, width),
         _allocators(snapshot, window, width),
+        _types(snapshot, window, width),
         _groups(snapshot, window, width),
         _rows(snapshot, top, sort, width),
         _tree(snapshot, window, width),
@@ -64,7 +67,7 @@ def _head(snapshot: Snapshot, window: float, width: int) -> list[str]:
 
 
 def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
-    rows = allocator_rows(snapshot, window)
+    rows = table_rows(snapshot, window)
     columns = [
         Column("  Allocator", 24),
         *(Column("In use", 8, "right"), Column("Held", 8, "right"), Column("Util", 5, "right")),
@@ -72,13 +75,48 @@ def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
     ]
     lines = [
         (
-            _mark(row.growing) + row.label,
-            *(bytes_text(row.in_use), bytes_text(row.held), percent(row.utilisation)),
+            _mark(row.growing) + ("└ " if row.within else "") + row.label,
+            *(
+                ("~" if row.in_use_error else "") + bytes_text(row.in_use),
+                ("≤ " if row.held_is_most else "") + bytes_text(row.held),
+                percent(row.utilisation),
+            ),
             *(bytes_text(row.peak), growth_bytes(row.growth), percent(row.share)),
         )
         for row in rows
     ]
     return table(columns, lines, width) if rows else []
+
+
+def _types(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    """The largest types of the newest census; none where nobody has counted, or there is no time to."""
+    rows = [
+        row for row in sort_types(type_rows(snapshot, window), "bytes", descending=True) if row.count and row.is_type
+    ]
+    numbers = [
+        *(Column("Count", 9, "right"), Column("Bytes", 9, "right"), Column("±", 8, "right")),
+        *(Column("Growth/min", 10, "right"), Column("Share", 5, "right")),
+    ]
+    taken = sum(column.width + 2 for column in numbers)
+    columns = [Column("  Objects by type", min(60, width - taken), cut="start"), *numbers]
+    lines = [
+        (
+            _mark(row.growing) + row.name,
+            *(("~" if row.count_error else "") + count(round(row.count)), bytes_text(round(row.bytes))),
+            *(bytes_text(round(NORMAL_95 * row.bytes_error)) if row.bytes_error else "", _certain(row)),
+            percent(row.share),
+        )
+        for row in rows[:_TYPES]
+    ]
+    more = [f"  … {len(rows) - _TYPES} more types"] if len(rows) > _TYPES else []
+    return [*table(columns, lines, width), *more] if rows else []
+
+
+def _certain(row: TypeRow) -> str:
+    """The growth of a type, where it is more than the sample can make up."""
+    if row.bytes_growth is None:
+        return growth_bytes(None)
+    return growth_bytes(row.bytes_growth) if row.growth_is_certain else ""
 
 
 def _mark(growing: bool) -> str:

@@ -13,6 +13,7 @@ UNIDENTIFIED, OTHER_TYPES = 0, 1  # places in the columns of every census that a
 MARKS = 24  # earlier censuses that are kept to tell growth
 
 Numbers = NDArray[np.float64]
+_NORMAL_95 = 1.96
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing, Knuth volume 3, 6.4
 
 
@@ -62,6 +63,16 @@ class PoolCounts:
 
 
 @dataclass(frozen=True)
+class ArrayData:
+    """Bytes that malloc has given to arrays of numpy for their data, with standard errors of sampling."""
+
+    in_heap: float
+    in_heap_error: float
+    mapped: float  # in blocks that malloc has mapped one by one
+    mapped_error: float
+
+
+@dataclass(frozen=True)
 class Census:
     """Live small objects by type, at one moment.
 
@@ -86,6 +97,7 @@ class Census:
     cost_seconds: float  # of a processor, here; the process paid nothing
     in_use: float
     in_use_error: float
+    arrays: ArrayData | None = None  # what numpy's arrays have elsewhere; None where there are none, or it is not told
 
     @property
     def sampled_share(self) -> float:
@@ -100,6 +112,7 @@ def census_of(
     taken_at: float,
     bytes_read: int,
     cost_seconds: float,
+    arrays: ArrayData | None = None,
 ) -> Census:
     """Return the estimates for the whole heap from what was met in the pools that were read.
 
@@ -129,7 +142,22 @@ def census_of(
         cost_seconds=cost_seconds,
         in_use=float(in_use[0]),
         in_use_error=float(in_use_error[0]),
+        arrays=arrays,
     )
+
+
+def arrays_of(
+    counts: PoolCounts, pool: NDArray[np.int64], size: NDArray[np.int64], is_mapped: NDArray[np.bool_]
+) -> ArrayData:
+    """Return the estimate for all arrays from those that were met, by the places of their pools."""
+    seen, offered = len(counts.pools), int(counts.carved.sum())
+    found = []
+    for where in (~is_mapped, is_mapped):
+        in_pool: Numbers = np.bincount(pool[where], size[where], seen).astype(np.float64)
+        met = np.flatnonzero(in_pool)
+        total, error = _estimate(np.zeros(len(met), np.int32), in_pool[met], 1, seen, offered)
+        found += [float(total[0]), float(error[0])]
+    return ArrayData(*found)
 
 
 def _estimate(
@@ -137,17 +165,29 @@ def _estimate(
 ) -> tuple[Numbers, Numbers]:
     """Sums by kind over all pools, and their standard errors, from values of `read` of them, one a kind and pool.
 
-    What is in few pools may be in two more, or in two less, than the sample makes believe: that is part of the error
-    (Agresti and Coull, Approximate is better than "exact", 1998).
+    What is in few pools may be in some more, or some less, than the sample makes believe, and these may be as full as
+    the fullest that was met: two more of that kind are part of the error. The spread of a small number of pools is not
+    that of a normal distribution: it is widened to the upper bound of 95 % for as many events of Poisson's (Wilson and
+    Hilferty, The distribution of chi-square, 1931), where unequal pools count as the number of equal ones with the same
+    spread (Kish, Survey Sampling, 1965, 8.2).
     """
     sums = np.bincount(kinds, values, length).astype(np.float64)
     if read < 2 or read >= offered:
         return sums, np.zeros(length)
     squares = np.bincount(kinds, values * values, length)
     spread = np.maximum(squares - sums * sums / read, 0.0) / (read - 1)
-    one_pool = sums / np.maximum(np.bincount(kinds, minlength=length), 1)
-    errors: Numbers = offered * np.sqrt(spread / read + 2 * (one_pool / read) ** 2) * math.sqrt(1 - read / offered)
-    return sums * (offered / read), errors
+    fullest = np.zeros(length)
+    np.maximum.at(fullest, kinds, values)
+    events = np.maximum(1.0, sums * sums / np.maximum(squares, 1e-300))
+    errors: Numbers = offered * np.sqrt(spread / read + 2 * (fullest / read) ** 2) * math.sqrt(1 - read / offered)
+    return sums * (offered / read), errors * (_most_events(events) - events) / (_NORMAL_95 * np.sqrt(events))
+
+
+def _most_events(events: Numbers) -> Numbers:
+    """The number of events that is exceeded by 2.5 of 100 where so many are expected at most."""
+    next_one = events + 1
+    most: Numbers = next_one * (1 - 1 / (9 * next_one) + _NORMAL_95 / (3 * np.sqrt(next_one))) ** 3
+    return most
 
 
 @dataclass(frozen=True)

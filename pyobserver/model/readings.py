@@ -103,6 +103,24 @@ class Allocator:
 
 
 @dataclass(frozen=True)
+class InnerAllocator:
+    """An allocator whose memory is part of what another one holds: never to be added to that.
+
+    What is None has its reason in `why`. `held_is_most` says that it holds no more than `held`, but maybe less.
+    """
+
+    name: str  # "arrow", "jemalloc", "sqlite", "cuda:0"
+    label: str
+    within: str  # the name of the allocator that it is part of; "" for memory outside of the process
+    in_use: int | None
+    held: int | None
+    peak: int | None = None  # of what is in use, as it counts itself
+    held_is_most: bool = False
+    why: str = ""
+    in_use_error: int = 0  # 95 % sampling error
+
+
+@dataclass(frozen=True)
 class Category:
     """One of the parts of the resident memory; None when it cannot be told from the others."""
 
@@ -153,6 +171,7 @@ class CHeap:
     arenas: tuple[CArena, ...]
     is_late: bool  # there was no time for all of it
     cost_seconds: float
+    age: float = 0.0  # seconds since it was begun to be walked: nothing in it is older
 
     @property
     def size(self) -> int:
@@ -200,6 +219,8 @@ class MemoryReading:
     partition_age: float | None
     c_heap: CHeap | None = None  # of the time of the partition
     holdings: tuple[Holding, ...] = ()  # of the time of the partition, the largest of each allocator first
+    inner: tuple[InnerAllocator, ...] = ()  # of the time of the partition: those that are seen from outside
+    unnamed: int | None = None  # bytes of other native memory of which nothing tells whose they are
     c_in_use_error: int | None = None  # bytes of the C heap, at most, that may be free although they count as in use
 
 
@@ -310,3 +331,4 @@ class Tick:
     cost: AgentCost
     is_full: bool = False  # the agent has no room for rows of all tasks
     prospects: Prospects | None = None
+    allocators: tuple[InnerAllocator, ...] = ()  # those that only the process can be asked about

@@ -23,6 +23,7 @@ from .readings import (
     AgentFacts,
     ChildProcess,
     Identity,
+    InnerAllocator,
     MemoryLimit,
     MemoryPressure,
     MemoryReading,
@@ -149,7 +150,16 @@ class Store:
                 rest = reading.rss - sum(size or 0 for size in charted.values())
                 self.history.add("category/rest", reading.taken_at, rest)
             self._record_division(reading)
+            self._record_inner(reading.inner, reading.taken_at)
         self.changed()
+
+    def _record_inner(self, allocators: Iterable[InnerAllocator], at: float) -> None:
+        """What allocators of libraries have; those of one name, as the agent and as we see it, are different series."""
+        for each in allocators:
+            if each.in_use is not None:
+                self.history.add(f"inner/{each.name}/in_use", at, each.in_use)
+            if each.held is not None:
+                self.history.add(f"inner/{each.name}/held", at, each.held)
 
     def _record_division(self, reading: MemoryReading) -> None:
         """Between two divisions of the memory the parts are carried on: their growth is told from the divisions."""
@@ -167,6 +177,9 @@ class Store:
         """Live objects by type."""
         with self._lock:
             self._now = replace(self._now, heap=self._now.heap.with_census(census))
+            if census.arrays is not None:
+                self.history.add("inner/numpy mapped/in_use", census.taken_at, census.arrays.mapped, COARSE)
+                self.history.add("inner/numpy heap/in_use", census.taken_at, census.arrays.in_heap, COARSE)
         self.changed()
 
     def set_census_problem(self, why: str) -> None:
@@ -331,6 +344,7 @@ class Store:
             if tick.collector is not None:
                 for generation, runs in enumerate(tick.collector.collections[:MAX_GENERATIONS]):
                     self.history.add(f"collector/{generation}", now, runs, COARSE)
+            self._record_inner(tick.allocators, now)
             self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):
                 self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them
@@ -392,6 +406,8 @@ class Store:
             tasks = self._tasks.glance(now)
             memory = self._now.memory
             sizes = {a.name: a.in_use if a.held is None else a.held for a in (memory.allocators if memory else ())}
+            inner = (*(self._now.tick.allocators if self._now.tick else ()), *(memory.inner if memory else ()))
+            sizes |= {a.name: a.in_use if a.held is None else a.held for a in inner}
             allocators = {name: size for name, size in sizes.items() if size is not None}
             if self._now.process and self._now.process.rss is not None:
                 allocators["total"] = self._now.process.rss

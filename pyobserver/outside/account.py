@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..model.readings import Allocator, Category, CHeap, Holding, MemoryReading
+from ..model.readings import Allocator, Category, CHeap, Holding, InnerAllocator, MemoryReading
 from .partition import Partition
 from .pymalloc import Heap
 
@@ -34,7 +34,7 @@ C_HEAP_CLOSED = "the memory of the process may not be read, so how much of its C
 C_HEAP_STRANGE = (
     "the chunks of the C heap do not follow each other as glibc's do: it is another malloc's, or changes too fast"
 )
-C_HEAP_LATE = "{} of the C heap were not reached in the {:.1f} s that it is looked at"
+C_HEAP_LATE = "{} of the C heap are not walked yet, which has taken {:.1f} s so far; it goes on at the next readings"
 LARGEST_UNREAD = 0.02  # of the C heap: where more is not read, what is in use is not told
 FOREIGN = "{} takes the place of glibc's malloc: what it holds is under other native memory"
 
@@ -61,6 +61,8 @@ def assemble(
     c_heap: CHeap | None = None,
     c_live: int | None = None,
     holdings: tuple[Holding, ...] = (),
+    inner: tuple[InnerAllocator, ...] = (),
+    unnamed: int | None = None,
 ) -> MemoryReading:
     """One reading of what is known. Without a partition (age None) `parts` has what the kernel counts for everybody.
 
@@ -105,6 +107,8 @@ def assemble(
         partition_age=partition_age,
         c_heap=c_heap if divided else None,
         holdings=holdings,
+        inner=inner,
+        unnamed=unnamed if divided else None,
         c_in_use_error=c_heap.unread if c_heap is not None and c_free is not None else None,
     )
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.census import UNIDENTIFIED, Census, PoolCounts, census_of
+from ..model.census import UNIDENTIFIED, Census, PoolCounts, arrays_of, census_of
+from .arrays import TYPE, WORDS, ArrayBlocks, array_blocks
 from .mappings import Mapping, PageTable
 from .object_types import DEBUG_WORDS, HEADERS, ObjectTypes, is_count, is_debug, is_pointer
 from .pymalloc import CLASSES, POOL_HEADER, SIZES, UNUSED_CLASS, ArenaReader, ArenaTable, sampling_shift
@@ -43,10 +44,13 @@ class CensusTaker:
         self._shift = 0
         self._types = ObjectTypes(memory)
 
-    def take(self, reader: ArenaReader, mappings: list[Mapping], pages: PageTable | None = None) -> Census:
+    def take(
+        self, reader: ArenaReader, mappings: list[Mapping], pages: PageTable | None = None, glibc: bool = True
+    ) -> Census:
         """Take a census. Raises `Torn` when the process changed its arenas meanwhile: try again.
 
-        With `pages`, pools that are swapped out are left alone.
+        With `pages`, pools that are swapped out are left alone. What numpy's arrays have is told where malloc is that
+        of `glibc`.
         """
         began = time.thread_time()
         taken_at = self._clock()
@@ -55,12 +59,15 @@ class CensusTaker:
         pools = table.pools(self._shift, self._salt)
         if pages is not None:
             pools = pools[pages.present_each(pools)]
-        found = []
+        found: list[_Counted] = []
+        arrays: list[tuple[int, ArrayBlocks]] = []
         step = _BATCH_BYTES // table.pool_size
         for at in range(0, len(pools), step):
             part = pools[at : at + step]
             batch = _Batch(part, self._memory.read_each(part, table.pool_size))
             found.append(_counted(batch, self._types, mappings))
+            if glibc and TYPE in self._types.names:
+                arrays.append((sum(len(each.pools) for each in found[:-1]), self._arrays(batch, found[-1], pages)))
         counts = _joined(found, table, self._shift, self._salt)
         if not len(counts.pools):
             raise Torn("no pool could be read")
@@ -70,7 +77,24 @@ class CensusTaker:
             taken_at=taken_at,
             bytes_read=len(pools) * table.pool_size,
             cost_seconds=time.thread_time() - began,
+            arrays=arrays_of(
+                counts,
+                np.concatenate([blocks.pool + first for first, blocks in arrays]),
+                np.concatenate([blocks.bytes for _, blocks in arrays]),
+                np.concatenate([blocks.is_mapped for _, blocks in arrays]),
+            )
+            if arrays
+            else None,
         )
+
+    def _arrays(self, batch: _Batch, counted: _Counted, pages: PageTable | None) -> ArrayBlocks:
+        """The blocks that numpy's arrays in a batch have, by the places of the pools that could be read."""
+        blocks = counted.blocks[counted.kinds == self._types.names.index(TYPE)]
+        pool = blocks // batch.blocks_per_pool
+        blocks, pool = blocks[batch.readable[pool]], pool[batch.readable[pool]]
+        is_large = batch.block_sizes[pool] >= 8 * WORDS
+        blocks, pool = blocks[is_large], pool[is_large]
+        return array_blocks(self._memory, counted.renumbered[pool], batch.objects(blocks), pages)
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,9 @@ class _Counted:
     pool: NDArray[np.int64]  # of each entry: a place in `pools`
     type: NDArray[np.int64]
     count: NDArray[np.int64]
+    blocks: NDArray[np.int64]  # the numbers of all blocks in use
+    kinds: NDArray[np.int64]  # and their types
+    renumbered: NDArray[np.int64]  # for each pool of the batch its place in `pools`
 
 
 def _counted(batch: _Batch, types: ObjectTypes, mappings: list[Mapping]) -> _Counted:
@@ -100,7 +127,8 @@ def _counted(batch: _Batch, types: ObjectTypes, mappings: list[Mapping]) -> _Cou
     keys, counts = np.unique(blocks // batch.blocks_per_pool * names + kinds, return_counts=True)
     kept = batch.readable
     renumbered = np.cumsum(kept) - 1
-    return _Counted(batch.pools[kept], batch.block_sizes[kept], renumbered[keys // names], keys % names, counts)
+    pool = renumbered[keys // names]
+    return _Counted(batch.pools[kept], batch.block_sizes[kept], pool, keys % names, counts, blocks, kinds, renumbered)
 
 
 def _joined(parts: list[_Counted], table: ArenaTable, shift: int, salt: int) -> PoolCounts:
@@ -152,6 +180,13 @@ class _Batch:
     def blocks(self) -> NDArray[np.int64]:
         """The numbers of all blocks in use, ascending: that of the pool times `blocks_per_pool`, and that in it."""
         return np.sort(np.concatenate(self._blocks))
+
+    def objects(self, blocks: NDArray[np.int64]) -> Addresses:
+        """The first words of what is in some blocks, a row for each."""
+        pool = blocks // self.blocks_per_pool
+        first = _HEADER_WORDS + blocks % self.blocks_per_pool * self.block_sizes[pool] // 8
+        found: Addresses = self._words[pool[:, None], first[:, None] + np.arange(WORDS)]
+        return found
 
     def candidates(self) -> dict[int, tuple[NDArray[np.int64], Addresses]]:
         """By the words in front of an object: the blocks where one can be, and what would be its type."""

@@ -7,14 +7,17 @@ of its neighbour. What the per-thread caches and the fastbins keep has that bit 
 mallinfo2's uordblks counts the caches, but not the fastbins, which are of some kB.
 
 A chain that does not arrive at the end of its heap was torn by the process, or is none of glibc's: nothing is guessed,
-its bytes are `unread`.
+its bytes are `unread`. A heap for which the time is too short is walked in steps, each from where the last one ended;
+where chunks were joined there meanwhile, from a place before.
 """
 
 from __future__ import annotations
 
+import copy
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +38,9 @@ _HEADS = (0x20, 0x30)  # and behind the head of a further heap, which grew by a 
 _HOPS = 8  # chunks that must follow each other for the first one to be believed
 _FURTHEST = 1 << 30  # bytes that a heap may have grown by while it was walked
 _TRIES = 4  # of a window that the process changes meanwhile
-_BUDGET = 1.0  # seconds of this thread's time for all heaps of a process
+_BUDGET = 1.0  # seconds of this thread's time for all heaps of a process, in one step
+_PLACES = 64  # windows back that a step may begin, where chunks were joined since the last one
+_MOST_STEPS = 100
 _TORN_SHARE = 0.02  # of the free bytes whose size the next chunk does not confirm
 
 Words = NDArray[np.uint64]
@@ -56,7 +61,7 @@ class HeapSpan:
 
 
 class ChunkWalk:
-    """Walks the heaps of one process, reading only pages that are present."""
+    """Walks the heaps of one process, reading only pages that are present; each step may have another `pages`."""
 
     def __init__(
         self,
@@ -65,42 +70,66 @@ class ChunkWalk:
         budget: float = _BUDGET,
         clock: Callable[[], float] = time.thread_time,
     ) -> None:
+        self.pages = pages
         self._memory = memory
-        self._pages = pages
         self._clock = clock
         self._budget = budget
         self._end = 0.0
+        self._steps = 0
+        self._cost = 0.0
+        self._reached: dict[int, deque[_Sums]] = {}  # by the beginning of a heap, what was known at places in it
 
     def walk(self, heaps: Sequence[HeapSpan]) -> CHeap:
-        """What all heaps have in use; those for which there is no time left count as unread."""
+        """What all heaps have in use; those for which there is no time left count as unread.
+
+        After a walk that was too late for some the next one goes on with them, else it begins anew.
+        """
         began = self._clock()
         self._end = began + self._budget
         by_arena: dict[int, list[_Sums]] = {}
         for heap in heaps:
             by_arena.setdefault(heap.arena, []).append(self._heap(heap))
         main = 1 if 0 in by_arena else 0
-        return CHeap(
+        found = CHeap(
             arenas=tuple(
                 _arena("main" if not arena else f"arena {number + 1 - main}", sums)
                 for number, (arena, sums) in enumerate(sorted(by_arena.items()))
             ),
-            is_late=self._clock() >= self._end,
-            cost_seconds=self._clock() - began,
+            is_late=False,
+            cost_seconds=self._cost + self._clock() - began,
         )
+        self._steps, self._cost = self._steps + 1, found.cost_seconds
+        if found.unread and self._clock() >= self._end and self._steps < _MOST_STEPS:
+            return replace(found, is_late=True)
+        self._reached.clear()
+        self._steps, self._cost = 0, 0.0
+        return found
 
     def _heap(self, heap: HeapSpan) -> _Sums:
         """One heap, tried again when the process tears it; as a whole unread when that does not help."""
-        resident = _Residence(self._pages, heap)
+        resident = _Residence(self.pages, heap)
+        reached = self._reached.setdefault(heap.low, deque(maxlen=_PLACES))
         for _ in range(_TRIES):
             try:
-                at = self._first(heap)
-                if at is None:
+                begun = self._going_on(heap, resident, reached)
+                if begun is None:
                     break
-                return self._chain(heap, at, resident)
+                return self._chain(begun, reached)
             except Torn:
+                reached.clear()
                 if self._clock() >= self._end:
                     break
         return _Sums(heap, resident, heap.low)
+
+    def _going_on(self, heap: HeapSpan, resident: _Residence, reached: deque[_Sums]) -> _Sums | None:
+        """What is known of a heap up to where a chunk begins still: as far as the last step came, or nothing yet."""
+        while reached:
+            known = reached[-1]
+            if known.read_to < heap.high and self._begins_chain(known.read_to, heap, whatever_is_before=True):
+                return known.at(heap, resident)
+            reached.pop()
+        at = self._first(heap)
+        return None if at is None else _Sums(heap, resident, at)
 
     def _first(self, heap: HeapSpan) -> int | None:
         """The first chunk: at the beginning of brk, behind the heads of the heap and of its arena elsewhere."""
@@ -112,7 +141,7 @@ class ChunkWalk:
             candidates = [heap.low + offset for offset in _HEADS]
         return next((at for at in candidates if self._begins_chain(at, heap)), None)
 
-    def _begins_chain(self, at: int, heap: HeapSpan) -> bool:
+    def _begins_chain(self, at: int, heap: HeapSpan, whatever_is_before: bool = False) -> bool:
         for hop in range(_HOPS):
             words = self._words(at)
             if words is None:
@@ -120,16 +149,16 @@ class ChunkWalk:
             flags, size = words[1] & _FLAGS, words[1] & ~_FLAGS
             if size < _MIN_CHUNK:
                 return hop > 0 and heap.high - at <= _FENCE
-            if (hop == 0 and not flags & _PREV_INUSE) or size % 16 or flags & heap.never:
+            if (hop == 0 and not whatever_is_before and not flags & _PREV_INUSE) or size % 16 or flags & heap.never:
                 return False
             at += size
             if at >= heap.high:
                 return at == heap.high
         return True
 
-    def _chain(self, heap: HeapSpan, at: int, resident: _Residence) -> _Sums:
-        """Follow one heap from its first chunk to its end, or as far as there is time. Raises `Torn`."""
-        sums = _Sums(heap, resident, at)
+    def _chain(self, sums: _Sums, reached: deque[_Sums]) -> _Sums:
+        """Follow one heap from a chunk to its end, or as far as there is time. Raises `Torn`."""
+        heap, at = sums.heap, sums.read_to
         while at < heap.high and self._clock() < self._end:
             base = at // PAGE * PAGE
             words = self._read(base, min(base + _WINDOW, heap.high))
@@ -139,6 +168,7 @@ class ChunkWalk:
                 raise Torn("a chunk that ends where no heap is")
             if places:
                 sums.add(np.uint64(base), words, np.array(places))
+                reached.append(copy.copy(sums))
             elif heap.high - at <= _FENCE and after + 1 < len(words):
                 sums.end(int(words[after]), int(words[after + 1]))  # another heap of the arena follows this one
                 break
@@ -154,7 +184,7 @@ class ChunkWalk:
 
     def _read(self, low: int, high: int) -> Words:
         """The words of [low, high), those of pages that are not in memory as 0."""
-        present = self._pages.present(low, high)
+        present = self.pages.present(low, high)
         if present.all():
             return np.frombuffer(self._memory.read(low, high - low), dtype="<u8")
         content = np.zeros((len(present), PAGE), dtype=np.uint8)
@@ -165,7 +195,7 @@ class ChunkWalk:
     def _words(self, address: int) -> tuple[int, int] | None:
         """Two words at an address whose page is in memory, or None."""
         page = address // PAGE * PAGE
-        if not self._pages.present(page, page + PAGE)[0]:
+        if not self.pages.present(page, page + PAGE)[0]:
             return None
         try:
             first, second = np.frombuffer(self._memory.read(address, 16), dtype="<u8").tolist()
@@ -221,6 +251,12 @@ class _Sums:
         self.free = self.free_resident = self.free_chunks = self.largest_free = self.trimmable = 0
         self.unconfirmed = 0
         self._last: tuple[int, int] | None = None  # address and size of the chunk that the next one decides upon
+
+    def at(self, heap: HeapSpan, resident: _Residence) -> _Sums:
+        """The same for the heap as it is now, to go on with the chunk that it has come to."""
+        again = copy.copy(self)
+        again.heap, again.resident, again._last = heap, resident, None
+        return again
 
     def add(self, base: np.uint64, words: Words, places: NDArray[np.int64]) -> None:
         """The chunks at `places` of the words from `base` on."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..model.readings import Holding
 from ..protocol.clean import clean_tail
 from .mappings import Mapping, PageTable
+from .regions import Part, Region
 
 MOST = 30  # items of each allocator; the others are one
 _LABEL = 200  # characters
@@ -28,6 +29,9 @@ class Inventory:
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, _Item]] = {owner: {} for owner in OWNERS}
+        self.unclaimed: list[Part] = []  # of the native memory of which nobody knows yet whose it is
+        self.unnamed: int | None = None  # resident bytes of it for which no name was found
+        self.of_kind: dict[tuple[str, str], int] = {}  # resident bytes by the kind and the owner of regions
 
     def add(self, owner: str, label: str, mapping: Mapping, size: int, resident: int) -> None:
         """A mapping, or the part of one that belongs to `owner`; alike labels are one item."""
@@ -41,6 +45,15 @@ class Inventory:
         item.proportional = (
             item.proportional + mapping.proportional if whole and item.proportional is not None else None
         )
+
+    def add_regions(self, regions: Sequence[tuple[Part, Region]]) -> None:
+        """Whose the unclaimed parts are."""
+        self.unnamed = 0
+        for part, region in regions:
+            self.add("native_other", region.label(part), part.mapping, part.size, part.resident)
+            key = (region.kind, region.owner)
+            self.of_kind[key] = self.of_kind.get(key, 0) + part.resident
+            self.unnamed += part.resident if not region.kind else 0
 
     def add_blocks(self, blocks: Sequence[tuple[int, int]], pages: PageTable) -> None:
         """Blocks that malloc has mapped one by one; those of the same size are one item."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 
 from ..attach.interpreters import identify
 from ..protocol.clean import clean
@@ -11,7 +12,8 @@ from .errors import OutsideError
 from .lifeline import Lifeline
 from .mappings import Mapping
 
-_LARGEST_DATA = 256 << 20  # bytes of static data that are searched for the arena table
+_LARGEST_DATA = 256 << 20  # bytes of static data that are searched
+LARGEST_BSS = 4 << 20  # what is larger behind a file is a mapping of its own
 _ALLOCATORS = re.compile(r"/(?:lib)?(jemalloc|tcmalloc|mimalloc|snmalloc|hoard|ld-musl)[^/]*\.so")
 
 
@@ -22,6 +24,19 @@ def static_data(mappings: list[Mapping], executable: str | None) -> list[Mapping
     """
     likely: list[Mapping] = []
     others: list[Mapping] = []
+    for owner, mapping in _static(mappings):
+        (likely if "libpython" in owner or owner == executable else others).append(mapping)
+    return _bounded(likely + others)
+
+
+def library_data(mappings: Sequence[Mapping]) -> list[tuple[str, Mapping]]:
+    """The writable data and bss of every file that is mapped, each with the name of its file without the folder."""
+    data = [(name, each) for name, each in _static(mappings) if each.name or each.size < LARGEST_BSS]
+    return [(owner.rpartition("/")[2], mapping) for owner, mapping in data[: len(_bounded([each for _, each in data]))]]
+
+
+def _static(mappings: Sequence[Mapping]) -> Iterator[tuple[str, Mapping]]:
+    """What a file has of writable memory of its own, and the anonymous memory right behind it."""
     owner = None
     for index, mapping in enumerate(mappings):
         if mapping.name.startswith("/"):
@@ -30,11 +45,14 @@ def static_data(mappings: list[Mapping], executable: str | None) -> list[Mapping
             owner = None
         if owner is None or not mapping.writable or mapping.permissions.endswith("s"):
             continue
-        (likely if "libpython" in owner or owner == executable else others).append(mapping)
+        yield owner, mapping
         if not mapping.name:
             owner = None
+
+
+def _bounded(mappings: Sequence[Mapping]) -> list[Mapping]:
     found, size = [], 0
-    for mapping in likely + others:
+    for mapping in mappings:
         size += mapping.size
         if size > _LARGEST_DATA:
             break

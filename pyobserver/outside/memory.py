@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..model.census import Census
-from ..model.readings import CHeap, Holding, MemoryReading
+from ..model.readings import CHeap, Holding, InnerAllocator, MemoryReading
 from .account import Reasons, assemble
 from .census import CensusTaker
 from .chunks import ChunkWalk, HeapSpan
 from .errors import OutsideError
 from .glibc import GlibcMemory
+from .gpu import GpuProbe
 from .holdings import Inventory
+from .inner import inner_allocators
 from .layout import foreign_allocator, malloc_memory, static_data, why_no_arenas
 from .lifeline import Lifeline
 from .mappings import Mapping, PageTable, parse_mappings, read_maps, stack_pointers
-from .partition import Partition, carry, divide
+from .partition import Partition, carry, divide, merge
 from .process import status_fields
 from .pymalloc import ArenaReader, Heap, locate
+from .regions import UNKNOWN, Regions
 from .remote import Forbidden, RemoteMemory, Torn
 
 _PATIENCE = 4  # readings of a heap that changes meanwhile, before it is left for the next time
@@ -27,7 +30,10 @@ _STALE = 3  # readings in a row for which the last heap stands in
 _LOCATE_FIRST, _LOCATE_EVERY = 0.25, 60.0  # seconds between searches for arenas that were not there: first, at most
 _PARTITION_EVERY = 10.0  # seconds at least between two readings of smaps
 _PARTITION_DUTY = 1000  # and this many times as long as the last one took: it stalls mmap in the process
-_WALK_DUTY = 50  # and as long as the chunks took: they cost this process only
+_WALK_DUTY = 50  # and as long as the chunks and the names took: they cost this process only
+
+
+_Walk = tuple[float, ChunkWalk]  # when it was begun (monotonic), and the walk itself
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class _Found:
     partition: Partition
     c_heap: CHeap | None  # None where it is not glibc's
     holdings: tuple[Holding, ...]
+    inner: tuple[InnerAllocator, ...]
+    unnamed: int | None  # bytes of other native memory for which no name was found
+    heaps: tuple[HeapSpan, ...] = ()  # of glibc's secondary arenas
 
     @property
     def c_live(self) -> int | None:
@@ -96,6 +105,10 @@ class MemoryProbe:
         self._divided: _Divided | None = None
         self._no_partition = ""
         self._taker = CensusTaker(self._memory, clock)
+        self._regions = Regions(self._memory)
+        self._gpus = GpuProbe(pid, monotonic)
+        self._unfinished: _Walk | None = None
+        self._walked: tuple[CHeap, float] | None = None  # the last C heap that was walked to its end, and since when
 
     def __enter__(self) -> MemoryProbe:
         return self
@@ -115,7 +128,8 @@ class MemoryProbe:
         began = time.perf_counter()
         heap = self._read_heap(self._read_counts())
         counts = self._read_counts()
-        self._refresh_partition(heap, counts)
+        if not self._refresh_partition(heap, counts):
+            self._go_on_walking()
         partition = self._current_partition(heap, counts)
         self._lifeline.check()
         return assemble(
@@ -127,9 +141,11 @@ class MemoryProbe:
             uss=self._divided.uss if self._divided else None,
             cost_seconds=time.perf_counter() - began,
             partition_age=self._monotonic() - self._divided.at if self._divided else None,
-            c_heap=self._divided.found.c_heap if self._divided else None,
+            c_heap=self._aged(self._divided.found.c_heap) if self._divided else None,
             c_live=self._divided.found.c_live if self._divided else None,
             holdings=self._divided.found.holdings if self._divided else (),
+            inner=(*(self._divided.found.inner if self._divided else ()), *self._gpus.read()),
+            unnamed=self._divided.found.unnamed if self._divided else None,
         )
 
     def census(self) -> Census:
@@ -146,9 +162,9 @@ class MemoryProbe:
                 assert self._reader is not None
                 mappings = read_maps(self._lifeline)
                 if not self._read_counts().swapped:
-                    return self._taker.take(self._reader, mappings)
+                    return self._taker.take(self._reader, mappings, None, not foreign_allocator(mappings))
                 with PageTable(self.pid) as pages:
-                    return self._taker.take(self._reader, mappings, pages)
+                    return self._taker.take(self._reader, mappings, pages, not foreign_allocator(mappings))
             except (Torn, OSError):
                 continue
             except Forbidden:
@@ -230,11 +246,11 @@ class MemoryProbe:
         names = ("VmRSS", "RssAnon", "RssFile", "RssShmem", "VmSwap")
         return _Counts(*(int(fields.get(name, "0").split()[0]) * 1024 for name in names))
 
-    def _refresh_partition(self, heap: Heap | None, counts: _Counts) -> None:
-        """Make the partition anew when its time has come."""
+    def _refresh_partition(self, heap: Heap | None, counts: _Counts) -> bool:
+        """Make the partition anew when its time has come; whether it had."""
         now = self._monotonic()
         if self._divided and now - self._divided.at < self._divided.wait:
-            return
+            return False
         began = time.thread_time()
         try:
             raw = self._lifeline.read("smaps")
@@ -248,9 +264,9 @@ class MemoryProbe:
             self._lifeline.check()
             self._no_partition = str(error)
             self._divided = None
-            return
+            return True
         self._no_partition = ""
-        walked = found.c_heap.cost_seconds if found.c_heap else 0.0
+        walked = (found.c_heap.cost_seconds if found.c_heap else 0.0) + self._regions.cost_seconds
         self._divided = _Divided(
             found,
             counts,
@@ -260,31 +276,70 @@ class MemoryProbe:
             pss=sum(mapping.proportional for mapping in mappings),
             uss=sum(mapping.private for mapping in mappings),
         )
+        return True
 
     def _divide(self, mappings: list[Mapping], heap: Heap | None) -> _Found:
         arenas = heap.arenas if heap else ()
         inventory = Inventory()
+        brk = "native_other" if self._foreign else "c_heap"
         try:
             with PageTable(self.pid) as pages:
                 glibc = GlibcMemory(self._memory, pages)
-                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory)
+                partition = divide(mappings, arenas, stack_pointers(self.pid), glibc, pages, inventory, brk)
+                if self._foreign:
+                    self._walked = self._unfinished = None
                 c_heap = None if self._foreign else self._walk(glibc, pages)
-                return _Found(partition, c_heap, inventory.largest())
+                told = self._regions.tell(inventory.unclaimed, mappings, pages, self._foreign is not None)
+                inventory.add_regions(told)
+                inner = inner_allocators(self._memory, mappings, pages, inventory, self._foreign)
+                return _Found(partition, c_heap, inventory.largest(), inner, inventory.unnamed, tuple(glibc.found))
         except (OSError, Forbidden, Torn):
             self._lifeline.check()
             inventory = Inventory()
-            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory)
-            return _Found(partition, None, inventory.largest())
+            partition = divide(mappings, arenas, stack_pointers(self.pid), None, None, inventory, brk)
+            inventory.add_regions([(part, UNKNOWN) for part in inventory.unclaimed])
+            return _Found(partition, None, inventory.largest(), (), None)
 
     def _walk(self, glibc: GlibcMemory, pages: PageTable) -> CHeap:
-        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew."""
-        walk = ChunkWalk(self._memory, pages)
+        """The C heap by its chunks. Heaps that end elsewhere by then, as they grow or are trimmed, are walked anew.
+
+        One that is too large for the time is walked on at the next reading; until its end is reached the last one that
+        was walked is given. numpy asks for huge pages in arrays of 4 MB and more, which makes several mappings of brk.
+        """
+        begun, walk = self._unfinished or (self._monotonic(), ChunkWalk(self._memory, pages))
+        walk.pages = pages
         for _ in range(_PATIENCE):
-            brk = [HeapSpan(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
-            heap = walk.walk([*brk, *glibc.ends()])
+            brk = [(each.low, each.high) for each in read_maps(self._lifeline) if each.name == "[heap]"]
+            heap = walk.walk([*(HeapSpan(low, high) for low, high in merge(brk)), *glibc.ends()])
             if not heap.unread or heap.is_late:
                 break
-        return heap
+        self._unfinished = (begun, walk) if heap.is_late else None
+        if not heap.is_late:
+            self._walked = heap, begun
+        return self._walked[0] if self._walked is not None else heap
+
+    def _go_on_walking(self) -> None:
+        """The next step through a C heap that is too large for one; it is part of the last division then."""
+        divided = self._divided
+        if self._unfinished is None or divided is None:
+            return
+        try:
+            with PageTable(self.pid) as pages:
+                glibc = GlibcMemory(self._memory, pages)
+                glibc.found = list(divided.found.heaps)
+                heap = self._walk(glibc, pages)
+        except (OSError, OutsideError, Torn):
+            self._lifeline.check()
+            self._unfinished = None
+            return
+        wait = max(divided.wait, _WALK_DUTY * heap.cost_seconds)
+        self._divided = replace(divided, found=replace(divided.found, c_heap=heap), wait=wait)
+
+    def _aged(self, heap: CHeap | None) -> CHeap | None:
+        """A C heap with how old it is, told from when it was begun to be walked."""
+        if heap is None or self._walked is None or heap is not self._walked[0]:
+            return heap
+        return replace(heap, age=self._monotonic() - self._walked[1])
 
     def _current_partition(self, heap: Heap | None, counts: _Counts) -> Partition:
         """The last partition, brought to the counts of this moment."""

@@ -1,7 +1,8 @@
 """Where the resident memory of a process belongs: every mapping is divided among its owners.
 
 The owners are told by structure alone: pymalloc's arenas by their table, glibc's heaps and mmapped chunks by their
-headers, stacks by the stack pointers of the threads. What nobody claims is "native other".
+headers, stacks by the stack pointers of the threads. What nobody claims is "native other"; whose that is, as far as it
+can be told, is found out in `regions`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass, replace
 
 from .glibc import GlibcMemory, Span
 from .holdings import Inventory
+from .layout import LARGEST_BSS
 from .mappings import PAGE, Mapping, PageTable
+from .regions import Part
 
-_LARGEST_BSS = 4 << 20
 _LARGEST_STACK = 64 << 20
 _SHARED = ("/dev/shm/", "/memfd:", "/SYSV", "/dev/zero")
 Threads = abc.Mapping[int, int]  # by their stack pointers, their numbers
@@ -49,10 +51,13 @@ def divide(
     glibc: GlibcMemory | None,
     pages: PageTable | None,
     inventory: Inventory | None = None,
+    brk: str = "c_heap",
 ) -> Partition:
     """Divide the resident bytes of `mappings` (from smaps); what each owner holds is noted in `inventory`.
 
-    Without `glibc` and `pages` (both forbidden) the owners that only show in memory stay in `native_other`.
+    What is `native_other` is noted there as parts without a name. `brk` is the owner of the memory of that name, which
+    is not malloc's where another one stands in for it. Without `glibc` and `pages` (both forbidden) the owners that
+    only show in memory stay in `native_other`.
     """
     inventory = inventory if inventory is not None else Inventory()
     division = _Division(stack_pointers, pages, inventory)
@@ -60,7 +65,7 @@ def divide(
     merged = merge(arenas)
     below = None
     for run in runs(mappings):
-        low, high, named = run[0].low, run[-1].high, _named_owner(run[0])
+        low, high, named = run[0].low, run[-1].high, _named_owner(run[0], brk)
         claims = [(*span, "python") for span in overlap(merged, low, high)]
         if named is None and glibc and any(mapping.resident for mapping in run):
             claims += [(*span, "c_heap") for span in glibc.heaps(low, high)]
@@ -119,7 +124,9 @@ class _Division:
                 "main thread" if mapping.name else f"thread {thread}" if thread else "a thread that runs or has ended"
             )
         elif owner == "native_other":
-            label = f"{mapping.name or 'anonymous memory'} at {low:x}"
+            if resident:
+                self._inventory.unclaimed.append(Part(low, high, mapping, resident))
+            return resident
         elif not label:
             label = "anonymous memory, shared with children"
         self._inventory.add(owner, label, mapping, high - low, resident)
@@ -154,10 +161,10 @@ def split(low: int, high: int, claims: Sequence[Claim]) -> Iterator[tuple[int, i
         yield at, high, None
 
 
-def _named_owner(mapping: Mapping) -> str | None:
+def _named_owner(mapping: Mapping, brk: str) -> str | None:
     """The owner that the name of a mapping tells, or None for anonymous memory."""
     if mapping.name == "[heap]":
-        return "c_heap"
+        return brk
     if mapping.name.startswith("[stack"):
         return "stacks"
     if mapping.name.startswith(_SHARED) or (mapping.anonymous and mapping.permissions.endswith("s")):
@@ -170,7 +177,7 @@ def _rest_owner(mapping: Mapping, low: int, high: int, stack_pointers: Threads, 
     if any(low <= pointer < high for pointer in stack_pointers):
         return "stacks"
     if below is not None and below.high == mapping.low and low == mapping.low:
-        if not below.anonymous and below.name.startswith("/") and mapping.writable and mapping.size < _LARGEST_BSS:
+        if not below.anonymous and below.name.startswith("/") and mapping.writable and mapping.size < LARGEST_BSS:
             return "files"  # the bss of a library
         if below.permissions.startswith("---") and below.size == PAGE and high - low <= _LARGEST_STACK:
             return "stacks"  # of a thread that is on a processor, or the kept stack of one that has ended

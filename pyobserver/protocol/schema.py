@@ -52,7 +52,10 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         memory_bytes, dropped, torn, observers, stays (bool: it goes on when no observer is left), rows_limit_hit (bool:
         there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
-        tracing (bool: the program traces its allocations itself)}
+        tracing (bool: the program traces its allocations itself)}, allocators (list of at most 64 [name (one of
+        ALLOCATORS), detail (str: of "arrow" its back-end, of "cuda" the number of the device), in use, held, peak of
+        what is in use (bytes or null), why (str: why they are null)]: of libraries that the program has loaded; an
+        agent of before has none of this)
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
@@ -148,6 +151,9 @@ NODE_KINDS = (
 
 EDGES = ("runs", "owns", "awaits", "holds", "child process")
 EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
+
+# Allocators that only the process can be asked about. Arrow's is in its memory, CUDA's in that of the GPU.
+ALLOCATORS = ("arrow", "cuda")
 
 ACTIONS = ("cancel", "collect", "trim", "trace")
 TRACE_MOST_SECONDS = 60

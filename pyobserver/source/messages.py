@@ -20,7 +20,7 @@ from ..model.readings import AgentCost, AgentFacts, Collector, Tick
 from ..protocol import schema
 from ..protocol.clean import clean, clean_tail
 from ..protocol.frames import Frame
-from . import fields
+from . import fields, inner
 from .errors import MessageError
 from .fields import MAX_COUNT, MAX_TEXT
 
@@ -225,6 +225,7 @@ def tick(frame: Frame) -> Tick:
         cost=cost,
         is_full=row_limit_is_hit(frame),
         prospects=None if head.get("remedies") is None else _prospects(fields.mapping(head, "remedies")),
+        allocators=() if head.get("allocators") is None else inner.allocators(head),
     )
 
 

@@ -15,6 +15,7 @@ from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
 
 from ..support.interpreters import Interpreter
+from ..support.packages import with_packages
 from ..support.targets import RunningTarget, launch
 from .mirror import connect, on_interpreters, on_newest, wait_for
 from .test_runtime_actions import Hand, acting
@@ -61,6 +62,20 @@ def test_garbage_is_collected_in_the_programs_thread(interpreter: Interpreter) -
         assert result["found"] >= 1000 and result["uncollectable"] == 0
         assert 0.0 < result["held"] < 30.0
         assert result["rss_before"] > 1 << 20 < result["rss_after"]
+
+
+@on_interpreters
+def test_a_run_of_trio_collects_in_its_thread(interpreter: Interpreter) -> None:
+    """It sleeps in its selector, and is woken for that; it goes on as before."""
+    with launch(with_packages(interpreter, "trio", "anyio"), "trio_tasks") as target, acting(target) as hand:
+        hand.mirror.wait(lambda: hand.mirror.ticks and not hand.mirror.ticks[-1]["remedies"]["collect"], "the run")
+        target.ask("garbage 1000")
+        for _ in range(2):
+            result = done(hand, "collect")
+        assert result["uncollectable"] == 0 and 0.0 < result["held"] < 30.0
+        assert target.ask("finalized") == {"main": 1000, "elsewhere": 0}
+        assert target.ask("move") == {}
+        assert target.stop()[0] == 0
 
 
 @on_newest

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pyobserver.analysis.allocators import TREND_POINTS, allocator_rows, chart_lines, memory_outlook, trend
+from pyobserver.analysis.allocators import TREND_POINTS, allocator_rows, chart_lines, memory_outlook, table_rows, trend
+from pyobserver.model.census import ArrayData
 from pyobserver.model.history import NO_CURVE, Series
-from pyobserver.model.readings import Allocator, MemoryLimit
+from pyobserver.model.readings import Allocator, InnerAllocator, MemoryLimit
 from pyobserver.model.store import Store
 from pyobserver.source.fake import FakeSource
 from pyobserver.source.story import MB, Story
@@ -44,6 +45,61 @@ def test_of_the_story() -> None:
     assert rows["c_heap"].kept == 19 * MB and not rows["c_heap"].growing
     assert python.kept is not None and rows["total"].kept == python.kept + 19 * MB
     assert rows["large_blocks"].kept is None and rows["files"].kept is None
+
+
+def test_allocators_of_libraries_are_part_of_others() -> None:
+    """In use as the agent says, held as it shows from outside, one line for both; the others still add up alone."""
+    clock = Clock()
+    store = Store(clock)
+    outside = (
+        InnerAllocator("arrow", "Arrow", "native_other", None, 40, why="it does not tell"),
+        InnerAllocator("sqlite", "SQLite", "c_heap", 9, None, 12),
+        InnerAllocator("jemalloc", "jemalloc", "native_other", None, 50, held_is_most=True, why="it does not tell"),
+    )
+    native = Allocator("native_other", "Other native memory", None, 90)
+    for second in range(30):
+        reading = made.memory(clock.now, rss=100)
+        store.add_process(made.process(clock.now, rss=100))
+        store.add_memory(replace(reading, allocators=(*reading.allocators, native), inner=outside))
+        arrow = InnerAllocator("arrow", "Arrow (mimalloc)", "native_other", 10 + second, None, 60)
+        gpu = InnerAllocator("cuda:0", "GPU 0 (PyTorch)", "", 3, 8, 5)
+        store.add_tick(replace(made.tick(clock.now), allocators=(arrow, gpu)))
+        clock.now += 1
+    snapshot = store.snapshot()
+    assert [row.name for row in allocator_rows(snapshot, WINDOW)] == ["python", "c_heap", "native_other", "total"]
+    rows = {row.name: row for row in table_rows(snapshot, WINDOW)}
+    assert list(rows) == ["python", "c_heap", "sqlite", "native_other", "jemalloc", "arrow", "total", "cuda:0"]
+    found = rows["arrow"]
+    assert (found.label, found.in_use, found.held, found.kept, found.peak) == ("Arrow (mimalloc)", 39, 40, 1, 40)
+    assert found.peak_in_use == 60
+    assert (found.utilisation, found.share, found.reason) == (pytest.approx(39 / 40), pytest.approx(0.4), "")
+    assert found.growth == pytest.approx(60, rel=0.01)
+    assert (rows["sqlite"].in_use, rows["sqlite"].held, rows["sqlite"].peak_in_use) == (9, None, 12)
+    assert "cannot be told" in rows["sqlite"].reason
+    assert rows["jemalloc"].held_is_most and rows["jemalloc"].kept is rows["jemalloc"].utilisation is None
+    assert (rows["cuda:0"].within, rows["cuda:0"].share, rows["cuda:0"].kept) == ("", None, 5)
+    store.set_baseline()
+    assert {row.name: row.marked for row in table_rows(store.snapshot(), WINDOW)}["arrow"] == 0
+
+
+def test_arrays_of_numpy_are_part_of_two_allocators() -> None:
+    """As a census has met them: in malloc's heap, and in blocks that it has mapped; with the error of the sample."""
+    source = FakeSource(Story())
+    source.count_objects(True)
+    source.step()
+    source.play(20)
+    store = source.store
+    census = store.snapshot().heap.newest
+    assert census is not None
+    store.add_census(replace(census, arrays=ArrayData(10.0 * MB, 0.0, 20.0 * MB, 1.0 * MB)))
+    rows = table_rows(store.snapshot(), WINDOW)
+    names = [row.name for row in rows]
+    assert names[names.index("c_heap") + 1] == "numpy heap"
+    assert names[names.index("large_blocks") + 1] == "numpy mapped"
+    found = {row.name: row for row in rows}
+    assert (found["numpy heap"].in_use, found["numpy heap"].in_use_error) == (10 * MB, 0)
+    assert (found["numpy mapped"].in_use, found["numpy mapped"].in_use_error) == (20 * MB, round(1.96 * MB))
+    assert found["numpy mapped"].held is None
 
 
 def test_nothing_grows_in_the_fixed_twin() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pyobserver.export.document import FOLD_ABOVE, SCHEMA, document
 from pyobserver.model.forest import DEEPEST
+from pyobserver.model.readings import InnerAllocator, MemoryPressure
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource, Situation
@@ -25,8 +26,13 @@ KEYS = {
     "target": "pid python implementation executable command started_at host free_threaded"
     " | status status_text exit_code signal",
     "agent": "method attach_seconds held_seconds cpu_seconds longest_hold_seconds memory_bytes dropped self_check |",
-    "memory": "rss pss uss swap limit limit_source allocators categories | unavailable",
-    "memory.allocators": "name label in_use held peak |",
+    "memory": "rss pss uss swap limit limit_source allocators categories | unavailable"
+    " oom_score divided_seconds_ago unnamed c_heap holdings pressure",
+    "memory.allocators": "name label in_use held peak | in_use_error within held_is_most why",
+    "memory.c_heap": "| age_seconds cost_seconds size in_use free unread free_resident trimmable arenas",
+    "memory.c_heap.arenas": "| name heaps size in_use free unread resident free_resident free_chunks largest_free"
+    " trimmable",
+    "memory.holdings": "| allocator label count size resident pss",
     "memory.categories": "name label bytes |",
     "tasks": "total measured shown rows |",
     "tasks.rows": "id kind name function state waiting_on where age_seconds age_is_minimum retained_bytes"
@@ -104,6 +110,27 @@ def test_of_the_story(story: dict[str, Any]) -> None:
     assert finding["window_seconds"] == pytest.approx(120, abs=1) and 600 < finding["seconds_to_limit"] < 3600
     assert all(isinstance(sentence, str) and sentence for sentence in finding["evidence"])
     assert finding["summary"].startswith("Growing: 418 ")
+
+
+def test_allocators_of_libraries_are_in_others(story: dict[str, Any]) -> None:
+    """Those that are part of none add up; the others say of which they are part, and why something is not known."""
+    source = FakeSource(Story())
+    source.step()
+    source.play(20)
+    reading = source.store.snapshot().memory
+    assert reading is not None
+    arrow = InnerAllocator("arrow", "Arrow", "native_other", None, 22 * MB, why="it does not tell")
+    source.store.add_memory(replace(reading, inner=(arrow,), unnamed=MB))
+    source.store.set_pressure(MemoryPressure("/a", 1, 2, 0, 0, "cgroup", 0.25, 0.0, 1.5, 0.0))
+    found = document(source.store.snapshot())["memory"]
+    assert sum(each["held"] for each in found["allocators"] if each["within"] is None) == reading.rss
+    (inner,) = (each for each in found["allocators"] if each["within"] is not None)
+    assert (inner["name"], inner["within"], inner["in_use"], inner["held"]) == ("arrow", "native_other", None, 22 * MB)
+    assert (inner["why"], inner["held_is_most"], found["unnamed"]) == ("it does not tell", False, MB)
+    assert (found["pressure"]["group"], found["pressure"]["some"], found["pressure"]["oom"]) == ("/a", 0.25, 0)
+    assert found["c_heap"]["in_use"] + found["c_heap"]["free"] + found["c_heap"]["unread"] == found["c_heap"]["size"]
+    by_size = [each["resident"] for each in found["holdings"] if each["allocator"] == "files"]
+    assert by_size and found["oom_score"] == source.store.snapshot().process.oom_score  # type: ignore[union-attr]
 
 
 def test_sums_agree(story: dict[str, Any]) -> None:

@@ -57,6 +57,21 @@ def test_of_the_story() -> None:
     assert "  listener                 ~12.4 MB           0     ≥ 3 d 4 h  discover.py:41  …" in lines
 
 
+def test_types_are_told_where_they_were_counted() -> None:
+    """The largest ten with their errors, and what grows; without a census there is no such table."""
+    for shift in (0, 2):
+        source = FakeSource(Story(census_shift=shift))
+        source.count_objects(True)
+        source.step()
+        source.play(120)
+        lines = text(source.store.snapshot()).splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("  Objects by type"))
+        rows = lines[at + 1 : at + 11]
+        assert any(line.startswith("▲ coroutine") for line in rows) == (shift == 0)
+        assert any("~" in line for line in rows) == (shift > 0)
+    assert "Objects by type" not in of_story(Story())
+
+
 def test_the_tree_of_the_story() -> None:
     """Kinds are named once, one child is one child, and what grows is marked up to the root."""
     lines = of_story(Story(), width=110).splitlines()

@@ -117,6 +117,26 @@ def test_a_sample_is_within_its_error(typed: RunningTarget) -> None:
     assert np.mean([one for each in within.values() for one in each]) >= 0.94, shares
 
 
+@pytest.mark.every
+def test_rare_types_are_within_their_errors(typed: RunningTarget) -> None:
+    """Of all types that a sample has met in a few pools only, 93 of 100 are as many as it says, with its error."""
+    for name in ("User", "Slot", "float"):
+        typed.ask(f"make {name} 30000")
+    whole = take(typed.pid)
+    truth = dict(zip(whole.names, whole.count.tolist(), strict=True))
+    arenas, mappings = reader(typed.pid, 1 << 20), maps(typed.pid)
+    within = []
+    for salt in range(40):
+        taker = CensusTaker(RemoteMemory(typed.pid), sample_bytes=1 << 20, salt=salt * 7919)
+        sample = taker.take(arenas, mappings)
+        pools = np.bincount(sample.counts.type, minlength=len(sample.names))
+        for i, name in enumerate(sample.names):
+            if i > UNIDENTIFIED and 0 < pools[i] < FEW and name in truth:
+                within.append(abs(sample.count[i] - truth[name]) <= 1.96 * sample.count_error[i])
+    assert len(within) > 500
+    assert np.mean(within) >= 0.93
+
+
 def test_growth_is_told_from_the_same_pools(typed: RunningTarget) -> None:
     """The error of a difference is far below that of the counts it is made of, and what stands still does not grow."""
     typed.ask("make User 80000")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyobserver.model.readings import CHeap, MemoryReading
-from pyobserver.outside import MemoryProbe
+from pyobserver.outside import MemoryProbe, memory
 from pyobserver.outside.chunks import ChunkWalk, HeapSpan, _follow
 from pyobserver.outside.mappings import PageTable
 from pyobserver.outside.remote import RemoteMemory, Torn
@@ -20,6 +22,7 @@ from pyobserver.outside.remote import RemoteMemory, Torn
 from ..support.interpreters import Interpreter
 from ..support.packages import with_packages
 from ..support.targets import RunningTarget, launch
+from .conftest import Clock
 
 MB = 1 << 20
 PRELOADED = ("libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2.0")
@@ -77,6 +80,15 @@ def test_a_riddled_heap_is_told_as_glibc_does(c_heap: RunningTarget) -> None:
     assert free is not None
     assert free > 30 * MB
     assert walked(reading).trimmable < 0.3 * free
+
+
+def test_brk_that_huge_pages_have_torn_is_one_heap(c_heap: RunningTarget) -> None:
+    """numpy asks for huge pages in large arrays: where malloc has them in brk, that becomes several mappings."""
+    c_heap.ask("fill 5000 600 3000")
+    assert c_heap.ask("tear 9000000")["mappings"] > 1
+    c_heap.ask("fill 5000 600 3000")
+    c_heap.ask("riddle")
+    assert walked(compare(c_heap)).arenas[0].heaps == 1
 
 
 def test_sixteen_arenas_are_told_as_glibc_does(c_heap: RunningTarget) -> None:
@@ -183,6 +195,76 @@ def test_without_time_the_heap_is_unread(newest_c_heap: RunningTarget) -> None:
     assert heap.is_late
     assert 0 < heap.unread < heap.size
     assert heap.in_use + heap.free + heap.unread == heap.size
+
+
+def in_steps(target: RunningTarget, between: Callable[[], object] = lambda: None) -> tuple[CHeap, int]:
+    """The main heap, walked some windows at a time, and in how many steps."""
+    with PageTable(target.pid) as pages:
+        ticks = itertools.count()
+        walk = ChunkWalk(RemoteMemory(target.pid), pages, budget=8.0, clock=lambda: float(next(ticks)))
+        for steps in range(1, 100):
+            heap = walk.walk([brk(target)])
+            if not heap.is_late:
+                return heap, steps
+            assert heap.unread > 0
+            between()
+    raise AssertionError("it does not end")
+
+
+def test_a_heap_that_is_too_large_is_walked_in_steps(newest_c_heap: RunningTarget) -> None:
+    """Each goes on where the last one ended; the sum is that of one walk."""
+    newest_c_heap.ask("fill 60000 600 3000")
+    newest_c_heap.ask("riddle")
+    with PageTable(newest_c_heap.pid) as pages, newest_c_heap.halted():
+        whole = ChunkWalk(RemoteMemory(newest_c_heap.pid), pages).walk([brk(newest_c_heap)])
+        heap, steps = in_steps(newest_c_heap)
+    assert steps > 3
+    assert heap.unread == 0
+    (one,), (other,) = heap.arenas, whole.arenas
+    assert one == other
+
+
+def test_between_steps_chunks_may_be_joined_or_come(newest_c_heap: RunningTarget) -> None:
+    """What was the last chunk may be in the middle of another one by then: it is gone on from a place before."""
+    newest_c_heap.ask("fill 60000 600 3000")
+    changes = iter(["riddle", *["fill 300 600 3000", "work 0.05"] * 100])
+    before = newest_c_heap.ask("report").get("uordblks")
+    heap, steps = in_steps(newest_c_heap, lambda: newest_c_heap.ask(next(changes)))
+    assert steps > 3
+    assert heap.unread == 0
+    if before:
+        after = newest_c_heap.ask("report")["uordblks"]
+        assert 0.9 * min(before, after) < heap.in_use < 1.1 * max(before, after)
+    after_it = walked(read(newest_c_heap))
+    assert after_it.in_use < heap.in_use * 1.1
+
+
+def test_readings_go_on_until_the_whole_heap_is_known(
+    newest_c_heap: RunningTarget, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then it is said how far it has come; behind that the last one is told, with how old it is."""
+    newest_c_heap.ask("fill 60000 600 3000")
+    newest_c_heap.ask("riddle")
+    ticks = itertools.count()
+    make = functools.partial(ChunkWalk, budget=8.0, clock=lambda: float(next(ticks)))
+    monkeypatch.setattr(memory, "ChunkWalk", make)
+    with MemoryProbe(newest_c_heap.pid, monotonic=clock) as probe:
+        told = []
+        while len(told) < 100:
+            told.append(probe.read())
+            clock.now += 2
+            if "c_heap" not in told[-1].unavailable:
+                break
+        first, last = told[0], told[-1]
+        assert "not walked yet" in first.unavailable["c_heap"]
+        shares = [int(each.unavailable["c_heap"].split("%")[0]) for each in told[:-1]]
+        assert shares == sorted(shares, reverse=True)
+        assert last.c_heap is not None and last.c_heap.unread == 0
+        assert last.c_heap.age == 2 * (len(told) - 1)
+        clock.now += 1e6
+        again = probe.read()  # too late for all of it: the last one is told meanwhile
+    assert again.c_heap is not None and again.c_heap.age > 1e6
+    assert again.c_heap.in_use == last.c_heap.in_use
 
 
 def test_what_is_no_heap_is_not_told(newest_c_heap: RunningTarget) -> None:

@@ -25,11 +25,15 @@ _VALUES = st.recursive(
     max_leaves=6,
 )
 _NODES: dict[str, Any] = {"t": "nodes", "items": [node(3), node(4, parent=3, queue=2, detail="set")]}
+_ALLOCATORS = [["arrow", "mimalloc", 5, None, 7, ""], ["cuda", "0", 1, 2, 3, ""]]
 READERS: dict[str, tuple[dict[str, Any], list[Callable[[Frame], Any]]]] = {
     "hello": (HELLO, [messages.hello, messages.protocol_version]),
     "strings": (STRINGS, [messages.strings]),
     "nodes": (_NODES, [messages.nodes]),
-    "tick": (TICK, [messages.tick, messages.row_limit_is_hit]),
+    "tick": (
+        {**TICK, "allocators": _ALLOCATORS},
+        [messages.tick, messages.row_limit_is_hit],
+    ),
     "detail": (DETAIL, [messages.detail, messages.token]),
     "action": (ACTION, [messages.action]),
     "result": (TRACED, [messages.action]),

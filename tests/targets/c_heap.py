@@ -105,6 +105,17 @@ def arrays(count: str, size: str) -> dict[str, Any]:
     return {"bytes": int(count) * int(size), "numpy": numpy.__version__}
 
 
+def tear(size: str) -> dict[str, Any]:
+    """Asks for huge pages in the middle of brk, as numpy does for large arrays that malloc has put there."""
+    libc.mallopt(-3, 64 << 20)  # M_MMAP_THRESHOLD: as it becomes by itself when large arrays are freed
+    block = ctypes.create_string_buffer(int(size))
+    kept.append(block)
+    low = -(-ctypes.addressof(block) // 4096) * 4096
+    libc.madvise(ctypes.c_void_p(low), ctypes.c_size_t(int(size) // 2 // 4096 * 4096), 14)  # MADV_HUGEPAGE
+    with open("/proc/self/maps") as file:
+        return {"mappings": sum(line.endswith("[heap]\n") for line in file)}
+
+
 def work(seconds: str) -> dict[str, Any]:
     """Allocates and frees without a pause; how many steps, and in milliseconds how long each took at most."""
     clock = time.perf_counter
@@ -155,6 +166,7 @@ if __name__ == "__main__":
             "churn": churn,
             "pump": pump,
             "arrays": arrays,
+            "tear": tear,
             "work": work,
             "asked": asked,
             "free": free,

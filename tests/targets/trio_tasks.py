@@ -3,6 +3,7 @@
     trio_tasks.py [--bytes N] [--anyio]
 
 `cancel NAME` ends one and says what that `freed`, in bytes, by tracemalloc. `move` lets the worker "moving" run once.
+`garbage N` makes cycles, `finalized` tells how many were freed, in the main thread and elsewhere.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import threading
 import tracemalloc
 import weakref
 from typing import Any
@@ -18,6 +20,25 @@ import anyio
 import trio
 import trio.testing
 from conversation import answer, ready, say
+
+finalized = {"main": 0, "elsewhere": 0}
+
+
+class Cycle:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        finalized["main" if threading.current_thread() is threading.main_thread() else "elsewhere"] += 1
+
+
+def garbage(number: str) -> dict[str, Any]:
+    gc.disable()  # nobody else is to find it
+    for _ in range(int(number)):
+        Cycle()
+    return {}
 
 
 class Pool:
@@ -83,6 +104,7 @@ async def main(options: argparse.Namespace) -> None:
         await trio.testing.wait_all_tasks_blocked()
         ready()
         answers: dict[str, Any] = {"cancel": pool.cancel, "move": pool.move}
+        answers.update(garbage=garbage, finalized=lambda: dict(finalized))
         rest = bytearray()
         async with trio.lowlevel.FdStream(os.dup(0)) as stdin:
             async for block in stdin:

@@ -64,6 +64,14 @@ class TrioProbe:
         """Return the id of the row of the task with this id, 0 if it has none."""
         return self._by_address.get(address, 0)
 
+    def running(self):
+        """The runners that were met and go on, for one slice."""
+        return [runner for runner in [reference() for reference, _ in list(self._runs.values())] if _goes_on(runner)]
+
+    def is_running(self):
+        """Whether there is any of them."""
+        return bool(self._runs) and bool(self.running())
+
     def rows(self):
         """All rows of trio's tasks."""
         found = map(self._table.rows.get, list(self._by_address.values()))
@@ -291,6 +299,11 @@ def runners():
         if depth < _MAX_DEPTH and (depth == 0 or type(each) is dict or class_name(type(each)).startswith("_thread.")):
             pending.extend([(inner, depth + 1) for inner in get_referents(each)[:_MAX_OBJECTS]])
     return found
+
+
+def _goes_on(runner):
+    """Whether a run has not come to its end."""
+    return runner is not None and attribute(attribute(runner, "entry_queue"), "done") is False
 
 
 def _is_in_main_thread(runner):

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from ...analysis.allocators import AllocatorRow, allocator_rows, collections_per_minute
+from ...analysis.allocators import AllocatorRow, collections_per_minute, table_rows
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, growth_bytes, percent
 from ...model.readings import CArena, CHeap, Holding
 from ...model.store import Snapshot
@@ -21,7 +21,7 @@ from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View
 from ..widgets.text import fit, printable, shorten
 from .about import AboutScreen
-from .allocators import ABOUT
+from .allocators import about
 from .detail import PAUSE
 from .help import HelpScreen
 
@@ -75,7 +75,7 @@ class AllocatorScreen(AboutScreen):
     def _draw(self) -> None:
         name, snapshot = self.name_of_allocator, self._snapshot
         width = self.size.width - 4  # the padding, and the bar for scrolling
-        rows = allocator_rows(snapshot, self._view.window)
+        rows = table_rows(snapshot, self._view.window)
         row = next((each for each in rows if each.name == name), None)
         self._update("facts", _facts(snapshot, row, name))
         self._update("parts", _parts(snapshot, name, width))
@@ -111,11 +111,17 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     """What the table says of it, and what it is."""
     if row is None:
         return [styled("the memory could not be read", "grow")]
-    lines = [styled(row.label, "bold"), styled(f"  {ABOUT.get(name, '')}", "dim")]
-    held = f"{bytes_text(row.held)}, {percent(row.share)} of the resident memory, at most {bytes_text(row.peak)} so far"
+    lines = [styled(row.label, "bold"), styled(f"  {about(row)}", "dim")]
+    held = f"{'at most ' if row.held_is_most else ''}{bytes_text(row.held)}"
+    if row.share is not None:
+        held += f", {percent(row.share)} of the resident memory"
+    if row.peak is not None:
+        held += f", at most {bytes_text(row.peak)} so far"
     if row.in_use is not None:
-        lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, name)))
+        lines.append(_line("in use", bytes_text(row.in_use) + _error(snapshot, row)))
     lines.append(_line("held", held))
+    if row.peak_in_use is not None:
+        lines.append(_line("peak", f"{bytes_text(row.peak_in_use)} in use, by its own counter"))
     if row.kept is not None:
         lines.append(_line("kept", f"{bytes_text(row.kept)} freed by the program, but still held"))
     if row.growth is not None:
@@ -124,16 +130,17 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
         lines.append(_line("n/a", row.reason, "grow"))
     memory = snapshot.memory
     if name != "python" and memory is not None and memory.partition_age is not None:
-        age = memory.partition_age + max(0.0, snapshot.taken_at - memory.taken_at)
+        heap = memory.c_heap if name == "c_heap" else None
+        age = max(memory.partition_age, heap.age if heap else 0.0) + max(0.0, snapshot.taken_at - memory.taken_at)
         lines.append(_line("read", f"{duration(age)} ago"))
     return lines
 
 
-def _error(snapshot: Snapshot, name: str) -> str:
+def _error(snapshot: Snapshot, row: AllocatorRow) -> str:
     memory = snapshot.memory
-    error = None
-    if memory is not None:
-        error = {"python": memory.python_in_use_error, "c_heap": memory.c_in_use_error}.get(name)
+    error: int | None = row.in_use_error
+    if memory is not None and not error:
+        error = {"python": memory.python_in_use_error, "c_heap": memory.c_in_use_error}.get(row.name)
     return f" ± {bytes_text(error)}" if error else ""
 
 

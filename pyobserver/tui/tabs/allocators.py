@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
-from ...analysis.allocators import AllocatorRow, allocator_rows
+from ...analysis.allocators import AllocatorRow, table_rows
 from ...analysis.format import bytes_text, growth_bytes, percent
 from ...analysis.growth import Mode
 from ...model.store import Snapshot
@@ -25,6 +25,29 @@ ABOUT = {
     "shared": "memory that other processes have, too",
     TOTAL: "resident memory, with the kernel's own peak",
 }
+
+INNER = {
+    "arrow": "pyarrow's memory pool, as it counts itself; what it holds beyond is room, and what it has not given back",
+    "sqlite": "what SQLite has in use, by its own counter: its databases in memory, its cache of pages, its statements",
+    "cuda": "memory of the GPU, of which no part is in the process: what tensors have, of what PyTorch keeps",
+    "numpy": "the data of numpy's arrays, as the last count of objects has met them (the tab of the heap has it made)",
+    "gpu": "memory of the GPU that its driver gives to this process: that of CUDA itself and all libraries included",
+    "jemalloc": "the malloc of this program, in the place of glibc's",
+    "tcmalloc": "the malloc of this program, in the place of glibc's",
+    "mimalloc": "mimalloc, an allocator that libraries bring along",
+}
+
+
+def about(row: AllocatorRow) -> str:
+    """What an allocator is; of one of a library also whose memory it is part of."""
+    said = ABOUT.get(row.name) or INNER.get(row.name.split(" ")[0].split(":")[0], "an allocator of a library")
+    part = f"; part of “{_LABELS[row.within]}”" if row.within in _LABELS else ""
+    most = ", at most: what the program maps for itself is in it" if row.held_is_most else ""
+    return f"{said}{part}{most}"
+
+
+_LABELS = {"python": "Python objects", "c_heap": "C heap", "large_blocks": "Large blocks"}
+_LABELS["native_other"] = "Other native memory"
 
 _LABEL = Column("label", "Allocator", 24, flex=1, help="Where memory comes from. ▲ marks what grows noticeably.")
 _GROWTH = Column("growth", "Growth/min", 10, "right", help="Bytes more each minute, over the window of the chart.")
@@ -90,9 +113,9 @@ class AllocatorLines:
         return next((i for i, row in enumerate(self.rows) if row.name == key), None)
 
     def style(self, line: int) -> str:
-        """The total stands out; an allocator that holds nothing is dim."""
+        """The total stands out; an allocator that holds nothing is dim, and so is one that is part of another."""
         row = self.rows[line]
-        return "bold" if row.name == TOTAL else "dim" if not row.held and not row.in_use else ""
+        return "bold" if row.name == TOTAL else "dim" if row.within or (not row.held and not row.in_use) else ""
 
     def cells(self, line: int) -> list[Cell]:
         """One cell for each column."""
@@ -102,9 +125,9 @@ class AllocatorLines:
         if row.growing:
             change, trend = (growth_bytes(row.growth), "grow"), (sparkline(row.trend, TREND_WIDTH), "grow")
         cells: dict[str, Cell] = {
-            "label": ("▲ " if row.growing else "  ") + row.label,
-            "in_use": bytes_text(row.in_use),
-            "held": bytes_text(row.held),
+            "label": ("▲ " if row.growing else "  ") + ("└ " if row.within else "") + row.label,
+            "in_use": ("~" if row.in_use_error else "") + bytes_text(row.in_use),
+            "held": ("≤ " if row.held_is_most else "") + bytes_text(row.held),
             "kept": bytes_text(row.kept),
             "utilisation": percent(row.utilisation),
             "peak": bytes_text(row.peak),
@@ -130,16 +153,31 @@ _SORTS: dict[str, Callable[[AllocatorRow], float | str | None]] = {
 
 
 def ordered(rows: Sequence[AllocatorRow], sort: SortState, text: str) -> list[AllocatorRow]:
-    """Return the rows that have `text` in their label; the total stays at the end, what is not known before it."""
-    parts = [row for row in rows if row.name != TOTAL and text.strip().casefold() in row.label.casefold()]
+    """Return the rows that have `text` in their label; the total stays at the end, what is not known before it.
+
+    What is part of another allocator stays behind that, and what is part of none behind the total.
+    """
+    wanted = text.strip().casefold()
+    parts = _sorted([row for row in rows if row.name != TOTAL and row.within is None], sort)
+    found: list[AllocatorRow] = []
+    for row in parts:
+        inner = _sorted([each for each in rows if each.within == row.name], sort)
+        is_it = wanted in row.label.casefold()
+        inner = [each for each in inner if is_it or wanted in each.label.casefold()]
+        found += [row, *inner] if is_it or inner else []
+    outer = _sorted([row for row in rows if row.within == "" and wanted in row.label.casefold()], sort)
+    return [*found, *(row for row in rows if row.name == TOTAL and not wanted), *outer]
+
+
+def _sorted(parts: list[AllocatorRow], sort: SortState) -> list[AllocatorRow]:
     value = _SORTS.get(sort.column)
     if value is not None:
         known = [row for row in parts if value(row) is not None]
         known.sort(key=lambda row: value(row), reverse=sort.descending)  # type: ignore[arg-type,return-value]
         parts = known + [row for row in parts if value(row) is None]
     elif not sort.descending:
-        parts.reverse()
-    return [*parts, *(row for row in rows if row.name == TOTAL and not text.strip())]
+        parts = parts[::-1]
+    return parts
 
 
 class AllocatorTable(OrderedTable):
@@ -156,7 +194,7 @@ class AllocatorTable(OrderedTable):
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the allocators that have `text` in their label."""
         self.follow(view.mode)
-        rows = ordered(allocator_rows(snapshot, view.window), self.sort, text)
+        rows = ordered(table_rows(snapshot, view.window), self.sort, text)
         self.lines = AllocatorLines(rows, self.columns)
         self.put(self.lines)
 

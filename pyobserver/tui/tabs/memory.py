@@ -19,8 +19,9 @@ from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
 from ..widgets.chart_view import WAITING, ChartSeries, ChartView
 from ..widgets.text import broken, width_of
-from .allocators import ABOUT, TOTAL, AllocatorTable
+from .allocators import TOTAL, AllocatorTable, about
 
+LEAST_CHART, LEAST_TABLE = 5, 4  # lines
 LEAST_SHOWN = 60.0  # seconds that the chart is wide at least
 
 
@@ -58,10 +59,10 @@ class MemoryTab(Tab):
     )
     DEFAULT_CSS = """
     MemoryTab {
-        & > Chart { height: 1fr; min-height: 5; }
+        & > Chart { height: 1fr; min-height: 5; }  /* LEAST_CHART */
         & > #reason { height: 1; color: $foreground 60%; }
         & > #verdict { height: 2; }
-        & > VirtualTable { height: auto; max-height: 12; min-height: 4; }
+        & > VirtualTable { height: auto; max-height: 16; min-height: 4; }  /* LEAST_TABLE */
     }
     """
 
@@ -88,6 +89,9 @@ class MemoryTab(Tab):
         self._show_rows()
         self.query_one(Chart).show(chart_view(snapshot, view))
 
+    def on_resize(self) -> None:
+        self._show_rows()
+
     def _show_rows(self) -> None:
         if self._shown is None:
             return
@@ -99,7 +103,8 @@ class MemoryTab(Tab):
                 else "the memory could not be read"
             )
             self._table.present(snapshot, view, self._filter)
-            self._table.styles.height = max(len(self._table.lines), 1) + 1
+            room = max(LEAST_TABLE, self.size.height - LEAST_CHART - 3)  # the sentences take three lines
+            self._table.styles.height = min(room, max(len(self._table.lines), 1) + 1)
         self._explain()
 
     def judge(self, verdict: Verdict) -> None:
@@ -111,9 +116,10 @@ class MemoryTab(Tab):
     def _explain(self) -> None:
         """Say what the selected line is, or why something in it is not known."""
         row = self._table.selected()
-        about = "" if row is None else row.reason or ABOUT.get(row.name, "")
+        said = "" if row is None else (row.in_use is None and row.reason) or about(row)
         sentence = self.query_one("#reason", Sentence)
-        sentence.show("" if row is None else row.label, about and f"{about}{_kept(row)}{self._own(row)}", "dim")
+        said = said and f"{self._unnamed(row)}{said}{_kept(row)}{self._own(row)}"
+        sentence.show("" if row is None else row.label, said, "dim")
 
     def _own(self, row: AllocatorRow | None) -> str:
         """How much of the total is its own: of workers that were forked, most is not."""
@@ -121,6 +127,13 @@ class MemoryTab(Tab):
         if row is None or row.name != TOTAL or memory is None or memory.uss is None:
             return ""
         return f" · {bytes_text(memory.uss)} its own (USS), {bytes_text(memory.pss)} with its share of the rest (PSS)"
+
+    def _unnamed(self, row: AllocatorRow | None) -> str:
+        """How much of the native memory has no name: what the program or a library has mapped, nobody knows why."""
+        memory = self._shown[0].memory if self._shown is not None else None
+        if row is None or row.name != "native_other" or memory is None or not memory.unnamed:
+            return ""
+        return f"{bytes_text(memory.unnamed)} without a name · "
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -178,7 +191,7 @@ class MemoryTab(Tab):
         return self._filter
 
     def help_rows(self) -> Sequence[tuple[str, str]]:
-        return [(row.label, f"{ABOUT[row.name][0].upper()}{ABOUT[row.name][1:]}.") for row in self._table.lines.rows]
+        return [(row.label, f"{about(row)[0].upper()}{about(row)[1:]}.") for row in self._table.lines.rows]
 
     def help_columns(self) -> Sequence[tuple[Column, bool]]:
         return self._table.explained()

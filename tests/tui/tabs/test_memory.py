@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pyobserver.model.readings import MemoryLimit
-from pyobserver.source.story import Story
+from pyobserver.model.readings import InnerAllocator, MemoryLimit
+from pyobserver.source.story import MB, Story
 from pyobserver.tui.tabs.memory import chart_view
 from pyobserver.tui.view import View
 
@@ -38,6 +38,63 @@ async def test_the_verdict_names_function_holder_and_line() -> None:
             "none has been seen to end",
         ):
             assert part in text
+
+
+async def test_allocators_of_libraries_stand_below_those_that_have_their_memory() -> None:
+    """Whatever the table is sorted by; a filter finds them with what they are part of; Enter tells what they are."""
+    source = played(seconds=20)
+    reading = source.store.snapshot().memory
+    assert reading is not None
+    arrow = InnerAllocator("arrow", "Arrow", "native_other", None, 22 * MB, why="it does not tell")
+    sqlite = InnerAllocator("sqlite", "SQLite", "c_heap", 9 * MB, None, 12 * MB)
+    malloc = InnerAllocator("jemalloc", "jemalloc", "native_other", None, 30 * MB, held_is_most=True, why="no")
+    gpu = InnerAllocator("cuda:0", "GPU 0 (PyTorch)", "", 3 * MB, 8 * MB)
+    source.store.add_memory(replace(reading, inner=(arrow, sqlite, malloc, gpu), unnamed=2 * MB))
+    async with dashboard(source) as opened:
+        for column in ("held", "label", "in_use"):
+            opened.app.tab.sort_by(column)
+            await opened.pilot.pause()
+            names = [row.name for row in opened.app.tab._table.lines.rows]  # type: ignore[attr-defined]
+            assert names[names.index("c_heap") + 1] == "sqlite"
+            at = names.index("native_other")
+            assert set(names[at + 1 : at + 3]) == {"arrow", "jemalloc"}
+            assert names[-2:] == ["total", "cuda:0"]
+        assert re.search(r"└ Arrow +· +22\.0 MB", opened.line("└ Arrow"))
+        assert "≤ 30.0 MB" in opened.line("└ jemalloc")
+        opened.app.tab.filter_by("arrow")
+        await opened.pilot.pause()
+        assert [row.name for row in opened.app.tab._table.lines.rows] == ["native_other", "arrow"]  # type: ignore[attr-defined]
+        await opened.press("down", "down", "enter")
+        text = " ".join(opened.text().split())
+        for part in ("pyarrow's memory pool", "part of “Other native memory”", "it does not tell", "22.0 MB"):
+            assert part in text, text
+
+
+async def test_many_allocators_leave_the_verdict_on_a_small_screen() -> None:
+    """The table scrolls where there is no room for all of its lines; it takes more when the terminal grows."""
+    source = played(seconds=20)
+    reading = source.store.snapshot().memory
+    assert reading is not None
+    many = tuple(
+        InnerAllocator(f"mimalloc {n}", f"mimalloc of lib{n}.so", "c_heap", None, MB, why="-") for n in range(9)
+    )
+    source.store.add_memory(replace(reading, inner=many))
+    async with dashboard(source, size=(80, 24)) as opened:
+        opened.line("Verdict")
+        assert "Total (RSS)" not in opened.text()
+        await opened.pilot.resize_terminal(80, 50)
+        await opened.until_line("mimalloc of lib5.so")
+        opened.line("Verdict")
+
+
+async def test_native_memory_without_a_name_is_told() -> None:
+    """Of what no allocator or library is known for, the sum is said."""
+    source = played(seconds=20)
+    reading = source.store.snapshot().memory
+    assert reading is not None
+    source.store.add_memory(replace(reading, unnamed=2 * MB))
+    async with dashboard(source, "down", "down", "down") as opened:
+        await opened.until_line("2.00 MB without a name · memory that")
 
 
 async def test_the_fixed_service_is_steady() -> None:
