@@ -61,6 +61,7 @@ class GroupQuestion:
     like: tuple[int, ...] = ()
     node: int | None = None
     done: bool = False
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from ..protocol import schema
 from ..protocol.clean import clean
 from .actions import Actions, Progress, Settings
 from .census import Census
-from .forest import ForestMark, Node, mark, plant
+from .forest import Node, plant
+from .forest_sums import SumsOverTime, mark
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
@@ -41,8 +43,6 @@ MAX_PROBLEMS = 20
 MAX_NODES = 100_000
 MAX_AGENT_TEXTS = 100_000
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
-FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
-FOREST_PERIOD = 5.0
 MAX_GENERATIONS = 4
 CHARTED = frozenset({"python_live", "python_free", "c_live", "c_free", "large_blocks"})  # the others are "rest"
 _LABEL = 300  # characters of a label or a text
@@ -65,7 +65,8 @@ class Store:
         self._gone_nodes: dict[int, float] = {}
         self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
-        self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
+        self._marks = SumsOverTime()
+        self._other_owners: Mapping[int, tuple[tuple[int, str], ...]] = {}  # replaced, never changed
         self._actions = Actions()
         self._shares = ThreadShares()
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
@@ -95,6 +96,7 @@ class Store:
             self._nodes.clear()
             self._gone_nodes.clear()
             self._marks.clear()
+            self._other_owners = {}
             self._agent_texts = np.zeros(1, np.int32)
             self._view = None
             baseline = self._now.baseline
@@ -308,12 +310,24 @@ class Store:
             rows = []
             for number in ids:
                 if number in self._nodes:
+                    if number not in self._gone_nodes:
+                        self._tasks.endings.add(self._nodes[number].parent)
                     self._gone_nodes[number] = now
                     self._nodes[number] = replace(self._nodes[number], ended=True)
                 else:
                     rows.append(number)
             self._tasks.end(rows, now)
+            if not self._other_owners.keys().isdisjoint(rows):
+                gone = set(rows)
+                self._other_owners = {n: others for n, others in self._other_owners.items() if n not in gone}
             self._view = None
+
+    def put_other_owners(self, owners: Mapping[int, tuple[tuple[int, str], ...]]) -> None:
+        """Rows that have owners beside that under which they hang: (id, edge) of each; an empty tuple for none."""
+        with self._lock:
+            known = {**self._other_owners, **owners}
+            self._other_owners = {number: others for number, others in islice(known.items(), MAX_ROWS) if others}
+        self.changed()
 
     def add_tick(self, tick: Tick) -> None:
         """The end of one update of the agent: what grows is written into the history."""
@@ -340,8 +354,9 @@ class Store:
                 self.history.add("tasks", now, tick.total)
                 self._record_groups(now)
             settled = self._now.settled_at is not None and tick.holders_complete
-            if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
-                self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
+            if settled and self._marks.is_due(now, len(self._tasks)):
+                forest = plant(self._tasks.glance(now), self._nodes, self._tasks.endings.view())
+                self._marks.add(mark(forest, now, MAX_MARKED))
         self.changed()
 
     def add_problem(self, text: str) -> None:
@@ -355,7 +370,9 @@ class Store:
 
     def _forget_faded(self, now: float) -> None:
         self._tasks.sweep(now)
-        for number in [n for n, at in self._gone_nodes.items() if abs(now - at) > FADE_SECONDS]:
+        faded = [n for n, at in self._gone_nodes.items() if abs(now - at) > FADE_SECONDS]
+        self._tasks.endings.forget(faded)
+        for number in faded:
             del self._gone_nodes[number]
             self._nodes.pop(number, None)
         self._view = None
@@ -383,7 +400,7 @@ class Store:
             if self._now.process and self._now.process.rss is not None:
                 allocators["total"] = self._now.process.rss
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
-            sums = mark(plant(tasks, self._nodes), now).sums
+            sums = mark(plant(tasks, self._nodes, self._tasks.endings.view()), now)
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
             self._now = replace(self._now, heap=self._now.heap.marked(), containers=self._now.containers.marked())
         self.changed()
@@ -422,5 +439,7 @@ class Store:
                 nodes=dict(self._nodes),
                 problems=tuple(self._problems),
                 actions=self._actions.all(),
-                marks=tuple(self._marks),
+                endings=self._tasks.endings.view(),
+                other_owners=self._other_owners,
+                marks=self._marks.all(),
             )

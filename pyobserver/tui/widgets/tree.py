@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -84,6 +85,7 @@ class VirtualTree(VirtualList):
         label_header: str = "",
         *,
         least_label: int = LEAST_LABEL,
+        label_share: float = 0.0,
         open_at_first: int | Callable[[Hashable, int], bool] = 1,
         children_at_once: int = CHILDREN_AT_ONCE,
         empty_text: str = "nothing to show",
@@ -94,13 +96,14 @@ class VirtualTree(VirtualList):
         classes: str | None = None,
     ) -> None:
         """`open_at_first` tells which nodes are open before the user decides: those above a depth, or what a function
-        of key and depth says; roots have depth 0. `least_label` is how many cells a label gets before columns are
-        dropped."""
+        of key and depth says; roots have depth 0. A label gets `least_label` cells, and that share of the width,
+        before columns are dropped."""
         super().__init__(
             empty_text=empty_text, loading_text=loading_text, clock=clock, name=name, id=id, classes=classes
         )
         self.header_lines = 1 if label_header or columns else 0
         label = Column(LABEL_KEY, label_header, least_label, flex=1, sortable=False, priority=ALWAYS)
+        self._label_share = label_share
         self._columns = (label, *columns)
         self._layout_for: tuple[int, Layout] | None = None
         self._opens = open_at_first if callable(open_at_first) else is_above(open_at_first)
@@ -339,7 +342,9 @@ class VirtualTree(VirtualList):
     def _arranged(self) -> Layout:
         width = self.room
         if self._layout_for is None or self._layout_for[0] != width:
-            self._layout_for = (width, arrange(self._columns, width))
+            label, *others = self._columns
+            roomy = replace(label, width=max(label.width, int(self._label_share * width)))
+            self._layout_for = (width, arrange((roomy, *others), width))
         return self._layout_for[1]
 
     def paint_header(self) -> tuple[list[Segment], Style]:

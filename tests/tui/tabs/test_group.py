@@ -106,7 +106,7 @@ async def test_its_members_and_back() -> None:
         await opened.press("o")
         on_screen(opened)
         await opened.press("question_mark")
-        opened.line("One group")
+        opened.line("All about it")
 
 
 async def test_it_goes_on_and_is_copied() -> None:

@@ -16,15 +16,16 @@ def tree_of(opened: Dashboard) -> Any:
 async def test_the_story() -> None:
     """The mark leads from the process to the holder, whose children grow."""
     async with dashboard(None, "4") as opened:
-        marked = [line for line in opened.lines()[3:] if "▲" in line]
+        assert "▲ holder rudder.pipeline.Spawner._children +2.9 children/min" in opened.lines()[2]
+        marked = [line for line in opened.lines()[4:] if "▲" in line]
         assert [line.split("▲ ")[1].split("  ")[0].strip() for line in marked] == [
             "rudder.main (pid 4711)",
             "thread MainThread",
             "loop MainThread 3 % of a core",
-            "holder rudder.pipeline.Spawner._children",
+            "holder rudder.pipeline.Spawner._children (set)",
             "push_hash × 415",
         ]
-        holder = opened.line("_children").split()
+        holder = opened.line("_children (set)").split()
         assert "415" in holder
         assert "2.91" in holder
         assert "none seen to end" in opened.line("push_hash")
@@ -33,7 +34,7 @@ async def test_the_story() -> None:
 async def test_the_holder_is_readable_at_80_columns() -> None:
     """The end of its path is what tells it apart; its children and their growth stand beside it."""
     async with dashboard(None, "4", size=(80, 24)) as opened:
-        line = opened.line("_children")
+        line = next(line for line in opened.lines()[4:] if "_children" in line)
         assert "pipeline.Spawner._children" in line
         assert "415" in line
         assert "2.91 GB" in line
