@@ -380,7 +380,7 @@ class Dashboard(App[None]):
             return
         if self._watched is not watched or len(self.screen_stack) > 1:
             return  # the user has gone elsewhere meanwhile
-        child = Watched(source, watched.tab.id or "memory")
+        child = Watched(source, watched.tab.id or "memory", event.row_id)
         await self._main.mount(child, after=watched)
         watched.display = False
         self._above.append(watched)
@@ -390,6 +390,7 @@ class Dashboard(App[None]):
     async def _leave_child(self) -> None:
         """Back to the process from which this one was opened. The agent in it ends by itself, as at the end."""
         child = self._watched
+        self._above[-1].remember(child)
         self._show_process(self._above.pop())
         self._watched.display = True
         await child.remove()

@@ -41,6 +41,8 @@ async def test_enter_watches_a_child(keys: tuple[str, ...]) -> None:
         await opened.until(lambda: child.stopped == 1)
         assert "▸" not in opened.lines()[0] and "pid 4711" in opened.lines()[0]
         assert opened.cursor() == at and "4720" in opened.text()
+        await opened.press("4")
+        assert "423 tasks with 2.9" in opened.line(CHILD + "  "), opened.text()
 
 
 async def test_what_the_parent_does_meanwhile_is_known_afterwards() -> None:

@@ -16,6 +16,7 @@ from ...analysis.supervision import TreeNode
 from ...model.forest import PROCESS
 from ...model.store import Phase, Snapshot
 from ..bar import Piece
+from ..seen import SeenProcess
 from ..view import CHILD, Tab, View, copied
 from ..widgets import Column, VirtualTree
 from ..widgets.tree_rows import NoTree
@@ -49,6 +50,7 @@ class TreeTab(Tab):
         self._shown: tuple[Snapshot, View] | None = None
         self._arrangement = Arrangement()
         self._mode: Mode = "value"
+        self.seen_processes: dict[int, SeenProcess] = {}  # child processes that have been watched, by row
         self._round: tuple[int, ...] = ()  # a row and its owners, through which one key goes
         self._widget = VirtualTree(
             COLUMNS["value"],
@@ -84,7 +86,15 @@ class TreeTab(Tab):
             sort = self._arrangement.sort
             self._arrangement = self._arrangement._replace(sort=replace(sort, column=instead(sort.column, view.mode)))
             self._widget.set_columns(self._columns)
-        self._lines = TreeLines(snapshot, view, self._arrangement, self._columns, self._lines, self._widget.is_settling)
+        self._lines = TreeLines(
+            snapshot,
+            view,
+            self._arrangement,
+            self._columns,
+            self.seen_processes,
+            self._lines,
+            self._widget.is_settling,
+        )
         sort, text = self._arrangement.sort, self._arrangement.text
         self._widget.empty_text = f"nothing has “{text}” in it; Esc shows all"
         self._widget.show(self._lines, sort_key=sort.column, descending=sort.descending)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...analysis.format import count, percent
@@ -11,6 +11,7 @@ from ...analysis.tree_items import TEXTS
 from ...model.forest_sums import FOLD
 from ...model.store import Snapshot
 from ...protocol import schema
+from ..seen import SeenProcess
 from ..view import SortState, View
 from ..widgets import Cell, Column
 from ..words import NO_NAME, edge_words, others_words
@@ -48,6 +49,7 @@ class TreeLines:
         view: View,
         arrangement: Arrangement,
         columns: tuple[Column, ...],
+        seen_processes: Mapping[int, SeenProcess],
         before: TreeLines | None = None,
         steady: bool = False,
     ) -> None:
@@ -57,6 +59,7 @@ class TreeLines:
         old: SupervisionTree | None = before.tree if before is not None else None
         self.tree: SupervisionTree = SupervisionTree(snapshot, view.window, arrangement.order, old, steady and is_alike)
         self._columns = columns
+        self._seen = seen_processes
         self._nodes: dict[Hashable, TreeNode | None] = {}
         self.version = self.tree.version
         self.roots = self.tree.roots
@@ -113,7 +116,10 @@ class TreeLines:
             parts.append((_kind(node) + " ", "dim"))
         name, gap, rest = node.label.partition("  ")  # of a row: its name, and what it runs
         parts.append((name or NO_NAME, "bold") if node.kind in ("process", "holder") else name or NO_NAME)
-        if rest:
+        seen = self._seen.get(node.id) if node.id is not None else None
+        if seen is not None:
+            parts += [gap, (seen.words(self._snapshot.taken_at), "accent"), (f" {rest}", "dim")]
+        elif rest:
             parts += [gap, rest]
         if node.detail:
             parts.append((f" ({node.detail})", "dim"))
