@@ -103,7 +103,7 @@ class Forest:
     def position(self, number: int) -> int | None:
         """Return the position of the row or node with this id, the first where a hostile agent gives one twice."""
         order, ids = self._by_id
-        at = int(np.searchsorted(ids, number))
+        at = int(ids.searchsorted(number))
         return int(order[at]) if at < len(ids) and ids[at] == number else None
 
     @cached_property

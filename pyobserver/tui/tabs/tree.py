@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.widget import Widget
 
 from ...analysis.format import count, growth_count
 from ...analysis.group_facts import Scope
@@ -65,7 +64,7 @@ class TreeTab(Tab):
         yield Summary()
         yield self._widget
 
-    def main_widget(self) -> Widget:
+    def main_widget(self) -> VirtualTree:
         return self._widget
 
     @property

@@ -129,13 +129,37 @@ class VirtualTree(VirtualList):
     def show(self, rows: TreeRows, *, sort_key: str = "", descending: bool = True) -> None:
         """Shows the nodes of `rows` as they are ordered; the column `sort_key` gets the arrow.
 
-        What is open stays open, and the cursor stays on its key.
+        What is open stays open, and the cursor stays on its key; when that has moved to where nothing is open, on what
+        is above it there.
         """
         self._rows, self._sort_key, self._descending = rows, sort_key, descending
         if rows.version != self._version:
             self._version = rows.version
             self._lines = self._flat()
+            if self._key is not None and self.line_of(self._key) is None:
+                self._follow(self._key)
         self.lines_changed()
+
+    def _follow(self, key: Hashable) -> None:
+        """Find the line for a cursor whose key is not on any: it may be on a later page, or under what is closed."""
+        path: list[Hashable] = [key]
+        while (above := self._rows.parent(path[-1])) is not None and above not in path:
+            path.append(above)
+            at = self.line_of(above)
+            if at is None:
+                continue
+            children = list(self._rows.children(above))
+            if not self.is_open(above, self._lines[at].depth) or path[-2] not in children:
+                self._take_key(above)
+                return
+            self._shown_children[above] = max(
+                children.index(path[-2]) + 1, self._shown_children.get(above, self._at_once)
+            )
+            self._lines = self._flat()
+            if self.line_of(key) is None:
+                below = next(each for each in path[-2::-1] if self.line_of(each) is not None)
+                self._take_key(below)
+            return
 
     def is_open(self, key: Hashable, depth: int) -> bool:
         """Whether a node at a depth shows its children: as the user decided, else as at first.
