@@ -263,7 +263,7 @@ class SupervisionTree:
             marked=marked,
             oldest_age=age,
             oldest_is_minimum=is_minimum,
-            ended=node.ended if node else row.ended if row else False,
+            ended=not self._forest.alive[position],
             growing=position in self._growing,
             queue=node.queue if node else row.queue if row else None,
         )

@@ -17,7 +17,8 @@ from .tasks import Tasks
 PROCESS = 0  # the id of the root: the target itself
 DEEPEST = 256  # levels; what lies deeper begins anew under the process
 
-_HOLDER = "holder"
+_GATHER = "gather"
+_EMPTIED = frozenset({"holder", _GATHER})  # kinds of nodes that are nothing without something under them
 
 
 @dataclass(frozen=True)
@@ -153,17 +154,20 @@ _NONE: Ints = np.empty(0, np.int64)
 def plant(tasks: Tasks, nodes: Mapping[int, Node], endings: Endings = NO_ENDINGS) -> Forest:
     """Build the forest. What has a parent that is not known, or is part of a circle, hangs under the process.
 
-    A holder under which nothing hangs is left out: its tasks have owners, as those of a task group.
+    A holder under which nothing hangs is left out: its tasks have owners, as those of a task group. So is a gather, and
+    one under which nothing lives has ended: the garbage collector may leave what is over there for a while.
     """
     owners = {node.parent for node in nodes.values()}
-    if any(node.kind == _HOLDER for node in nodes.values()):
+    if any(node.kind in _EMPTIED for node in nodes.values()):
         owners.update(np.unique(tasks["parent"]).tolist())
-    listed = tuple(node for node in nodes.values() if node.kind != _HOLDER or node.id in owners)
+    listed = tuple(node for node in nodes.values() if node.kind not in _EMPTIED or node.id in owners)
     ids = np.concatenate([[PROCESS], tasks["id"].astype(np.int64), [n.id for n in listed]]).astype(np.int64)
     wanted = np.concatenate([[PROCESS], tasks["parent"].astype(np.int64), [n.parent for n in listed]]).astype(np.int64)
     parents, depths = _rooted(_parents(ids, wanted))
     n = len(tasks)
     alive = np.concatenate([[True], tasks.alive, [not each.ended for each in listed]]).astype(bool)
+    levels = _levels(depths)
+    alive &= ~_is_over(listed, alive, parents, levels, n)
     sizes = np.zeros(len(ids), np.int64)
     is_task = np.zeros(len(ids), np.int64)
     measured = np.zeros(len(ids), np.int64)
@@ -174,7 +178,7 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node], endings: Endings = NO_ENDINGS
     is_task[1 : n + 1] = np.isin(tasks["kind"], schema.TASK_KINDS) & tasks.alive
     below = alive.astype(np.int64)
     tasks_below = is_task.copy()
-    for at in _levels(depths):
+    for at in levels:
         for sums in (sizes, measured, below, tasks_below):
             np.add.at(sums, parents[at], sums[at])
     children = np.bincount(parents[1:][alive[1:]], minlength=len(ids)).astype(np.int64)
@@ -182,6 +186,21 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node], endings: Endings = NO_ENDINGS
     return Forest(
         *(tasks, listed, ids, parents, alive, children, below, tasks_below, sizes, measured, is_task), endings
     )
+
+
+def _is_over(
+    nodes: tuple[Node, ...], alive: NDArray[np.bool_], parents: Ints, levels: list[Ints], rows: int
+) -> NDArray[np.bool_]:
+    """Which positions are gathers without a living row under them."""
+    over = np.zeros(len(alive), bool)
+    over[rows + 1 :] = [node.kind == _GATHER for node in nodes]
+    if over.any():
+        living = alive.astype(np.int64)
+        living[rows + 1 :] = 0
+        for at in levels:
+            np.add.at(living, parents[at], living[at])
+        over &= living == 0
+    return over
 
 
 def _parents(ids: Ints, wanted: Ints) -> Ints:

@@ -140,6 +140,24 @@ def test_an_agent_that_gives_an_id_twice_or_zero() -> None:
     assert sorted(seen) == list(range(len(forest.ids)))
 
 
+@pytest.mark.parametrize("kind", ["holder", "gather"])
+def test_what_is_nothing_by_itself(kind: str) -> None:
+    """It is in the tree only while something hangs under it, be it fading."""
+    nodes = [node(5, kind), node(6, kind), node(7, "task_group")]
+    assert {each.id for each in planted([{"id": 1, "parent": 5}], *nodes).nodes} == {5, 7}
+
+
+def test_a_gather_without_living_tasks_is_over() -> None:
+    """It fades with them, and counts no more."""
+    store = TaskStore()
+    store.put(made.columns([{"id": 1, "parent": 5}, {"id": 2, "parent": 6}]), ["", ""], NOW)
+    store.end([1], NOW)
+    forest = plant(store.view(NOW), {5: node(5, "gather", 7), 6: node(6, "gather", 7), 7: node(7, "gather")})
+    alive = {int(forest.ids[at]): bool(forest.alive[at]) for at in range(1, len(forest.ids))}
+    assert alive == {1: False, 2: True, 5: False, 6: True, 7: True}
+    assert forest.totals(forest.position(7) or 0).children == 1
+
+
 def test_child_processes_are_in_no_sum() -> None:
     """Their memory is their own; they count as descendants only."""
     forest = planted([{"id": 1, "kind": schema.KIND_CHILD, "retained": 500}, {"id": 2, "retained": 7}])
