@@ -10,10 +10,14 @@ from ..model.forest import PROCESS
 from ..model.store import Snapshot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeenProcess:
-    """Its figures when it was left: tasks, their bytes (None when not measured), and whether something was found."""
+    """Its figures when it was left: tasks, their bytes (None when not measured), and whether something was found.
 
+    `snapshot` is all that was known of it then.
+    """
+
+    snapshot: Snapshot
     at: float
     tasks: int
     bytes: int | None
@@ -32,4 +36,4 @@ def seen(snapshot: Snapshot, verdict: Verdict) -> SeenProcess | None:
         return None
     position = snapshot.forest.position(PROCESS) or 0
     totals = snapshot.forest.totals(position)
-    return SeenProcess(snapshot.updated_at, totals.tasks, totals.bytes, bool(verdict.level))
+    return SeenProcess(snapshot, snapshot.updated_at, totals.tasks, totals.bytes, bool(verdict.level))

@@ -21,6 +21,7 @@ from ..widgets import Column, VirtualTree
 from ..widgets.tree_rows import NoTree
 from .summary import Summary
 from .tree_columns import COLUMNS, LABEL, instead
+from .tree_joined import Inside, JoinedLines, SeenTrees
 from .tree_lines import ROW_KINDS, Arrangement, TreeLines
 
 OPEN_AT_FIRST = 3  # levels
@@ -37,15 +38,17 @@ class TreeTab(Tab):
     period = 1.0
     explanation: ClassVar[str] = (
         "Who runs, owns, awaits or holds whom. Alike children are folded into one line (g unfolds them). → and ← open "
-        "and close, * opens all below, Enter tells all about a task, or attaches to a child process. o tells all about "
-        "a supervisor: its children over time, how old they are, what they run, and where they wait. t shows a task "
-        "among the tasks, and what a holder is in the heap. What has several owners is under one of them; n goes on to "
-        "the next, and back."
+        "and close, * opens all below, Enter tells all about a task, or attaches to a child process; what was seen "
+        "there hangs under it afterwards. o tells all about a supervisor: its children over time, how old they are, "
+        "what they run, and where they wait. t shows a task among the tasks, and what a holder is in the heap. What "
+        "has several owners is under one of them; n goes on to the next, and back."
     )
 
     def __init__(self) -> None:
         super().__init__(id="tree")
         self._lines: TreeLines | None = None
+        self._joined: TreeLines | JoinedLines | None = None  # with the trees of child processes
+        self._seen_trees = SeenTrees()
         self._shown: tuple[Snapshot, View] | None = None
         self._arrangement = Arrangement()
         self._mode: Mode = "value"
@@ -96,7 +99,8 @@ class TreeTab(Tab):
         )
         sort, text = self._arrangement.sort, self._arrangement.text
         self._widget.empty_text = f"nothing has “{text}” in it; Esc shows all"
-        self._widget.show(self._lines, sort_key=sort.column, descending=sort.descending)
+        self._joined = self._seen_trees.lines(self._lines, view, self._arrangement, self._columns)
+        self._widget.show(self._joined, sort_key=sort.column, descending=sort.descending)
         self.query_one(Summary).show(self._summary(self._lines))
 
     def _summary(self, lines: TreeLines) -> list[Piece]:
@@ -122,7 +126,9 @@ class TreeTab(Tab):
             self.present(*self._shown)
 
     def _is_open_at_first(self, key: Hashable, depth: int) -> bool:
-        if self._lines is None or not isinstance(key, int):
+        if self._joined is None or isinstance(key, Inside):
+            return self._joined is not None and self._joined.is_growing(key)
+        if not isinstance(key, int) or self._lines is None or key in self.seen_processes:
             return False
         return depth < (OPEN_WHEN_FILTERED if self._arrangement.text else OPEN_AT_FIRST) or self._lines.is_growing(key)
 
@@ -137,9 +143,11 @@ class TreeTab(Tab):
     # -- what the user does ------------------------------------------------------------------------------------------
 
     def _selected(self) -> TreeNode | None:
-        """The line under the cursor."""
+        """The line under the cursor, if it is of this process."""
         key = self._widget.cursor_key
-        return self._lines.node(key) if self._lines is not None and key is not None else None
+        if self._lines is None or key is None or isinstance(key, Inside):
+            return None
+        return self._lines.node(key)
 
     def jump(self) -> str:
         node = self._selected()
@@ -184,6 +192,9 @@ class TreeTab(Tab):
 
     def on_virtual_tree_node_activated(self, event: VirtualTree.NodeActivated) -> None:
         event.stop()
+        if isinstance(event.key, Inside) and self._shown is not None:
+            self.ask_for(self._shown[0], event.key.process)
+            return
         node = self._lines.node(event.key) if self._lines is not None else None
         if node is None:
             return
@@ -206,6 +217,8 @@ class TreeTab(Tab):
             "groups": "fold alike" if self._arrangement.single else "unfold alike",
             "mode": "",
         }
+        if isinstance(self._widget.cursor_key, Inside):
+            hints["open"] = "attach to it"
         if node is not None and (node.kind in ROW_KINDS or node.kind in ("group", HOLDER)):
             hints["jump"] = "in the heap" if node.kind == HOLDER else "among tasks"
         if node is not None and (node.kind == "group" or node.children_count):
@@ -248,10 +261,10 @@ class TreeTab(Tab):
 
     def row_text(self) -> str:
         key = self._widget.cursor_key
-        if self._lines is None or key is None:
+        if self._joined is None or key is None:
             return ""
-        label = "".join(part if isinstance(part, str) else part[0] for part in self._lines.label(key))
-        return f"{label}\t{copied(self._columns, self._lines.cells(key))}"
+        label = "".join(part if isinstance(part, str) else part[0] for part in self._joined.label(key))
+        return f"{label}\t{copied(self._columns, self._joined.cells(key))}"
 
 
 def _growing(lines: TreeLines, key: Hashable) -> str:

@@ -59,7 +59,7 @@ class TreeLines:
         old: SupervisionTree | None = before.tree if before is not None else None
         self.tree: SupervisionTree = SupervisionTree(snapshot, view.window, arrangement.order, old, steady and is_alike)
         self._columns = columns
-        self._seen = seen_processes
+        self.seen = dict(seen_processes)
         self._nodes: dict[Hashable, TreeNode | None] = {}
         self.version = self.tree.version
         self.roots = self.tree.roots
@@ -116,7 +116,7 @@ class TreeLines:
             parts.append((_kind(node) + " ", "dim"))
         name, gap, rest = node.label.partition("  ")  # of a row: its name, and what it runs
         parts.append((name or NO_NAME, "bold") if node.kind in ("process", "holder") else name or NO_NAME)
-        seen = self._seen.get(node.id) if node.id is not None else None
+        seen = self.seen.get(node.id) if node.id is not None else None
         if seen is not None:
             parts += [gap, (seen.words(self._snapshot.taken_at), "accent"), (f" {rest}", "dim")]
         elif rest:
