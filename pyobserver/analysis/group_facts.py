@@ -79,6 +79,18 @@ class Scope:
             return GroupQuestion(ids=tuple(ids))
         return GroupQuestion() if self.node == PROCESS else None
 
+    def examples(self, snapshot: Snapshot) -> list[int]:
+        """Return the rows of which it is worth to know where they were made: the node, if it is a task, and the newest
+        of its tasks."""
+        tasks = snapshot.tasks
+        is_task = tasks["kind"] == schema.KIND_TASK
+        position = tasks.position(self.node) if self.node is not None else None
+        found = [] if position is None or not is_task[position] or self.node is None else [self.node]
+        living = np.flatnonzero(self.rows(snapshot) & tasks.alive & is_task)
+        if len(living):
+            found.append(int(tasks["id"][living[tasks["created"][living].argmax()]]))
+        return found
+
     @property
     def tree_key(self) -> Hashable | None:
         """What names it among the sums of the tree."""

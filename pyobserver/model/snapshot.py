@@ -13,6 +13,7 @@ from .forest import Forest, Node, plant
 from .forest_sums import Sums
 from .groups import GroupKey
 from .history import History
+from .owners import Owners
 from .places import NO_CONTAINERS, ContainerRecord
 from .readings import (
     AgentFacts,
@@ -82,6 +83,7 @@ class Snapshot:
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)
+    other_owners: Mapping[int, Owners] = field(default_factory=dict)  # by row: all but its parent
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
     thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread
@@ -89,7 +91,6 @@ class Snapshot:
     problems: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
     endings: Endings = NO_ENDINGS  # what has been seen to end, by supervisor
-    other_owners: Mapping[int, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # id -> (owner's id, edge)
     marks: tuple[Sums, ...] = ()  # earlier sums of the tree, the oldest first
     baseline: Baseline | None = None
     heap: HeapRecord = NO_CENSUS

@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from .forest_sums import SumsOverTime, mark
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .owners import NO_OWNERS, OtherOwners, Owners
 from .places import PlacesAnswer
 from .readings import (
     AgentFacts,
@@ -63,10 +63,10 @@ class Store:
         self._tasks = TaskStore()
         self._nodes: dict[int, Node] = {}
         self._gone_nodes: dict[int, float] = {}
+        self._others = OtherOwners()
         self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks = SumsOverTime()
-        self._other_owners: Mapping[int, tuple[tuple[int, str], ...]] = {}  # replaced, never changed
         self._actions = Actions()
         self._shares = ThreadShares()
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
@@ -95,8 +95,8 @@ class Store:
             self._tasks.clear()
             self._nodes.clear()
             self._gone_nodes.clear()
+            self._others.clear()
             self._marks.clear()
-            self._other_owners = {}
             self._agent_texts = np.zeros(1, np.int32)
             self._view = None
             baseline = self._now.baseline
@@ -246,9 +246,12 @@ class Store:
                 mine = [self._tasks.intern(clean(text, _LABEL)) for text in items[: MAX_AGENT_TEXTS - first]]
                 self._agent_texts = np.concatenate([self._agent_texts[:first], np.array(mine, np.int32)])
 
-    def put_rows(self, columns: Mapping[str, Array], names: Sequence[str | None]) -> None:
+    def put_rows(
+        self, columns: Mapping[str, Array], names: Sequence[str | None], others: Mapping[int, Owners] = NO_OWNERS
+    ) -> None:
         """New or changed rows, with the agent's text ids; unknown columns and ids that are not positive are left out.
 
+        `others` are the owners of these rows beside their parents.
         Raises ValueError, and changes nothing, when there are no ids, the lengths differ, or a type does not fit.
         """
         with self._lock:
@@ -270,6 +273,7 @@ class Store:
             refused = self._tasks.refused
             cleaned = [None if name is None else clean(name, _LABEL) for name in names]
             self._tasks.put(mine, cleaned, self._clock())
+            self._others.put(mine["id"].tolist(), others)
             self._view = None
             if self._tasks.refused and not refused:
                 self._problems.append(f"there are more than {MAX_ROWS:,} rows: the rest is not shown")
@@ -317,17 +321,8 @@ class Store:
                 else:
                     rows.append(number)
             self._tasks.end(rows, now)
-            if not self._other_owners.keys().isdisjoint(rows):
-                gone = set(rows)
-                self._other_owners = {n: others for n, others in self._other_owners.items() if n not in gone}
+            self._others.remove(rows)
             self._view = None
-
-    def put_other_owners(self, owners: Mapping[int, tuple[tuple[int, str], ...]]) -> None:
-        """Rows that have owners beside that under which they hang: (id, edge) of each; an empty tuple for none."""
-        with self._lock:
-            known = {**self._other_owners, **owners}
-            self._other_owners = {number: others for number, others in islice(known.items(), MAX_ROWS) if others}
-        self.changed()
 
     def add_tick(self, tick: Tick) -> None:
         """The end of one update of the agent: what grows is written into the history."""
@@ -437,9 +432,9 @@ class Store:
                 taken_at=now,
                 tasks=self._tasks_view(now),
                 nodes=dict(self._nodes),
+                other_owners=self._others.view(),
                 problems=tuple(self._problems),
                 actions=self._actions.all(),
                 endings=self._tasks.endings.view(),
-                other_owners=self._other_owners,
                 marks=self._marks.all(),
             )

@@ -229,9 +229,8 @@ class FakeSource:
             self._store.greet(self.story.facts())
             self._store.add_texts(1, TEXTS)
             self._store.put_nodes(self.story.nodes())
-            self._store.put_other_owners(self.story.other_owners())
         columns, names = self.story.fixtures(second)
-        self._store.put_rows(columns, names)
+        self._store.put_rows(columns, names, self.story.other_owners())
         fresh = np.arange(max(before_end, first), end)
         if len(fresh):
             self._store.put_rows(*self.story.spawned(fresh, second))
@@ -295,6 +294,8 @@ class FakeSource:
             ),
             holders=(("rudder.pipeline.Spawner._children", "set", self._spawned[1] - self._spawned[0]),),
             created_at=None if row.age_is_minimum else self.clock() - (row.age_seconds or 0.0),
+            spawned_at="" if row.age_is_minimum else "/srv/rudder/rudder/pipeline.py:71 Spawner.start",
+            spawned_by=() if row.age_is_minimum else ((MAIN_TASK, "Task-1 rudder.main.run"),),
         )
 
     # -- groups ------------------------------------------------------------------------------------------------------

@@ -226,6 +226,16 @@ class ObserverApp(Dashboard):
 
         self.source.request_group(event.question, post)
 
+    def on_group_screen_sites_asked(self, event: GroupScreen.SitesAsked) -> None:
+        """Ask the target where rows were made; likewise."""
+
+        def post(answer: DetailAnswer) -> None:
+            if self.is_running:
+                self.call_later(event.screen.site, answer)
+
+        for number in event.row_ids:
+            self.source.request_detail(number, post)
+
     def on_group_screen_members_wanted(self, event: GroupScreen.MembersWanted) -> None:
         """Show the members of a group among the tasks."""
         if event.scope.key is not None:

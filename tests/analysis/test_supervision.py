@@ -260,12 +260,13 @@ def test_the_filter_keeps_what_leads_there() -> None:
 def test_several_owners() -> None:
     """From a row to the others that have it, and from them to the row; who is not there is not told."""
     store = Store(Clock())
-    made.put(store, [{"id": 1, "parent": 5}, {"id": 2}])
+    rows = [{"id": 1, "parent": 5}, {"id": 2}, {"id": 77}]
+    others = {1: ((2, "awaits"), (99, "holds")), 77: ((5, "holds"),)}
+    store.put_rows(made.columns(rows), ["a", "b", "c"], others)
     store.put_nodes([node(5)])
-    store.put_other_owners({1: ((2, "awaits"), (99, "holds")), 77: ((5, "holds"),)})
     shown = tree(store.snapshot(), WINDOW)
     assert shown.others(1) == [(2, "awaits")] and shown.also(2) == [(1, "awaits")]
-    assert shown.others(2) == [] == shown.also(5) == shown.also(1)
+    assert shown.others(2) == [] == shown.also(1) and shown.also(5) == [(77, "holds")]
 
 
 def test_since_the_baseline() -> None:

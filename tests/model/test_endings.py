@@ -61,15 +61,3 @@ def test_in_the_store() -> None:
     assert store.snapshot().endings.under(50) == 0 and store.snapshot().endings.under(60) == 2
     store.greet(made.facts())
     assert store.snapshot().endings.under(60) == 0
-
-
-def test_other_owners() -> None:
-    """They are known until the row has gone, or has none."""
-    store = Store(Clock())
-    store.put_other_owners({1: ((5, "awaits"),), 2: ((5, "holds"), (6, "awaits")), 3: ()})
-    assert store.snapshot().other_owners == {1: ((5, "awaits"),), 2: ((5, "holds"), (6, "awaits"))}
-    before = store.snapshot().other_owners
-    assert store.snapshot().other_owners is before
-    store.put_other_owners({2: ()})
-    store.remove([1])
-    assert store.snapshot().other_owners == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,16 +15,16 @@ from textual.widgets import Static
 from ...analysis.format import bytes_text
 from ...analysis.group_facts import Scope, group_facts
 from ...analysis.group_past import Array, past
-from ...model.details import GroupAnswer, GroupQuestion
+from ...model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ...model.store import Snapshot
 from ..bar import HEIGHTS, StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, WINDOW, Key, KeysLine
 from ..view import View
 from ..widgets.chart import Chart
 from ..widgets.chart_view import ChartSeries, ChartView, Unit
-from ..words import sized_in_words
+from ..words import place, sized_in_words
 from .about import AboutScreen
-from .detail import AGAIN, COPY, PAUSE
+from .detail import AGAIN, COPY, PAUSE, spawn_words
 from .group_blocks import about, ages, functions, line, looked_at, objects, places, shared_words, types
 from .help import HelpScreen
 
@@ -53,6 +54,13 @@ class GroupScreen(AboutScreen):
             super().__init__()
             self.screen, self.question = screen, question
 
+    class SitesAsked(Message):
+        """It is to be asked where these rows were made."""
+
+        def __init__(self, screen: GroupScreen, row_ids: Sequence[int]) -> None:
+            super().__init__()
+            self.screen, self.row_ids = screen, tuple(row_ids)
+
     class MembersWanted(Message):
         """The user wants to see the members among the tasks."""
 
@@ -68,6 +76,7 @@ class GroupScreen(AboutScreen):
         self._view, self._snapshot = view, snapshot
         self._facts = group_facts(snapshot, scope, view.window)
         self._answer: GroupAnswer | None = None
+        self._sites: dict[int, DetailAnswer] = {}
         self._is_asking = False
         self._remark = ""
 
@@ -119,7 +128,7 @@ class GroupScreen(AboutScreen):
 
     def _draw(self) -> None:
         answer = self._answer
-        self._update("facts", about(self._title, self._facts, self._place))
+        self._update("facts", [*about(self._title, self._facts, self._place), *self._spawned()])
         self._draw_past()
         self._update("memory", self._memory())
         self._update("ages", ages(self._facts))
@@ -131,6 +140,22 @@ class GroupScreen(AboutScreen):
             "shared", objects("Shared with others, each with what it retains itself", known.shared if known else ())
         )
         self._update("types", types(known) if known else [])
+
+    def site(self, answer: DetailAnswer) -> None:
+        """Show where a row was made, if that is known."""
+        self._sites[answer.id] = answer
+        if self.is_mounted:
+            self._draw()
+
+    def _spawned(self) -> list[Content]:
+        """Where it was made itself, and where the newest of its tasks was."""
+        lines = []
+        for number, answer in self._sites.items():
+            if number == self.scope.node and spawn_words(answer):
+                lines.append(styled(f"spawned {spawn_words(answer)}", ""))
+            elif answer.spawned_at:
+                lines.append(styled(f"the newest of them was spawned at {place(answer.spawned_at)}", ""))
+        return lines
 
     def _draw_past(self) -> None:
         """The charts, as soon as there is a line to be drawn."""
@@ -178,6 +203,7 @@ class GroupScreen(AboutScreen):
     def action_ask_again(self) -> None:
         """Ask the target once more."""
         question = self.scope.question(self._snapshot)
+        self.post_message(self.SitesAsked(self, self.scope.examples(self._snapshot)))
         if question is None:
             self.answer(GroupAnswer(problem="there is no task of them that could be asked about"))
             return

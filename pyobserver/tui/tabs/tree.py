@@ -113,7 +113,7 @@ class TreeTab(Tab):
         ends = lines.tree.growing_ends()
         if ends:
             pieces.append(Piece(_growing(lines, ends[0]), "grow", 7))
-            pieces.append(Piece(f"and {count(len(ends) - 1)} more grow" if len(ends) > 1 else "", "grow", 6, gap=" "))
+            pieces.append(Piece(f"and {count(len(ends) - 1)} more" if len(ends) > 1 else "", "grow", 6, gap=" "))
         else:
             pieces.append(Piece("nothing grows" if self._shown and self._shown[0].marks else "", "dim", 5))
         column = next((c for c in (LABEL, *self._columns) if c.key == self._arrangement.sort.column), LABEL)

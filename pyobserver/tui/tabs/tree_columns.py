@@ -8,7 +8,7 @@ from ...analysis.format import bytes_text, count, duration, growth_bytes, growth
 from ...analysis.growth import NOTICED_COUNT, Mode
 from ...analysis.supervision import TreeNode
 from ..widgets import Cell, Column
-from ..words import changed
+from ..words import changed, short_kind
 
 LABEL = Column("label", "Supervisor", 24, help="What owns, holds or runs. ▲ marks what grows, up to the root.")
 
@@ -98,7 +98,7 @@ def _since(node: TreeNode, value: float | None) -> Cell:
 
 
 CELLS: Mapping[str, Callable[[TreeNode], Cell]] = {
-    "edge": lambda node: (node.edge, "dim"),
+    "edge": lambda node: (short_kind(node.edge), "dim"),
     "children": lambda node: _of_supervisor(node, count(node.children_count)),
     "children_growth": _multiplying,
     "children_marked": lambda node: _since(node, node.marked.children),

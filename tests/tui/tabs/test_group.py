@@ -156,5 +156,6 @@ async def test_alike_children_of_a_supervisor() -> None:
         await opened.press("b", "o")
         on_screen(opened)
         opened.line("have been seen to end")
+        await opened.until_line("the newest of them was spawned at pipeline.py:71 Spawner.start")
         await opened.play(10)
         opened.line("since baseline 0")
