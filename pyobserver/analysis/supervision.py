@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from ..model.store import Snapshot
 from ..model.tasks import Row, name_of
 from ..protocol import schema
 from .growth import TreeGrowth
+from .second_owners import SecondOwners
 from .tree_filter import Found, Mask, find
 from .tree_items import Figures, Items, TreeItems
 
@@ -112,9 +113,7 @@ class SupervisionTree:
         self._place(order, before if steady else None)
         self._growing = self._with_ancestors()
         self._children: dict[Hashable, list[Hashable]] = {}
-        self._also: Mapping[int, Sequence[tuple[int, str]]] | None = None
-        if before is not None and before.snapshot.other_owners is snapshot.other_owners:
-            self._also = before._also
+        self.second_owners: SecondOwners = SecondOwners(snapshot, before.second_owners if before is not None else None)
 
     def _place(self, order: Order, before: SupervisionTree | None) -> None:
         items = self.items
@@ -198,23 +197,6 @@ class SupervisionTree:
                 marked.add(item)
                 item = int(self.items.parents[item]) if item else None
         return marked
-
-    # -- more than one owner -----------------------------------------------------------------------------------------
-
-    def others(self, row_id: int) -> list[tuple[int, str]]:
-        """Who has a row beside what it hangs under: (id, edge) of each that is in the tree."""
-        owners = self.snapshot.other_owners.get(row_id, ())
-        return [(owner, edge) for owner, edge in owners if self._forest.position(owner) is not None]
-
-    def also(self, owner: int) -> list[tuple[int, str]]:
-        """What a row or node has that hangs under something else: (id, edge) of each that is in the tree."""
-        if self._also is None:
-            by_owner: dict[int, list[tuple[int, str]]] = {}
-            for number, owners in self.snapshot.other_owners.items():
-                for each, edge in owners:
-                    by_owner.setdefault(each, []).append((number, edge))
-            self._also = by_owner
-        return [(number, edge) for number, edge in self._also.get(owner, ()) if self._forest.position(number)]
 
     # -- one line ----------------------------------------------------------------------------------------------------
 

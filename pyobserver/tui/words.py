@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.format import UNKNOWN, bytes_text, count, duration, percent
@@ -79,17 +79,21 @@ def edge_words(edge: str, owner: str) -> str:
     return f"{_PASSIVE.get(edge, edge)} by {owner}" if edge in _PASSIVE else f"{edge} of {owner}"
 
 
-def others_words(pairs: Sequence[tuple[str, str]], most: int, passive: bool) -> list[str]:
+def others_words(
+    pairs: Sequence[tuple[str, str]], most: int, passive: bool, in_all: Mapping[str, int] | None = None
+) -> list[str]:
     """Return what is said of second owners: "also awaited by Task-1", or of an owner "also awaits Task-7 and 2 more".
 
-    `pairs` are edges and names; `most` names are said for each edge.
+    `pairs` are edges and names; `most` names are said for each edge. `in_all` says how many there are by edge, where
+    not all are named.
     """
     by_edge: dict[str, list[str]] = {}
     for edge, name in pairs:
         by_edge.setdefault(edge, []).append(name)
     found = []
     for edge, names in by_edge.items():
-        said = ", ".join(names[:most]) + (f" and {count(len(names) - most)} more" if len(names) > most else "")
+        more = (in_all or {}).get(edge, len(names)) - min(most, len(names))
+        said = ", ".join(names[:most]) + (f" and {count(more)} more" if more else "")
         found.append(f"also {edge_words(edge, said)}" if passive else f"also {edge} {said}")
     return found
 

@@ -257,18 +257,6 @@ def test_the_filter_keeps_what_leads_there() -> None:
     assert SupervisionTree(store.snapshot(), WINDOW, Order(text="nowhere")).roots() == []
 
 
-def test_several_owners() -> None:
-    """From a row to the others that have it, and from them to the row; who is not there is not told."""
-    store = Store(Clock())
-    rows = [{"id": 1, "parent": 5}, {"id": 2}, {"id": 77}]
-    others = {1: ((2, "awaits"), (99, "holds")), 77: ((5, "holds"),)}
-    store.put_rows(made.columns(rows), ["a", "b", "c"], others)
-    store.put_nodes([node(5)])
-    shown = tree(store.snapshot(), WINDOW)
-    assert shown.others(1) == [(2, "awaits")] and shown.also(2) == [(1, "awaits")]
-    assert shown.others(2) == [] == shown.also(1) and shown.also(5) == [(77, "holds")]
-
-
 def test_since_the_baseline() -> None:
     """A row against itself, a fold against what was alike then, however few; what was not measured is not told."""
     store = Store(Clock())

@@ -27,4 +27,5 @@ def test_second_owners() -> None:
     pairs = [("awaits", "Task-1"), ("holds", "holder a"), ("awaits", "Task-2"), ("awaits", "Task-3")]
     assert others_words(pairs, 2, True) == ["also awaited by Task-1, Task-2 and 1 more", "also held by holder a"]
     assert others_words([("awaits", "x")], 2, False) == ["also awaits x"]
+    assert others_words([("spawned", "x")], 2, False, {"spawned": 900}) == ["also spawned x and 899 more"]
     assert others_words([("child process", "x")], 2, True) == ["also child process of x"]

@@ -177,7 +177,8 @@ class TreeTab(Tab):
         if node is None or node.id is None or self._lines is None:
             return "this has no other owner"
         if node.id not in self._round or not self._has_others(self._round[0]):
-            others = [*self._lines.tree.others(node.id), *self._lines.tree.also(node.id)]
+            owners = self._lines.tree.second_owners
+            others = [*owners.of(node.id), *owners.owned_by(node.id)[0]]
             if not others:
                 return "this has no other owner"
             self._round = (node.id, *(number for number, _ in others))
@@ -187,8 +188,7 @@ class TreeTab(Tab):
         return ""
 
     def _has_others(self, number: int) -> bool:
-        tree = self._lines.tree if self._lines is not None else None
-        return tree is not None and bool(tree.others(number) or tree.also(number))
+        return self._lines is not None and self._lines.tree.second_owners.has_several(number)
 
     def on_virtual_tree_node_activated(self, event: VirtualTree.NodeActivated) -> None:
         event.stop()

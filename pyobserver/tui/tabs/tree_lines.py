@@ -138,9 +138,10 @@ class TreeLines:
         """Who has it too, and what it has that hangs elsewhere."""
         if node.id is None:
             return []
-        others, also = self.tree.others(node.id), self.tree.also(node.id)
+        others = self.tree.second_owners.of(node.id)
+        also, in_all = self.tree.second_owners.owned_by(node.id)
         passive = others_words([(edge, self.name(owner)) for owner, edge in others], MOST_NAMED, True)
-        return [*passive, *others_words([(edge, self.name(row)) for row, edge in also], MOST_NAMED, False)]
+        return [*passive, *others_words([(edge, self.name(row)) for row, edge in also], MOST_NAMED, False, in_all)]
 
     def _loop_share(self, node: TreeNode) -> float | None:
         """What the thread of a loop uses of a processor: measured for the thread, as it cannot be for a task."""
