@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +117,22 @@ class Sums:
         """The sums of one key, by quantity."""
         line = int(self.find(*numbered([key]))[0])
         return None if line < 0 else tuple(self.table[line].tolist())
+
+
+def by_key(sums: Sums) -> dict[Hashable, tuple[int, ...]]:
+    """The sums as a mapping, for what keeps them elsewhere; `sums_from` turns it back."""
+    ids, groups = sums.named
+    keys = [
+        fold_key(number, group_key(group - 1)) if group else number
+        for number, group in zip(ids.tolist(), groups.tolist(), strict=True)
+    ]
+    return dict(zip(keys, map(tuple, sums.table.tolist()), strict=True))
+
+
+def sums_from(time: float, mapping: Mapping[Hashable, Sequence[int]]) -> Sums:
+    """The sums of a mapping: by the id of a node or a fold's key, a number for each of the columns."""
+    table = np.array(list(mapping.values()), np.int64).reshape(-1, MEASURED + 1)
+    return sums_of(time, *numbered(list(mapping)), table)
 
 
 def sums_of(time: float, ids: Ints, groups: Ints, table: Ints) -> Sums:

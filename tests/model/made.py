@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import numpy as np
 
 from pyobserver.model.forest import Node
-from pyobserver.model.forest_sums import Sums, numbered, sums_of
+from pyobserver.model.forest_sums import Sums, sums_from
 from pyobserver.model.readings import (
     AgentCost,
     AgentFacts,
@@ -113,9 +113,8 @@ def stack(thread: int | None, function: str = "", active: bool = False, cpu: flo
 
 def sums(at: float, by_key: Mapping[Hashable, tuple[int, int]]) -> Sums:
     """Sums of the tree at a moment: (children, bytes) by key."""
-    ids, groups = numbered(list(by_key))
-    rows = [(children, children, children, size, 0, children) for children, size in by_key.values()]
-    return sums_of(at, ids, groups, np.array(rows, np.int64).reshape(-1, 6))
+    rows = {key: (children, children, children, size, 0, children) for key, (children, size) in by_key.items()}
+    return sums_from(at, rows)
 
 
 def put(store: Store, rows: Sequence[Values], names: Sequence[str | None] | None = None) -> None:

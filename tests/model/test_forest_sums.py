@@ -12,7 +12,19 @@ import pytest
 from pyobserver.model import forest_sums
 from pyobserver.model.endings import EndingCounts
 from pyobserver.model.forest import PROCESS, plant
-from pyobserver.model.forest_sums import FOLD, Sums, SumsOverTime, evenly, fold_key, folds, mark, numbered, sums_at
+from pyobserver.model.forest_sums import (
+    FOLD,
+    Sums,
+    SumsOverTime,
+    by_key,
+    evenly,
+    fold_key,
+    folds,
+    mark,
+    numbered,
+    sums_at,
+    sums_from,
+)
 from pyobserver.model.groups import GroupKey, group_number
 from pyobserver.protocol import schema
 
@@ -21,12 +33,7 @@ from .made import NOW, Values, node
 
 
 def keys(sums: Sums) -> list[Hashable]:
-    """The keys, as `numbered` takes them apart."""
-    ids, groups = sums.named
-    return [
-        number if not group else fold_key(number, forest_sums.group_key(group - 1))
-        for number, group in zip(ids.tolist(), groups.tolist(), strict=True)
-    ]
+    return list(by_key(sums))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -81,6 +88,8 @@ def test_sums_are_those_of_a_walk() -> None:
         if position <= len(rows):
             row = rows[position - 1]
             members[fold_key(parent, (int(row["kind"]), int(row["function"]), False))].append(position)
+    again = sums_from(NOW, by_key(sums))
+    assert by_key(again) == by_key(sums) and (again.keys == sums.keys).all()
     assert set(keys(sums)) == set(members) | set(forest.ids.tolist())
     for key in keys(sums):
         found = sums.get(key)
