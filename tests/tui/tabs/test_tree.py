@@ -135,6 +135,16 @@ async def test_the_mode_keeps_the_quantity_that_is_sorted_by() -> None:
             assert tab.sorted_by == expected
 
 
+async def test_a_click_on_a_header_sorts() -> None:
+    """As in the tables: the same one again turns the order round."""
+    async with dashboard(None, "4") as opened:
+        x = opened.lines()[3].index("Children")
+        for descending in (True, False):
+            await opened.pilot.click("VirtualTree", offset=(x + 2, 0))
+            await opened.pilot.pause()
+            assert (tree_of(opened).sorted_by, tree_of(opened)._arrangement.sort.descending) == ("children", descending)
+
+
 async def test_how_many_have_ended() -> None:
     """Under each supervisor, and of alike ones those of their function."""
     async with dashboard(played(Story(fixed=True)), "4") as opened:
