@@ -14,10 +14,12 @@ from ..model.groups import GroupKey, group_key
 from ..model.store import Snapshot
 from ..model.tasks import Row, name_of
 from ..protocol import schema
-from .growth import TreeGrowth
+from .growth import NOTICED_BYTES, TreeGrowth
 from .second_owners import SecondOwners
 from .tree_filter import Found, Mask, find
 from .tree_items import Figures, Items, TreeItems
+
+GROWING_SHARE = 0.25  # of the growth of a supervisor, from which on one of its rows is marked
 
 
 class Quantities(NamedTuple):
@@ -112,6 +114,7 @@ class SupervisionTree:
         self.found = find(snapshot, order.text) if order.text.strip() else None
         self._place(order, before if steady else None)
         self._growing = self._with_ancestors()
+        self._growing |= self._rows_that_grow()
         self._children: dict[Hashable, list[Hashable]] = {}
         self.second_owners: SecondOwners = SecondOwners(snapshot, before.second_owners if before is not None else None)
 
@@ -184,10 +187,32 @@ class SupervisionTree:
 
     def growing_ends(self) -> list[Hashable]:
         """Where the marks begin: what grows while nothing under it does, the fastest first."""
-        above = {int(self.items.parents[item]) for item in self._growing if item}
-        ends = np.array(sorted(self._growing - above), np.int64)
+        ends = np.array(self._ends(), np.int64)
         growth = np.nan_to_num(self.items.growths(ends)[:, MEMORY])
         return self.items.keys(ends[np.argsort(-growth, kind="stable")])
+
+    def _ends(self) -> list[int]:
+        return sorted(self._growing - {int(self.items.parents[item]) for item in self._growing if item})
+
+    def _rows_that_grow(self) -> set[int]:
+        """Rows, and the folds that they are in, that make a good part of the growth of what they hang under.
+
+        The sums of the tree tell of supervisors only; that they grow goes on is known from these.
+        """
+        found: set[int] = set()
+        tasks = self._forest.tasks
+        for item in self._ends():
+            total = float(self.items.growths(np.array([item]))[0, MEMORY])
+            if not total > NOTICED_BYTES:
+                continue
+            is_fold = item >= self.items.positions
+            rows = self.items.folds[item - self.items.positions].members if is_fold else self._forest.children_of(item)
+            rows = rows[(rows <= len(tasks)) & (self._forest.children[rows] == 0)]
+            rows = rows[tasks.growth[rows - 1] > max(NOTICED_BYTES, GROWING_SHARE * total)]
+            found.update(
+                rows.tolist(), (self.items.positions + at for at in self.items.fold_at[rows].tolist() if at >= 0)
+            )
+        return found
 
     def _with_ancestors(self) -> set[int]:
         marked: set[int] = set()

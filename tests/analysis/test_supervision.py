@@ -72,6 +72,22 @@ def test_of_the_story(story: Snapshot) -> None:
     assert process.label == "rudder.main (pid 4711)" and process.tasks == 160 + 11
 
 
+def test_one_task_that_grows_is_marked_itself() -> None:
+    """The mark does not end at its supervisor; what stands beside it has none."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.f"])
+    store.put_nodes([node(90, "loop")])
+    for second in range(40):
+        alike = [{"id": i, "parent": 90, "function": 1, "retained": 1000} for i in range(10, 22)]
+        made.put(store, [*alike, {"id": 1, "parent": 90, "retained": 100_000 * second}, {"id": 2, "parent": 90}])
+        store.add_tick(made.tick(clock.now, 14))
+        clock.now += 1
+    shown = tree(store.snapshot(), WINDOW)
+    assert [key for key in walk(shown) if told(shown, key).growing] == [PROCESS, 90, 1]
+    assert shown.growing_ends() == [1]
+
+
 def test_nothing_grows_in_the_fixed_twin() -> None:
     """As many tasks that come and go: no mark anywhere."""
     source = FakeSource(Story(fixed=True))

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from ...analysis.format import count, growth_count
+from ...analysis.format import count, growth_bytes, growth_count
 from ...analysis.group_facts import Scope
 from ...analysis.growth import NOTICED_COUNT, Mode
 from ...analysis.supervision import TreeNode
@@ -273,6 +273,8 @@ def _growing(lines: TreeLines, key: Hashable) -> str:
     node = lines.node(key)
     children = node.growth.children if node is not None else None
     by = f" {growth_count(children)} children/min" if children and children >= NOTICED_COUNT else ""
+    if not by and node is not None and node.growth.memory:
+        by = f" {growth_bytes(node.growth.memory)}/min"
     return f"▲ {lines.name(key)}{by}"
 
 
