@@ -164,7 +164,7 @@ class ObserverApp(Dashboard):
     def on_tab_container_wanted(self, event: Tab.ContainerWanted) -> None:
         """Show a container in the heap."""
         heap = self._watched.find(HeapTab)
-        heap.show_container(event.path, event.items)
+        heap.show_container(event.path, event.items, self._watched.snapshot.taken_at)
         self._open(heap)
         self._present()
 

@@ -199,11 +199,14 @@ class HeapTab(TableTab):
             hints["jump"] = "its tasks"
         return hints
 
-    def show_container(self, path: str, items: int) -> None:
-        """Show the containers, with the cursor on one of them as soon as it is found among those of its size."""
+    def show_container(self, path: str, items: int, now: float) -> None:
+        """Show the containers, with the cursor on one of them as soon as it is found among those of its size.
+
+        What has been read until `now` may not have it yet.
+        """
         self._filter = ""
         self._least = min(self._least, max(LEAST_ITEMS, items // 2))
-        self._wanted = (path, self._snapshot.taken_at if self._snapshot is not None else 0.0)
+        self._wanted = (path, now)
         self._show_table(True)
 
     def _look_for_wanted(self, snapshot: Snapshot) -> None:

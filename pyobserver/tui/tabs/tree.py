@@ -101,12 +101,16 @@ class TreeTab(Tab):
         self._widget.empty_text = f"nothing has “{text}” in it; Esc shows all"
         self._joined = self._seen_trees.lines(self._lines, view, self._arrangement, self._columns)
         self._widget.show(self._joined, sort_key=sort.column, descending=sort.descending)
-        self.query_one(Summary).show(self._summary(self._lines))
+        self.query_one(Summary).show(self._summary(snapshot, self._lines))
 
-    def _summary(self, lines: TreeLines) -> list[Piece]:
+    def _summary(self, snapshot: Snapshot, lines: TreeLines) -> list[Piece]:
+        """How many tasks, how many have the text that is asked for, and what grows."""
         process = lines.node(PROCESS)
         assert process is not None
-        pieces = [Piece(f"{count(process.tasks)} {'task' if process.tasks == 1 else 'tasks'}", "bold", 9, gap=" ")]
+        tasks = "tasks n/a"
+        if snapshot.tick is not None:
+            tasks = f"{count(process.tasks)} {'task' if process.tasks == 1 else 'tasks'}"
+        pieces = [Piece(tasks, "bold", 9, gap=" ")]
         found = lines.matches
         if found is not None:
             pieces.append(Piece(f"{count(found)} with “{self._arrangement.text}”", "bold", 8))
@@ -115,7 +119,7 @@ class TreeTab(Tab):
             pieces.append(Piece(_growing(lines, ends[0]), "grow", 7))
             pieces.append(Piece(f"and {count(len(ends) - 1)} more" if len(ends) > 1 else "", "grow", 6, gap=" "))
         else:
-            pieces.append(Piece("nothing grows" if self._shown and self._shown[0].marks else "", "dim", 5))
+            pieces.append(Piece("nothing grows" if snapshot.marks else "", "dim", 5))
         column = next((c for c in (LABEL, *self._columns) if c.key == self._arrangement.sort.column), LABEL)
         arrow = "▼" if self._arrangement.sort.descending else "▲"
         return [*pieces, Piece(f"sorted by {column.label} {arrow}", "dim", 4)]
