@@ -19,6 +19,7 @@ SHORTEST_WINDOW = 8.0  # seconds of history below which no growth is told
 STEADY_SHARE = 0.005  # growth below this share of the value per minute counts as none
 NOTICED_BYTES = 64_000.0  # bytes per minute below which growth is not worth a mark
 NOTICED_COUNT = 0.5  # children per minute
+CLEARLY = 3.0  # times the scatter
 
 
 def slope_per_minute(times: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
@@ -71,6 +72,15 @@ def seconds_to_limit(value: float | None, slope: float | None, limit: float | No
         return None
     seconds = (limit - value) / slope * 60.0
     return seconds if seconds < 10 * 365 * 86400 else None
+
+
+def stands_out(times: NDArray[np.float64], values: NDArray[np.float64], slope: float) -> bool:
+    """Whether what a slope per minute adds up to is more than what the values scatter around it.
+
+    What comes and goes by the hundred has a slope at any time, and its floor may rise by chance.
+    """
+    line = values.mean() + slope / 60.0 * (times - times.mean())
+    return bool(slope / 60.0 * (times[-1] - times[0]) > CLEARLY * (values - line).std())
 
 
 class TreeGrowth:
@@ -127,9 +137,9 @@ class TreeGrowth:
         return ids[chosen], groups[chosen]
 
     def _goes_on(self, line: int, quantity: int) -> bool:
-        values = self._values[:, line, quantity]
-        known = ~np.isnan(values)
-        return goes_on(self._times[known], values[known])
+        known = ~np.isnan(self._values[:, line, quantity])
+        times, values = self._times[known], self._values[known, line, quantity]
+        return stands_out(times, values, float(self._slopes[line, quantity])) and goes_on(times, values)
 
 
 _NO_IDS: Ints = np.empty(0, np.int64)

@@ -123,6 +123,19 @@ def test_what_grows_noticeably() -> None:
     assert growing(TreeGrowth(kept, NOW)) == [1, 2]
 
 
+def test_what_comes_and_goes_does_not_grow() -> None:
+    """Hundreds that are there at one moment and not at the next are not marked when their floor rises by chance."""
+    r = random.Random(5)
+    marked = 0
+    for _ in range(40):
+        busy = {i: (r.randrange(10, 250), 0) for i in range(20)}
+        kept = marks(*({key: (r.randrange(10, 250), 0) for key in busy} | {99: (10 + i, 0)} for i in range(20)))
+        found = growing(TreeGrowth(kept, NOW))
+        assert 99 in found
+        marked += len(found) - 1
+    assert marked <= 2, "of 800"
+
+
 def test_growth_goes_on_only_while_the_floor_rises() -> None:
     """A warm-up, a saw that comes back to its floor, and a plateau have a slope, but do not go on."""
     times = np.arange(60.0)
