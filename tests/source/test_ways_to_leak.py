@@ -14,7 +14,7 @@ from ..support.targets import launch
 
 DEADLINE = 90.0
 WINDOW = 600.0
-GROWS = {"sessions": "Hub.sessions", "group": "task group", "queue": "slow"}
+GROWS = {"sessions": "Hub.sessions", "group": "group", "queue": "slow"}  # what is in the label
 NEWEST = interpreters()[-1]
 
 
@@ -37,13 +37,8 @@ def test_the_supervisor_that_grows_is_marked(interpreter: object, way: str) -> N
         source.start()
         try:
             deadline = time.monotonic() + DEADLINE
-            while not any(GROWS[way] in name or _older(interpreter, way, name) for name in growing(source)):
+            while not any(GROWS[way] in name for name in growing(source)):
                 assert time.monotonic() < deadline, growing(source)
                 time.sleep(0.25)
         finally:
             source.stop()
-
-
-def _older(interpreter: object, way: str, name: str) -> bool:
-    """Before 3.11 a local set stands in for the task group."""
-    return way == "group" and "kept" in name
