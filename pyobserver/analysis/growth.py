@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import math
+from collections.abc import Hashable, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.forest import ForestMark
+from ..model.forest_sums import CHILDREN, ENDED, MEASURED, MEMORY, Sums, evenly, numbered
+from ..model.groups import Ints
 from ..model.history import Curve
 
 Mode = Literal["value", "growth", "baseline"]  # what numeric columns show
@@ -17,6 +19,7 @@ SHORTEST_WINDOW = 8.0  # seconds of history below which no growth is told
 STEADY_SHARE = 0.005  # growth below this share of the value per minute counts as none
 NOTICED_BYTES = 64_000.0  # bytes per minute below which growth is not worth a mark
 NOTICED_COUNT = 0.5  # children per minute
+CLEARLY = 3.0  # times the scatter
 
 
 def slope_per_minute(times: NDArray[np.float64], values: NDArray[np.float64]) -> float | None:
@@ -71,38 +74,88 @@ def seconds_to_limit(value: float | None, slope: float | None, limit: float | No
     return seconds if seconds < 10 * 365 * 86400 else None
 
 
+def stands_out(times: NDArray[np.float64], values: NDArray[np.float64], slope: float) -> bool:
+    """Whether what a slope per minute adds up to is more than what the values scatter around it.
+
+    What comes and goes by the hundred has a slope at any time, and its floor may rise by chance.
+    """
+    line = values.mean() + slope / 60.0 * (times - times.mean())
+    return bool(slope / 60.0 * (times[-1] - times[0]) > CLEARLY * (values - line).std())
+
+
 class TreeGrowth:
-    """Growth of children and bytes under the nodes and folds of the tree, from the marks within a window."""
+    """Growth of the sums under the nodes and folds of the tree, from what they were within a window.
 
-    def __init__(self, marks: Iterable[ForestMark], since: float) -> None:
-        self._marks = [mark for mark in marks if mark.time >= since]
+    Told of all that is in the newest of them at once, and only once as long as none is newer.
+    """
 
-    def of(self, key: Hashable) -> tuple[float | None, float | None]:
-        """Return (children, bytes) per minute of a node id or fold key; None for what is new."""
-        table = self._table(key)
-        if len(table) < 3:
-            return None, None
-        return slope_per_minute(table[:, 0], table[:, 1]), slope_per_minute(table[:, 0], table[:, 2])
+    def __init__(self, marks: Sequence[Sums], since: float) -> None:
+        self._marks = evenly(marks, since)
+        self._times = np.array([each.time for each in self._marks])
+        self._newest = self._marks[-1] if self._marks else None
+        ids, groups = self._newest.named if self._newest is not None else (_NO_IDS, _NO_IDS)
+        self._values = np.full((len(self._marks), len(ids), MEASURED), np.nan)
+        for number, each in enumerate(self._marks):
+            line = each.find(ids, groups)
+            there = line >= 0
+            self._values[number, there] = each.table[line[there], :MEASURED]
+        self._values[:, :, ENDED][self._values[:, :, ENDED] < 0] = np.nan
+        self._slopes = _slopes(self._times, self._values)
 
-    def _table(self, key: Hashable) -> NDArray[np.float64]:
-        points = [(mark.time, *mark.sums[key]) for mark in self._marks if key in mark.sums]
-        return np.array(points, np.float64).reshape(-1, 3)
+    def again(self, marks: Sequence[Sums], since: float) -> TreeGrowth:
+        """Return the growth as of these: the same as before when they are."""
+        chosen = evenly(marks, since)
+        same = len(chosen) == len(self._marks) and all(a is b for a, b in zip(chosen, self._marks, strict=True))
+        return self if same else TreeGrowth(marks, since)
 
-    def growing(self) -> set[Hashable]:
-        """Return the keys whose bytes or children grow noticeably."""
-        if not self._marks:
-            return set()
-        found = set()
-        for key, (children, size) in self._marks[-1].sums.items():
-            before = self._marks[0].sums.get(key)
-            if before == (children, size):
-                continue  # most of the tree, most of the time: not worth fitting a line
-            by_children, by_bytes = self.of(key)
-            in_bytes = is_growing(size, by_bytes, NOTICED_BYTES)
-            in_children = is_growing(4.0 * children, by_children, NOTICED_COUNT)
-            if not in_bytes and not in_children:
-                continue
-            table = self._table(key)
-            if (in_bytes and goes_on(table[:, 0], table[:, 2])) or (in_children and goes_on(table[:, 0], table[:, 1])):
-                found.add(key)
+    def of(self, key: Hashable) -> tuple[float | None, ...]:
+        """Return the growth per minute of each quantity of a node id or fold key; None for what is new."""
+        slopes = self.table(*numbered([key]))[0]
+        return tuple(None if math.isnan(each) else each for each in slopes.tolist())
+
+    def table(self, ids: Ints, groups: Ints) -> NDArray[np.float64]:
+        """Return the growth of keys, a line for each and a column for each quantity; NaN for what is not known."""
+        found = np.full((len(ids), MEASURED), np.nan)
+        if self._newest is not None:
+            line = self._newest.find(ids, groups)
+            found[line >= 0] = self._slopes[line[line >= 0]]
         return found
+
+    def growing(self) -> tuple[Ints, Ints]:
+        """Return the keys whose bytes or children grow noticeably, as ids and groups."""
+        if self._newest is None:
+            return _NO_IDS, _NO_IDS
+        values, slopes = self._newest.table.astype(np.float64), self._slopes
+        in_bytes = slopes[:, MEMORY] > np.maximum(NOTICED_BYTES, STEADY_SHARE * np.abs(values[:, MEMORY]))
+        in_children = slopes[:, CHILDREN] > np.maximum(NOTICED_COUNT, STEADY_SHARE * 4.0 * np.abs(values[:, CHILDREN]))
+        chosen = [
+            line
+            for line in np.flatnonzero(in_bytes | in_children).tolist()
+            if (in_bytes[line] and self._goes_on(line, MEMORY)) or (in_children[line] and self._goes_on(line, CHILDREN))
+        ]
+        ids, groups = self._newest.named
+        return ids[chosen], groups[chosen]
+
+    def _goes_on(self, line: int, quantity: int) -> bool:
+        known = ~np.isnan(self._values[:, line, quantity])
+        times, values = self._times[known], self._values[known, line, quantity]
+        return stands_out(times, values, float(self._slopes[line, quantity])) and goes_on(times, values)
+
+
+_NO_IDS: Ints = np.empty(0, np.int64)
+
+
+def _slopes(times: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least-squares slope per minute along the first axis, as `slope_per_minute` has it; NaN is not looked at."""
+    known = ~np.isnan(values)
+    count = known.sum(0)
+    weights = known.astype(np.float64)
+    at = times[:, None, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centred = (at - (weights * at).sum(0) / count) * weights
+        slopes = (centred * np.where(known, values, 0.0)).sum(0) / (centred * centred).sum(0) * 60.0
+    if not len(times):
+        return np.full(values.shape[1:], np.nan)
+    latest = np.where(known, at, -np.inf).max(0)
+    first = np.where(known, at, np.inf).min(0)
+    return np.where((count >= 3) & (latest - first >= SHORTEST_WINDOW), slopes, np.nan)

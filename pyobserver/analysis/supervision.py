@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..model.forest import FOLD, PROCESS, Fold, Forest, fold_key, folds
-from ..model.groups import GroupKey
+from ..model.forest import PROCESS
+from ..model.forest_sums import FOLD, MEMORY, Fold, fold_key
+from ..model.groups import GroupKey, group_key
 from ..model.store import Snapshot
 from ..model.tasks import Row, name_of
 from ..protocol import schema
-from .growth import TreeGrowth
+from .growth import NOTICED_BYTES, TreeGrowth
+from .second_owners import SecondOwners
+from .tree_filter import Found, Mask, find
+from .tree_items import Figures, Items, TreeItems
 
-Sort = Literal["bytes", "growth", "count"]
+GROWING_SHARE = 0.25  # of the growth of a supervisor, from which on one of its rows is marked
 
-Positions = NDArray[np.int64]
+
+class Quantities(NamedTuple):
+    """Figures of one line, or their changes; None for what is not known. Bytes, and counts of things."""
+
+    children: float | None
+    below: float | None
+    tasks: float | None
+    memory: float | None
+    ended: float | None
 
 
 @dataclass(frozen=True)
@@ -39,138 +50,201 @@ class TreeNode:
     descendants: int
     tasks: int
     bytes: int | None
-    count_growth: float | None
-    bytes_growth: float | None
+    ended_count: int | None  # children that have been seen to end; of a group, those of its function here
+    growth: Quantities
+    marked: Quantities  # since the baseline
     oldest_age: float | None  # of the children, of the row itself when it has none
     oldest_is_minimum: bool
     ended: bool
     growing: bool
-    marked_bytes: int | None
     queue: int | None
+
+    @property
+    def count_growth(self) -> float | None:
+        """Children more per minute."""
+        return self.growth.children
+
+    @property
+    def bytes_growth(self) -> float | None:
+        """Bytes more per minute."""
+        return self.growth.memory
+
+    @property
+    def marked_bytes(self) -> float | None:
+        """Bytes more than at the baseline."""
+        return self.marked.memory
+
+
+class Order(NamedTuple):
+    """How the lines under each other are ordered, of what they are, and which there are.
+
+    `column` is "label", "edge", "oldest", one of the quantities, or one of these with "_growth" or "_marked" behind it.
+    More than `least` alike children are folded into one line; lines have `text` in them, or above or below them.
+    """
+
+    column: str = "memory"
+    descending: bool = True
+    least: int = FOLD
+    text: str = ""
 
 
 class SupervisionTree:
     """Answers what the tree shows, each question when it is asked: only visible lines cost anything.
 
-    A key is a row's or node's id, or a tuple for alike children folded into one line.
+    A key is a row's or node's id, or a tuple for alike children folded into one line. Who shows one tree after the
+    other gives the one `before`: what has not changed is not made anew. With `steady` the lines keep its order, and
+    what is new comes last.
     """
 
-    def __init__(self, snapshot: Snapshot, window: float, sort: Sort = "bytes", least: int = FOLD) -> None:
-        self._snapshot = snapshot
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        window: float,
+        order: Order = Order(),  # noqa: B008  (immutable)
+        before: SupervisionTree | None = None,
+        steady: bool = False,
+    ) -> None:
+        self.snapshot = snapshot
         self._forest = snapshot.forest
-        self._sort = sort
-        self._growth = TreeGrowth(snapshot.marks, snapshot.growing_since(window))
-        self._folds: dict[Hashable, Fold] = {}
-        self._fold_keys: list[Hashable] = []
-        self._fold_at = np.full(
-            len(self._forest.ids), -1
-        )  # position -> place in `_fold_keys` of what it is folded into
-        for number, fold in enumerate(folds(self._forest, least)):
-            key = fold_key(int(self._forest.ids[fold.parent]), fold.group)
-            self._folds[key] = fold
-            self._fold_keys.append(key)
-            self._fold_at[fold.members] = number
-        self._sizes = _sizes(self._forest)
-        self._growing = self._with_ancestors(self._growth.growing())
+        since = snapshot.growing_since(window)
+        self._growth: TreeGrowth = (
+            before._growth.again(snapshot.marks, since) if before is not None else TreeGrowth(snapshot.marks, since)
+        )
+        self.items = TreeItems(snapshot, self._growth, order.least)
+        self.found = find(snapshot, order.text) if order.text.strip() else None
+        self._place(order, before if steady else None)
+        self._growing = self._with_ancestors()
+        self._growing |= self._rows_that_grow()
         self._children: dict[Hashable, list[Hashable]] = {}
-        structure = (self._forest.ids.tobytes(), self._forest.parents.tobytes(), tuple(self._fold_keys), sort)
-        self.version = hash(structure)
+        self.second_owners: SecondOwners = SecondOwners(snapshot, before.second_owners if before is not None else None)
+
+    def _place(self, order: Order, before: SupervisionTree | None) -> None:
+        items = self.items
+        if before is None:
+            measures, descending = items.measures(order.column), order.descending
+        else:
+            measures, descending = self._places_in(before), False
+        kept = None if self.found is None else _kept_items(items, self.found)
+        self._order = items.ordered(measures, descending, kept)
+        counts = np.bincount(items.parents[self._order], minlength=len(items))
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        ids = np.concatenate([self._forest.ids, -1 - np.arange(len(items.folds))])[self._order]
+        self.version = hash((ids.tobytes(), self._starts.tobytes(), tuple(items.fold_keys), self._is_empty))
+
+    def _places_in(self, before: SupervisionTree) -> Figures:
+        """Where the items were in another tree's order; NaN for what was not there."""
+        found = np.full(len(self.items), np.nan)
+        old = before.items
+        ranks = np.full(len(old), np.nan)
+        ranks[before._order] = np.arange(len(before._order))
+        by_id = np.argsort(old.forest.ids, kind="stable")
+        ids = old.forest.ids[by_id]
+        at = np.searchsorted(ids, self._forest.ids).clip(0, len(ids) - 1)
+        found[: self.items.positions] = np.where(ids[at] == self._forest.ids, ranks[by_id[at]], np.nan)
+        for number, key in enumerate(self.items.fold_keys, self.items.positions):
+            item = old.find(key)
+            found[number] = np.nan if item is None else ranks[item]
+        return found
+
+    # -- structure ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_empty(self) -> bool:
+        return self.found is not None and not self.found.kept.any()
 
     def roots(self) -> list[Hashable]:
-        """The process alone."""
-        return [PROCESS]
+        """The process alone; nothing when nothing has the text in it."""
+        return [] if self._is_empty else [PROCESS]
 
     def has_children(self, key: Hashable) -> bool:
         """Whether anything hangs under `key`."""
-        if key in self._folds:
-            return True
-        position = self._position(key)
-        return position is not None and len(self._forest.children_of(position)) > 0
+        item = self.items.find(key)
+        return item is not None and bool(self._starts[item + 1] > self._starts[item])
 
     def children(self, key: Hashable) -> list[Hashable]:
         """The keys under `key`, in the order asked for: supervisors and folds among rows by the same measure."""
         found = self._children.get(key)
         if found is None:
-            found = self._children[key] = self._list_children(key)
+            item = self.items.find(key)
+            below = self._order[self._starts[item] : self._starts[item + 1]] if item is not None else self._order[:0]
+            found = self._children[key] = self.items.keys(below)
         return found
-
-    def _list_children(self, key: Hashable) -> list[Hashable]:
-        fold = self._folds.get(key)
-        if fold is not None:
-            return self._ordered(fold.members)[0]
-        position = self._position(key)
-        if position is None:
-            return []
-        members = self._forest.children_of(position)
-        at = self._fold_at[members]
-        singles, measures = self._ordered(members[at < 0])
-        folded = [self._fold_keys[i] for i in np.unique(at[at >= 0]).tolist()]
-        if not folded:
-            return singles
-        pairs = [*zip(singles, measures, strict=True), *((key, self._fold_measure(key)) for key in folded)]
-        return [key for key, _ in sorted(pairs, key=lambda pair: -pair[1])]
-
-    def _ordered(self, positions: Positions) -> tuple[list[Hashable], list[float]]:
-        """The keys of rows and nodes, largest first, and their measures; equal ones in the order of their ids."""
-        measures = self._measures(positions)
-        order = np.lexsort((self._forest.ids[positions], -measures))
-        return self._forest.ids[positions[order]].tolist(), measures[order].tolist()
-
-    def _measures(self, positions: Positions) -> NDArray[np.float64]:
-        if self._sort == "count":
-            return self._forest.children[positions].astype(np.float64)
-        if self._sort == "bytes":
-            return self._sizes[positions].astype(np.float64)
-        found = np.full(len(positions), np.nan)
-        is_row = (positions > 0) & (positions <= len(self._forest.tasks))
-        found[is_row] = self._forest.tasks.growth[positions[is_row] - 1]
-        for i in np.flatnonzero(self._forest.children[positions]).tolist():
-            growth = self._growth.of(int(self._forest.ids[positions[i]]))[1]
-            found[i] = np.nan if growth is None else growth
-        return np.where(np.isnan(found), -np.inf, found)
-
-    def _fold_measure(self, key: Hashable) -> float:
-        members = self._folds[key].members
-        if self._sort == "growth":
-            growth = self._growth.of(key)[1]
-            return -np.inf if growth is None else growth
-        return float(len(self._folds[key].living) if self._sort == "count" else self._sizes[members].sum())
 
     def is_alive(self, key: Hashable) -> bool:
         """Whether the row or node has not ended, or for alike children whether any has not."""
-        fold = self._folds.get(key)
-        position = self._position(key)
-        return len(fold.living) > 0 if fold is not None else position is not None and bool(self._forest.alive[position])
+        fold, item = self._fold(key), self.items.find(key)
+        return len(fold.living) > 0 if fold is not None else item is not None and bool(self._forest.alive[item])
 
     def parent(self, key: Hashable) -> Hashable | None:
         """The key above `key`; None for the process."""
-        if key in self._folds:
-            return int(self._forest.ids[self._folds[key].parent])
-        position = self._position(key)
-        if position is None or position == 0:
-            return None
-        if self._fold_at[position] >= 0:
-            return self._fold_keys[int(self._fold_at[position])]
-        return int(self._forest.ids[self._forest.parents[position]])
+        item = self.items.find(key)
+        return None if not item else self.items.key(int(self.items.parents[item]))
 
-    def path_to(self, row_id: int) -> Hashable | None:
-        """The key of a row's place, if it is in the tree; `parent` leads up from there."""
-        return row_id if self._position(row_id) is not None else None
+    def is_growing(self, key: Hashable) -> bool:
+        """Whether it grows, or anything under it."""
+        item = self.items.find(key)
+        return item is not None and item in self._growing
+
+    def growing_ends(self) -> list[Hashable]:
+        """Where the marks begin: what grows while nothing under it does, the fastest first."""
+        ends = np.array(self._ends(), np.int64)
+        growth = np.nan_to_num(self.items.growths(ends)[:, MEMORY])
+        return self.items.keys(ends[np.argsort(-growth, kind="stable")])
+
+    def _ends(self) -> list[int]:
+        return sorted(self._growing - {int(self.items.parents[item]) for item in self._growing if item})
+
+    def _rows_that_grow(self) -> set[int]:
+        """Rows, and the folds that they are in, that make a good part of the growth of what they hang under.
+
+        The sums of the tree tell of supervisors only; that they grow goes on is known from these.
+        """
+        found: set[int] = set()
+        tasks = self._forest.tasks
+        for item in self._ends():
+            total = float(self.items.growths(np.array([item]))[0, MEMORY])
+            if not total > NOTICED_BYTES:
+                continue
+            is_fold = item >= self.items.positions
+            rows = self.items.folds[item - self.items.positions].members if is_fold else self._forest.children_of(item)
+            rows = rows[(rows <= len(tasks)) & (self._forest.children[rows] == 0)]
+            rows = rows[tasks.growth[rows - 1] > max(NOTICED_BYTES, GROWING_SHARE * total)]
+            found.update(
+                rows.tolist(), (self.items.positions + at for at in self.items.fold_at[rows].tolist() if at >= 0)
+            )
+        return found
+
+    def _with_ancestors(self) -> set[int]:
+        marked: set[int] = set()
+        for number, group in zip(*(each.tolist() for each in self._growth.growing()), strict=True):
+            item = self.items.find(fold_key(number, group_key(group - 1)) if group else number)
+            while item is not None and item not in marked:
+                marked.add(item)
+                item = int(self.items.parents[item]) if item else None
+        return marked
+
+    # -- one line ----------------------------------------------------------------------------------------------------
+
+    def _fold(self, key: Hashable) -> Fold | None:
+        item = None if isinstance(key, int) else self.items.find(key)
+        return None if item is None else self.items.folds[item - self.items.positions]
 
     def node(self, key: Hashable) -> TreeNode | None:
         """All about one line."""
-        fold = self._folds.get(key)
-        if fold is not None:
-            return self._fold_node(key, fold)
-        position = self._position(key)
-        if position is None:
+        item = self.items.find(key)
+        if item is None:
             return None
-        return self._plain_node(int(self._forest.ids[position]), position)
+        fold = self._fold(key)
+        return self._fold_node(key, item, fold) if fold is not None else self._plain_node(item)
 
-    def _position(self, key: Hashable) -> int | None:
-        return self._forest.position(key) if isinstance(key, int) else None
+    def _changes(self, item: int) -> tuple[Quantities, Quantities]:
+        """Per minute, and since the baseline."""
+        one = np.array([item])
+        growth, marked = self.items.growths(one)[0], self.items.marked(one)[0]
+        return Quantities(*map(_known, growth.tolist())), Quantities(*map(_known, marked.tolist()))
 
-    def _plain_node(self, number: int, position: int) -> TreeNode:
+    def _plain_node(self, position: int) -> TreeNode:
+        number = int(self._forest.ids[position])
         totals = self._forest.totals(position)
         node = self._forest.node(position)
         row = self._forest.tasks.row(position - 1) if node is None and position else None
@@ -178,10 +252,8 @@ class SupervisionTree:
         age, is_minimum = self._oldest(members) if len(members) else (None, False)
         if row is not None and not len(members):
             age, is_minimum = row.age_seconds, row.age_is_minimum
-        count_growth, bytes_growth = self._growth.of(number)
-        size = totals.bytes
-        if row is not None and row.kind == "child process":
-            size = row.retained
+        growth, marked = self._changes(position)
+        ended = int(self._forest.ended[position])
         return TreeNode(
             key=number,
             id=number,
@@ -192,24 +264,22 @@ class SupervisionTree:
             children_count=totals.children,
             descendants=totals.descendants,
             tasks=totals.tasks,
-            bytes=size,
-            count_growth=count_growth,
-            bytes_growth=bytes_growth if row is None or len(members) else row.growth,
+            bytes=row.retained if row is not None and row.kind == "child process" else totals.bytes,
+            ended_count=None if ended < 0 else ended,
+            growth=growth,
+            marked=marked,
             oldest_age=age,
             oldest_is_minimum=is_minimum,
-            ended=node.ended if node else row.ended if row else False,
-            growing=number in self._growing,
-            marked_bytes=self._marked(number, size),
+            ended=not self._forest.alive[position],
+            growing=position in self._growing,
             queue=node.queue if node else row.queue if row else None,
         )
 
-    def _fold_node(self, key: Hashable, fold: Fold) -> TreeNode:
-        members = fold.members
-        measured = int(self._forest.measured[members].sum())
-        size = int(self._forest.bytes[members].sum()) if measured else None
-        age, is_minimum = self._oldest(members)
-        count_growth, bytes_growth = self._growth.of(key)
-        edge = int(self._forest.tasks["edge"][members[0] - 1])
+    def _fold_node(self, key: Hashable, item: int, fold: Fold) -> TreeNode:
+        children, below, tasks, memory, ended = map(_known, self.items.values(np.array([item]))[0].tolist())
+        age, is_minimum = self._oldest(fold.members)
+        growth, marked = self._changes(item)
+        edge = int(self._forest.tasks["edge"][fold.members[0] - 1])
         return TreeNode(
             key=key,
             id=None,
@@ -217,18 +287,17 @@ class SupervisionTree:
             label=self._fold_label(fold.group),
             edge=name_of(schema.EDGES, edge),
             detail=self._forest.tasks.texts[fold.group[1]],
-            children_count=len(fold.living) or len(members),
-            descendants=int(self._forest.descendants[members].sum()) + len(fold.living),
-            tasks=int(np.isin(self._forest.tasks["kind"][fold.living - 1], schema.TASK_KINDS).sum())
-            + int(self._forest.descendant_tasks[members].sum()),
-            bytes=size,
-            count_growth=count_growth,
-            bytes_growth=bytes_growth,
+            children_count=int(children or len(fold.members)),
+            descendants=int(below or 0),
+            tasks=int(tasks or 0),
+            bytes=None if memory is None else int(memory),
+            ended_count=None if ended is None else int(ended),
+            growth=growth,
+            marked=marked,
             oldest_age=age,
             oldest_is_minimum=is_minimum,
             ended=not len(fold.living),
-            growing=key in self._growing,
-            marked_bytes=self._marked(key, size),
+            growing=item in self._growing,
             queue=None,
         )
 
@@ -238,12 +307,12 @@ class SupervisionTree:
         return f"{short}, done but held" if group[2] else short
 
     def _process_label(self) -> str:
-        identity = self._snapshot.identity
+        identity = self.snapshot.identity
         if identity is None:
             return "process"
         return f"{program_name(identity.command)} (pid {identity.pid})"
 
-    def _oldest(self, positions: Positions) -> tuple[float | None, bool]:
+    def _oldest(self, positions: Items) -> tuple[float | None, bool]:
         rows = positions[positions <= len(self._forest.tasks)] - 1
         rows = rows[(rows >= 0) & self._forest.alive[rows + 1]]
         if not len(rows):
@@ -254,37 +323,21 @@ class SupervisionTree:
         if not np.isfinite(created[first]):
             return None, False
         flags = int(self._forest.tasks["flags"][rows[first]])
-        age = max(0.0, self._snapshot.taken_at - float(created[first]))
+        age = max(0.0, self.snapshot.taken_at - float(created[first]))
         return age, bool(flags & schema.FLAG_AGE_IS_MINIMUM)
 
-    def _marked(self, key: Hashable, size: int | None) -> int | None:
-        baseline = self._snapshot.baseline
-        if baseline is None or baseline.sums is None or size is None:
-            return None
-        return size - baseline.sums.get(key, (0, 0))[1]
 
-    def _with_ancestors(self, keys: set[Hashable]) -> set[Hashable]:
-        marked: set[Hashable] = set()
-        for key in keys:
-            current: Hashable | None = key
-            if key not in self._folds and self._position(key) is None:
-                continue
-            while current is not None and current not in marked:
-                marked.add(current)
-                current = self.parent(current)
-        return marked
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
-def _sizes(forest: Forest) -> Positions:
-    """The bytes under each position as they are shown: child processes have theirs, which are in no sum."""
-    tasks = forest.tasks
-    retained = tasks["retained"].astype(np.int64)
-    children = np.flatnonzero((tasks["kind"] == schema.KIND_CHILD) & (retained >= 0))
-    if not len(children):
-        return forest.bytes
-    sizes = forest.bytes.copy()
-    sizes[children + 1] = retained[children]
-    return sizes
+def _kept_items(items: TreeItems, found: Found) -> Mask:
+    """A fold is kept with any of its members."""
+    kept = np.zeros(len(items), bool)
+    kept[: items.positions] = found.kept
+    folded = np.flatnonzero(found.kept & (items.fold_at >= 0))
+    kept[items.positions + items.fold_at[folded]] = True
+    return kept
 
 
 def _row_kind(row: Row) -> str:
@@ -325,6 +378,6 @@ def program_name(command: tuple[str, ...]) -> str:
     return title if " " in title else title.rsplit("/", 1)[-1]  # a title that the program has given itself
 
 
-def tree(snapshot: Snapshot, window: float, sort: Sort = "bytes", least: int = FOLD) -> SupervisionTree:
-    """Return the tree of this snapshot. More than `least` alike children are folded into one line."""
-    return SupervisionTree(snapshot, window, sort, least)
+def tree(snapshot: Snapshot, window: float, sort: str = "memory", least: int = FOLD) -> SupervisionTree:
+    """Return the tree of this snapshot, largest first. More than `least` alike children are folded into one line."""
+    return SupervisionTree(snapshot, window, Order(sort, least=least))

@@ -187,6 +187,12 @@ def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], 
         "retained_bytes": node.bytes,
         "count_growth": node.count_growth,
         "bytes_growth": node.bytes_growth,
+        "growing": node.growing,
+        "ended_count": node.ended_count,
+        "oldest_age_seconds": node.oldest_age,
+        "other_owners": [
+            {"id": owner, "edge": edge} for owner, edge in (forest.second_owners.of(node.id) if node.id else [])
+        ],
         "children": children,
     }
 

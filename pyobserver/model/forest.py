@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import schema
-from .groups import GroupKey, Ints, distinct, group_key, group_numbers, sorted_by
+from .endings import NO_ENDINGS, Endings
+from .groups import Ints, sorted_by
 from .tasks import Tasks
 
 PROCESS = 0  # the id of the root: the target itself
 DEEPEST = 256  # levels; what lies deeper begins anew under the process
+
+_GATHER = "gather"
+_EMPTIED = frozenset({"holder", _GATHER})  # kinds of nodes that are nothing without something under them
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,38 @@ class Forest:
     descendant_tasks: Ints
     bytes: Ints  # with its own
     measured: Ints  # rows measured, with its own
+    is_task: Ints  # 1 for a task that has not ended
+    endings: Endings = NO_ENDINGS
+
+    @cached_property
+    def ended(self) -> Ints:
+        """How many children have been seen to end, by position; -1 where they are not counted any more."""
+        counts = np.full(len(self.ids), 0 if self.endings.is_complete else -1, np.int64)
+        order, ids = self._by_id
+        at = np.searchsorted(ids, self.endings.parents).clip(0, len(ids) - 1)
+        found = ids[at] == self.endings.parents
+        here, which = np.unique(order[at[found]], return_inverse=True)
+        counts[here] = np.bincount(which, self.endings.counts[found], len(here))
+        return counts
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """The bytes of each position as they are shown: child processes have theirs, which are in no sum."""
+        sizes = self.bytes.copy()
+        sizes[self._child_processes] = self.tasks["retained"][self._child_processes - 1]
+        return sizes
+
+    @cached_property
+    def sized(self) -> Ints:
+        """How many sizes those are made of: of no position that has 0 is the size known."""
+        known = self.measured.copy()
+        known[self._child_processes] = 1
+        return known
+
+    @cached_property
+    def _child_processes(self) -> Ints:
+        is_child = self.tasks["kind"] == schema.KIND_CHILD
+        return np.flatnonzero(is_child & (self.tasks["retained"].astype(np.int64) >= 0)) + 1
 
     @cached_property
     def _by_id(self) -> tuple[Ints, Ints]:
@@ -68,7 +104,7 @@ class Forest:
     def position(self, number: int) -> int | None:
         """Return the position of the row or node with this id, the first where a hostile agent gives one twice."""
         order, ids = self._by_id
-        at = int(np.searchsorted(ids, number))
+        at = int(ids.searchsorted(number))
         return int(order[at]) if at < len(ids) and ids[at] == number else None
 
     @cached_property
@@ -81,6 +117,21 @@ class Forest:
         """Positions of the children of the node at `position`, those that have ended among them."""
         order, starts = self._by_parent
         return order[starts[position] : starts[position + 1]]
+
+    def below(self, position: int) -> Ints:
+        """Positions of all that hangs under the node at `position`, at any depth, ascending."""
+        found: list[Ints] = []
+        level = self.children_of(position)
+        while len(level):
+            found.append(level)
+            parents = level[self._is_parent[level]].tolist()
+            level = np.concatenate([_NONE, *(self.children_of(each) for each in parents)])
+        return np.sort(np.concatenate(found)) if found else _NONE
+
+    @cached_property
+    def _is_parent(self) -> NDArray[np.bool_]:
+        _, starts = self._by_parent
+        return np.diff(starts) > 0
 
     def totals(self, position: int) -> Totals:
         """The sums of the node at `position`."""
@@ -97,22 +148,26 @@ class Forest:
         return self.nodes[index] if index >= 0 else None
 
 
-def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
+_NONE: Ints = np.empty(0, np.int64)
+
+
+def plant(tasks: Tasks, nodes: Mapping[int, Node], endings: Endings = NO_ENDINGS) -> Forest:
     """Build the forest. What has a parent that is not known, or is part of a circle, hangs under the process.
 
-    A holder under which nothing hangs is left out: its tasks have owners, as those of a task group.
+    A holder under which nothing hangs is left out: its tasks have owners, as those of a task group. So is a gather, and
+    one under which nothing lives has ended: the garbage collector may leave what is over there for a while.
     """
-    above, also_above = tasks["parent"], {node.parent for node in nodes.values()}
-    listed = tuple(
-        node
-        for node in nodes.values()
-        if node.kind != _HOLDER or node.id in also_above or bool((above == node.id).any())
-    )
+    owners = {node.parent for node in nodes.values()}
+    if any(node.kind in _EMPTIED for node in nodes.values()):
+        owners.update(np.unique(tasks["parent"]).tolist())
+    listed = tuple(node for node in nodes.values() if node.kind not in _EMPTIED or node.id in owners)
     ids = np.concatenate([[PROCESS], tasks["id"].astype(np.int64), [n.id for n in listed]]).astype(np.int64)
     wanted = np.concatenate([[PROCESS], tasks["parent"].astype(np.int64), [n.parent for n in listed]]).astype(np.int64)
     parents, depths = _rooted(_parents(ids, wanted))
     n = len(tasks)
     alive = np.concatenate([[True], tasks.alive, [not each.ended for each in listed]]).astype(bool)
+    levels = _levels(depths)
+    alive &= ~_is_over(listed, alive, parents, levels, n)
     sizes = np.zeros(len(ids), np.int64)
     is_task = np.zeros(len(ids), np.int64)
     measured = np.zeros(len(ids), np.int64)
@@ -123,11 +178,29 @@ def plant(tasks: Tasks, nodes: Mapping[int, Node]) -> Forest:
     is_task[1 : n + 1] = np.isin(tasks["kind"], schema.TASK_KINDS) & tasks.alive
     below = alive.astype(np.int64)
     tasks_below = is_task.copy()
-    for at in _levels(depths):
+    for at in levels:
         for sums in (sizes, measured, below, tasks_below):
             np.add.at(sums, parents[at], sums[at])
     children = np.bincount(parents[1:][alive[1:]], minlength=len(ids)).astype(np.int64)
-    return Forest(tasks, listed, ids, parents, alive, children, below - alive, tasks_below - is_task, sizes, measured)
+    below, tasks_below = below - alive, tasks_below - is_task
+    return Forest(
+        *(tasks, listed, ids, parents, alive, children, below, tasks_below, sizes, measured, is_task), endings
+    )
+
+
+def _is_over(
+    nodes: tuple[Node, ...], alive: NDArray[np.bool_], parents: Ints, levels: list[Ints], rows: int
+) -> NDArray[np.bool_]:
+    """Which positions are gathers without a living row under them."""
+    over = np.zeros(len(alive), bool)
+    over[rows + 1 :] = [node.kind == _GATHER for node in nodes]
+    if over.any():
+        living = alive.astype(np.int64)
+        living[rows + 1 :] = 0
+        for at in levels:
+            np.add.at(living, parents[at], living[at])
+        over &= living == 0
+    return over
 
 
 def _parents(ids: Ints, wanted: Ints) -> Ints:
@@ -167,78 +240,3 @@ def _levels(depths: Ints) -> list[Ints]:
     order = sorted_by(depths)
     ends = np.cumsum(np.bincount(depths))
     return [order[ends[depth - 1] : ends[depth]] for depth in range(len(ends) - 1, 0, -1)]
-
-
-_HOLDER = "holder"
-FOLD = 8  # more alike children than this are shown as one line
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Alike children of one node: rows of the same group, those that have ended among them."""
-
-    parent: int  # position
-    group: GroupKey
-    members: Ints  # positions
-    living: Ints  # positions
-
-
-def folds(forest: Forest, least: int = FOLD) -> list[Fold]:
-    """All sets of more than `least` alike children, anywhere in the tree; those that fade fold along."""
-    n = len(forest.tasks)
-    if not n:
-        return []
-    groups, which = distinct(group_numbers(forest.tasks))
-    above, under = distinct(forest.parents[1 : n + 1])
-    places, at = distinct(under * len(groups) + which)
-    sizes = np.bincount(at)
-    if not (sizes > least).any():
-        return []
-    order = sorted_by(at)
-    ends = np.cumsum(sizes)
-    found = []
-    for i in np.flatnonzero(sizes > least).tolist():
-        above_it, group = int(above[places[i] // len(groups)]), group_key(int(groups[places[i] % len(groups)]))
-        members = order[ends[i] - sizes[i] : ends[i]] + 1
-        found.append(Fold(above_it, group, members, members[forest.alive[members]]))
-    return found
-
-
-def fold_key(parent_id: int, group: GroupKey) -> tuple[str, int, GroupKey]:
-    """What names a fold across updates."""
-    return ("fold", parent_id, group)
-
-
-@dataclass(frozen=True)
-class ForestMark:
-    """The sums of the tree at one moment: (children, bytes) by the id of a node with children, or by a fold's key.
-
-    The process is always there.
-    """
-
-    time: float
-    sums: Mapping[Hashable, tuple[int, int]]
-
-
-def mark(forest: Forest, now: float, most: int | None = None) -> ForestMark:
-    """Keep the sums of this moment, to tell growth later; if asked, only of the nodes and folds with `most` in them."""
-    sizes = forest.children.copy()
-    sizes[0] = np.iinfo(np.int64).max
-    parents = _largest(np.flatnonzero(sizes), sizes, most)
-    ids, children, sums = forest.ids[parents], forest.children[parents], forest.bytes[parents]
-    kept: dict[Hashable, tuple[int, int]] = dict(
-        zip(ids.tolist(), zip(children.tolist(), sums.tolist(), strict=True), strict=True)
-    )
-    found = folds(forest)
-    lengths = np.array([len(fold.living) for fold in found], np.int64)
-    for i in _largest(np.arange(len(found)), lengths, most).tolist():
-        fold = found[i]
-        key = fold_key(int(forest.ids[fold.parent]), fold.group)
-        kept[key] = (len(fold.living), int(forest.bytes[fold.members].sum()))
-    return ForestMark(now, kept)
-
-
-def _largest(positions: Ints, sizes: Ints, most: int | None) -> Ints:
-    if most is None or len(positions) <= most:
-        return positions
-    return positions[np.argpartition(-sizes[positions], most)[:most]]

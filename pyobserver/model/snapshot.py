@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .actions import Action
 from .census import NO_CENSUS, HeapRecord
-from .forest import Forest, ForestMark, Node, plant
+from .endings import NO_ENDINGS, Endings
+from .forest import Forest, Node, plant
+from .forest_sums import Sums
 from .groups import GroupKey
 from .history import History
+from .owners import Owners
 from .places import NO_CONTAINERS, ContainerRecord
 from .readings import (
     AgentFacts,
@@ -51,13 +54,13 @@ class Status:
 class Baseline:
     """What stood there when the user set the baseline: allocators' bytes and the groups' (count, bytes).
 
-    `sums` are those of the tree, as in a `ForestMark`; None when the agent was replaced since, and with it all ids.
+    `sums` are those of the whole tree; None when the agent was replaced since, and with it all ids.
     """
 
     time: float
     allocators: Mapping[str, int]
     groups: Mapping[GroupKey, tuple[int, float]]
-    sums: Mapping[Hashable, tuple[int, int]] | None
+    sums: Sums | None
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,15 @@ class Snapshot:
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)
+    other_owners: Mapping[int, Owners] = field(default_factory=dict)  # by row: all but its parent
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
     thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread
     children: tuple[ChildProcess, ...] = ()
     problems: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()  # that the target was asked for, the last one last
-    marks: tuple[ForestMark, ...] = ()
+    endings: Endings = NO_ENDINGS  # what has been seen to end, by supervisor
+    marks: tuple[Sums, ...] = ()  # earlier sums of the tree, the oldest first
     baseline: Baseline | None = None
     heap: HeapRecord = NO_CENSUS
     containers: ContainerRecord = NO_CONTAINERS
@@ -109,5 +114,5 @@ class Snapshot:
         """The tree of this moment, built at the first call."""
         found: Forest | None = self.__dict__.get("_forest")
         if found is None:
-            found = self.__dict__["_forest"] = plant(self.tasks, self.nodes)
+            found = self.__dict__["_forest"] = plant(self.tasks, self.nodes, self.endings)
         return found

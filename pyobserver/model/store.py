@@ -13,10 +13,12 @@ from ..protocol import schema
 from ..protocol.clean import clean
 from .actions import Actions, Progress, Settings
 from .census import Census
-from .forest import ForestMark, Node, mark, plant
+from .forest import Node, plant
+from .forest_sums import SumsOverTime, mark
 from .groups import group_name, group_sums
 from .history import COARSE, TIERS, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .owners import NO_OWNERS, OtherOwners, Owners
 from .past import PastSeries
 from .places import PlacesAnswer
 from .readings import (
@@ -43,8 +45,6 @@ MAX_PROBLEMS = 20
 MAX_NODES = 100_000
 MAX_AGENT_TEXTS = 100_000
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
-FOREST_MARKS = 60  # earlier sums of the tree that are kept to tell growth, one every few seconds
-FOREST_PERIOD = 5.0
 MAX_GENERATIONS = 4
 CHARTED = frozenset({"python_live", "python_free", "c_live", "c_free", "large_blocks"})  # the others are "rest"
 _LABEL = 300  # characters of a label or a text
@@ -65,9 +65,10 @@ class Store:
         self._tasks = TaskStore()
         self._nodes: dict[int, Node] = {}
         self._gone_nodes: dict[int, float] = {}
+        self._others = OtherOwners()
         self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
-        self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
+        self._marks = SumsOverTime()
         self._actions = Actions()
         self._shares = ThreadShares()
         self._problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
@@ -96,6 +97,7 @@ class Store:
             self._tasks.clear()
             self._nodes.clear()
             self._gone_nodes.clear()
+            self._others.clear()
             self._marks.clear()
             self._agent_texts = np.zeros(1, np.int32)
             self._view = None
@@ -259,9 +261,12 @@ class Store:
                 mine = [self._tasks.intern(clean(text, _LABEL)) for text in items[: MAX_AGENT_TEXTS - first]]
                 self._agent_texts = np.concatenate([self._agent_texts[:first], np.array(mine, np.int32)])
 
-    def put_rows(self, columns: Mapping[str, Array], names: Sequence[str | None]) -> None:
+    def put_rows(
+        self, columns: Mapping[str, Array], names: Sequence[str | None], others: Mapping[int, Owners] = NO_OWNERS
+    ) -> None:
         """New or changed rows, with the agent's text ids; unknown columns and ids that are not positive are left out.
 
+        `others` are the owners of these rows beside their parents.
         Raises ValueError, and changes nothing, when there are no ids, the lengths differ, or a type does not fit.
         """
         with self._lock:
@@ -283,6 +288,7 @@ class Store:
             refused = self._tasks.refused
             cleaned = [None if name is None else clean(name, _LABEL) for name in names]
             self._tasks.put(mine, cleaned, self._clock())
+            self._others.put(mine["id"].tolist(), others)
             self._view = None
             if self._tasks.refused and not refused:
                 self._problems.append(f"there are more than {MAX_ROWS:,} rows: the rest is not shown")
@@ -323,11 +329,14 @@ class Store:
             rows = []
             for number in ids:
                 if number in self._nodes:
+                    if number not in self._gone_nodes:
+                        self._tasks.endings.add(self._nodes[number].parent)
                     self._gone_nodes[number] = now
                     self._nodes[number] = replace(self._nodes[number], ended=True)
                 else:
                     rows.append(number)
             self._tasks.end(rows, now)
+            self._others.remove(rows)
             self._view = None
 
     def add_tick(self, tick: Tick) -> None:
@@ -356,8 +365,9 @@ class Store:
                 self.history.add("tasks", now, tick.total)
                 self._record_groups(now)
             settled = self._now.settled_at is not None and tick.holders_complete
-            if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
-                self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
+            if settled and self._marks.is_due(now, len(self._tasks)):
+                forest = plant(self._tasks.glance(now), self._nodes, self._tasks.endings.view())
+                self._marks.add(mark(forest, now, MAX_MARKED))
         self.changed()
 
     def add_past(self, past: PastSeries) -> None:
@@ -382,7 +392,9 @@ class Store:
 
     def _forget_faded(self, now: float) -> None:
         self._tasks.sweep(now)
-        for number in [n for n, at in self._gone_nodes.items() if abs(now - at) > FADE_SECONDS]:
+        faded = [n for n, at in self._gone_nodes.items() if abs(now - at) > FADE_SECONDS]
+        self._tasks.endings.forget(faded)
+        for number in faded:
             del self._gone_nodes[number]
             self._nodes.pop(number, None)
         self._view = None
@@ -412,7 +424,7 @@ class Store:
             if self._now.process and self._now.process.rss is not None:
                 allocators["total"] = self._now.process.rss
             groups = {key: (group.count, group.bytes) for key, group in group_sums(tasks).items()}
-            sums = mark(plant(tasks, self._nodes), now).sums
+            sums = mark(plant(tasks, self._nodes, self._tasks.endings.view()), now)
             self._now = replace(self._now, baseline=Baseline(now, allocators, groups, sums))
             self._now = replace(self._now, heap=self._now.heap.marked(), containers=self._now.containers.marked())
         self.changed()
@@ -449,7 +461,9 @@ class Store:
                 taken_at=now,
                 tasks=self._tasks_view(now),
                 nodes=dict(self._nodes),
+                other_owners=self._others.view(),
                 problems=tuple(self._problems),
                 actions=self._actions.all(),
-                marks=tuple(self._marks),
+                endings=self._tasks.endings.view(),
+                marks=self._marks.all(),
             )

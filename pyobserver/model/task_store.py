@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import schema
+from .endings import EndingCounts
+from .groups import group_number
 from .names import NameOrder
 from .tasks import COLUMNS, OWN_COLUMNS, Array, Tasks
 
@@ -46,6 +48,7 @@ class TaskStore:
     def __init__(self) -> None:
         self.texts: list[str] = [""]
         self.ended: dict[tuple[int, int], int] = {}  # (kind, function) -> ended so far
+        self.endings = EndingCounts()  # the same by supervisor
         self.refused = 0  # rows that there was no room for
         self._text_ids: dict[str, int] = {"": 0}
         self._slots: dict[int, int] = {}
@@ -159,8 +162,10 @@ class TaskStore:
         ended_at[slots] = now
         self._columns["state"][slots] = schema.STATE_ENDED
         kinds, functions = self._columns["kind"][slots].tolist(), self._columns["function"][slots].tolist()
-        for key in zip(kinds, functions, strict=True):
+        parents = self._columns["parent"][slots].tolist()
+        for key, parent in zip(zip(kinds, functions, strict=True), parents, strict=True):
             self.ended[key] = self.ended.get(key, 0) + 1
+            self.endings.add(parent, group_number((*key, False)))
 
     def sweep(self, now: float) -> None:
         """Drop what has faded, and move the beginnings of the growth windows on.
@@ -179,7 +184,9 @@ class TaskStore:
         """Remove the rows in these slots, ascending; the last rows move into the gaps."""
         if not len(gone):
             return
-        for number in self._columns["id"][gone].tolist():
+        ids = self._columns["id"][gone].tolist()
+        self.endings.forget(ids)
+        for number in ids:
             del self._slots[number]
         left = len(self._names) - len(gone)
         gaps = gone[gone < left]
@@ -208,6 +215,7 @@ class TaskStore:
         """Forget all rows, as after the agent was replaced; texts stay."""
         self._slots.clear()
         self._names.clear()
+        self.endings.clear()
 
     # -- questions --------------------------------------------------------------------------------------------------
 

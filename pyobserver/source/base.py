@@ -40,8 +40,11 @@ class Source(Protocol):
     def count_objects(self, wanted: bool) -> None:
         """Say whether somebody wants to see the objects by type: only then they are counted, every some seconds."""
 
-    def look_for_containers(self, wanted: bool) -> None:
-        """Say whether somebody wants to see the large containers: only then they are looked for, every half minute."""
+    def look_for_containers(self, wanted: bool, least: int = PlacesQuestion.least) -> None:
+        """Say whether somebody wants to see the large containers: only then they are looked for, every half minute.
+
+        `least` is from how many items on they are large.
+        """
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row, with `values` also for beginnings of values: data of the program.

@@ -22,6 +22,7 @@ __all__ = ["AgentClient", "ClientError"]
 
 MAX_FOCUS = 256
 MAX_LIKE = 16
+MAX_IDS = 4096
 BYE_SECONDS = 5.0
 _SHAKE_SECONDS = 15.0  # the agent needs the interpreter lock to answer
 _MOST_BEFORE_HELLO = 100
@@ -90,6 +91,8 @@ class AgentClient:
             asked["like"] = [int(n) for n in question.like[:MAX_LIKE]]
         if question.node is not None:
             asked["node"] = int(question.node)
+        if question.ids:
+            asked["ids"] = [int(n) for n in question.ids[:MAX_IDS]]
         self._connection.send(asked)
 
     def places(self, question: PlacesQuestion, token: int) -> None:

@@ -70,6 +70,7 @@ class FakeSource:
         self.detached = False
         self.allows_actions = allows_actions
         self.counts_objects = self.looks_for_containers = False
+        self._least = PlacesQuestion.least
         self.acted: list[tuple[str, int, int]] = []  # (action, row, the store's key), which tests report on
         self.settings: list[Settings | None] = []  # of each of these
         self.enoughs = 0
@@ -131,11 +132,12 @@ class FakeSource:
         if wanted and self._store.snapshot().heap.newest is None:
             self._count_objects(self.clock() - self.story.begin)
 
-    def look_for_containers(self, wanted: bool) -> None:
-        """Look for the large containers from now on, or no longer."""
+    def look_for_containers(self, wanted: bool, least: int = PlacesQuestion.least) -> None:
+        """Look for the containers of so many items from now on, or no longer."""
         self.looks_for_containers = wanted
-        if wanted and self._store.snapshot().containers.newest is None:
-            self._store.add_containers(self.places(PlacesQuestion()))
+        is_less, self._least = least < self._least, least
+        if wanted and (is_less or self._store.snapshot().containers.newest is None):
+            self._store.add_containers(self.places(PlacesQuestion(least)))
 
     def request_places(self, asked: PlacesQuestion, answer: Callable[[PlacesAnswer], None]) -> None:
         """Answer where objects are held on another thread, as a real source does."""
@@ -214,7 +216,7 @@ class FakeSource:
         if self.looks_for_containers and (
             containers is None or self.clock() - containers.taken_at >= CONTAINERS_SECONDS
         ):
-            self._store.add_containers(self.places(PlacesQuestion()))
+            self._store.add_containers(self.places(PlacesQuestion(self._least)))
         newest = self._store.snapshot().heap.newest
         if self.counts_objects and (newest is None or self.clock() - newest.taken_at >= CENSUS_SECONDS):
             self._count_objects(second)
@@ -228,7 +230,7 @@ class FakeSource:
             self._store.add_texts(1, TEXTS)
             self._store.put_nodes(self.story.nodes())
         columns, names = self.story.fixtures(second)
-        self._store.put_rows(columns, names)
+        self._store.put_rows(columns, names, self.story.other_owners())
         fresh = np.arange(max(before_end, first), end)
         if len(fresh):
             self._store.put_rows(*self.story.spawned(fresh, second))
@@ -292,6 +294,8 @@ class FakeSource:
             ),
             holders=(("rudder.pipeline.Spawner._children", "set", self._spawned[1] - self._spawned[0]),),
             created_at=None if row.age_is_minimum else self.clock() - (row.age_seconds or 0.0),
+            spawned_at="" if row.age_is_minimum else "/srv/rudder/rudder/pipeline.py:71 Spawner.start",
+            spawned_by=() if row.age_is_minimum else ((MAIN_TASK, "Task-1 rudder.main.run"),),
         )
 
     # -- groups ------------------------------------------------------------------------------------------------------
@@ -313,6 +317,8 @@ class FakeSource:
             chosen &= tasks["function"] == tasks["function"][position]
         if asked.node is not None:
             chosen &= tasks["parent"] == asked.node
+        if asked.ids:
+            chosen &= np.isin(tasks["id"], asked.ids)
         members = int(chosen.sum())
         alone = int(tasks["retained"][chosen].clip(min=0).sum())
         return GroupAnswer(

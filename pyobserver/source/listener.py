@@ -80,7 +80,8 @@ class Listener:
         self._closed = self._is_listening = self._over = False
         self._ended = threading.Event()
         self._heard_at = time.monotonic()
-        self.wants_containers = False  # somebody looks at them
+        self.wants_containers = 0  # from how many items on somebody looks at them
+        self._containers_least = 0  # of the last question
         self._containers_due = 0.0
         self._is_live = self._is_silent = self._has_told_limit = False
 
@@ -286,10 +287,13 @@ class Listener:
 
     def _look_for_containers(self, now: float) -> None:
         """Ask for the large containers when somebody looks at them, and the last answer is old enough."""
-        if not self.wants_containers or now < self._containers_due or not self._is_live:
+        least = self.wants_containers
+        is_due = now >= self._containers_due or 0 < least < self._containers_least
+        if not least or not is_due or not self._is_live:
             return
+        self._containers_least = least
         self._containers_due = float("inf")  # until there is an answer
-        self.request_places(PlacesQuestion(), self._take_containers)
+        self.request_places(PlacesQuestion(least), self._take_containers)
 
     def _take_containers(self, found: PlacesAnswer) -> None:
         self._store.add_containers(found)

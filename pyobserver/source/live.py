@@ -67,7 +67,7 @@ class LiveSource:
         self.allows_actions = allow_actions
         self._approach = Approach(pid, method, allow_actions, self._stopping, self._stage, force=force)
         self._listener: Listener | None = None
-        self._wants_containers = False
+        self._wants_containers = 0  # from how many items on
         self._threads: list[threading.Thread] = []
 
     @property
@@ -109,12 +109,12 @@ class LiveSource:
         """Count the objects by type from now on, or no longer."""
         self._watcher.wants_census = wanted
 
-    def look_for_containers(self, wanted: bool) -> None:
-        """Look for the large containers from now on, or no longer."""
-        self._wants_containers = wanted
+    def look_for_containers(self, wanted: bool, least: int = PlacesQuestion.least) -> None:
+        """Look for the containers of so many items from now on, or no longer."""
+        self._wants_containers = least if wanted else 0
         listener = self._listener
         if listener is not None:
-            listener.wants_containers = wanted
+            listener.wants_containers = self._wants_containers
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:
         """Ask for everything about one row; threads and child processes are answered from outside."""

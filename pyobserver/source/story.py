@@ -46,6 +46,7 @@ CHILD_PID = 4720  # of the one child process
 
 LOOP, HOLDER, GROUP, UNOWNED, EXECUTOR, GATHER = 2, 3, 4, 5, 6, 7
 MAIN_THREAD, MAIN_TASK, LISTENER = 20, 21, 22
+FIRST_FEED, RESOLVED = 40, 60  # the first of three, and of two
 
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[31mred",
@@ -255,6 +256,10 @@ class Story:
             Node(EXECUTOR, "executor", "ThreadPoolExecutor-0", 0, "owns", 0, "4 workers"),
         )
 
+    def other_owners(self) -> dict[int, tuple[tuple[int, str], ...]]:
+        """What is awaited by somebody else, too: the first lookup that is done, by the main task and by a feed."""
+        return {} if self.empty else {RESOLVED: ((MAIN_TASK, "awaits"), (FIRST_FEED, "holds"))}
+
     def fixtures(self, second: float) -> tuple[dict[str, Array], list[str]]:
         """The rows beside the spawner's: the service's own tasks and its threads."""
         rows = list(self._fixtures(second))
@@ -296,7 +301,7 @@ class Story:
         for i, feed in enumerate(("archive", "live", "partner")):
             asks: dict[str, float] = {**task, "function": T["ask"], "waiting": T["recv"], "where": T["discover.py:71"]}
             asks.update(parent=GROUP, edge=schema.EDGE_OWNS, created=self.begin + second - second % 5, flags=0)
-            yield f"ask-{feed}", {**asks, "id": 40 + i, "retained": 66_000, "accuracy": schema.AT_LEAST}
+            yield f"ask-{feed}", {**asks, "id": FIRST_FEED + i, "retained": 66_000, "accuracy": schema.AT_LEAST}
         flush: dict[str, float] = {**task, "function": T["flush"], "waiting": T["sleep"], "where": T["metrics.py"]}
         flush.update(parent=UNOWNED, edge=schema.EDGE_HOLDS, flags=2, activity=0.2, created=self.begin + second - 12)
         for i in range(4):
@@ -304,7 +309,7 @@ class Story:
             yield f"flush-{i}", {**flush, "id": 50 + i, "retained": 53_000, "accuracy": accuracy}
         for i in range(2):
             done: dict[str, float] = {**task, "function": T["resolve"], "state": schema.STATE_DONE_HELD}
-            yield f"resolve-{i}", {**done, "id": 60 + i, "retained": 410_000, "accuracy": schema.EXACT}
+            yield f"resolve-{i}", {**done, "id": RESOLVED + i, "retained": 410_000, "accuracy": schema.EXACT}
 
     def spawned(self, numbers: Array, second: float) -> tuple[dict[str, Array], list[str]]:
         """The rows of the spawner's tasks with these numbers."""

@@ -77,6 +77,7 @@ def places(asked: PlacesQuestion, tasks: int) -> PlacesAnswer:
     """What a walk over the heap finds while the spawner holds so many tasks."""
     containers = (
         ContainerPlace("rudder.discover.Lookups._answers", "OrderedDict", 1, 2_048, 2_048),
+        ContainerPlace("rudder.pipeline.Spawner._children", "set", 1, tasks, tasks),
         ContainerPlace("rudder.pipeline.Spawner._seen", "set", 1, 40 * tasks, 40 * tasks),
         ContainerPlace("rudder.upload.Batch.rows", "list", 3, 3_600, 1_200),
         ContainerPlace("rudder.metrics.HISTORY", "deque", 1, 1_000, 1_000),

@@ -24,6 +24,7 @@ from .remedies import (
 from .tabs.allocator import AllocatorScreen
 from .tabs.detail import DetailScreen
 from .tabs.group import GroupScreen
+from .tabs.heap import HeapTab
 from .tabs.memory import MemoryTab
 from .tabs.singles import Group
 from .tabs.tasks import TasksTab
@@ -131,6 +132,13 @@ class ObserverApp(Dashboard):
             if why_not:
                 self.notify(why_not)
 
+    def action_next_owner(self) -> None:
+        """The next owner of what is selected."""
+        if self._offers("next_owner"):
+            why_not = self.tab.next_owner()
+            if why_not:
+                self.notify(why_not)
+
     def on_tab_place_wanted(self, event: Tab.PlaceWanted) -> None:
         """Show a row's or a node's place in the tree."""
         tree = self._watched.find(TreeTab)
@@ -152,6 +160,13 @@ class ObserverApp(Dashboard):
             tasks.open_group(Group(event.key, event.title))
         else:
             tasks.show_groups(event.key)
+
+    def on_tab_container_wanted(self, event: Tab.ContainerWanted) -> None:
+        """Show a container in the heap."""
+        heap = self._watched.find(HeapTab)
+        heap.show_container(event.path, event.items, self._watched.snapshot.taken_at)
+        self._open(heap)
+        self._present()
 
     def _open_tasks(self) -> TasksTab:
         tasks = self._watched.find(TasksTab)
@@ -198,7 +213,7 @@ class ObserverApp(Dashboard):
 
     def on_tab_about_wanted(self, event: Tab.AboutWanted) -> None:
         """Open the screen of a group."""
-        screen = GroupScreen(event.scope, event.title, self._watched.snapshot, self.view)
+        screen = GroupScreen(event.scope, event.title, self._watched.snapshot, self.view, event.place)
         self.push_screen(screen, lambda _: self._present())
         self._show_status()
 
@@ -210,6 +225,16 @@ class ObserverApp(Dashboard):
                 self.call_later(event.screen.answer, answer)
 
         self.source.request_group(event.question, post)
+
+    def on_group_screen_sites_asked(self, event: GroupScreen.SitesAsked) -> None:
+        """Ask the target where rows were made; likewise."""
+
+        def post(answer: DetailAnswer) -> None:
+            if self.is_running:
+                self.call_later(event.screen.site, answer)
+
+        for number in event.row_ids:
+            self.source.request_detail(number, post)
 
     def on_group_screen_members_wanted(self, event: GroupScreen.MembersWanted) -> None:
         """Show the members of a group among the tasks."""

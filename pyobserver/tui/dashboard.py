@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
+from ..model.places import PlacesQuestion
 from ..model.store import Snapshot
 from ..source.base import Source, SourceError
 from .actions import ActionLines
@@ -29,7 +30,9 @@ from .watched import Watched
 from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
-ON_DETAILS = frozenset({"quit", "help", "pause", "baseline", "tab", "cancel"})  # keys of the tabs that work above them
+ON_DETAILS = frozenset(
+    {"quit", "help", "pause", "baseline", "tab", "cancel", "window"}
+)  # keys of the tabs that work above them
 
 
 class Dashboard(App[None]):
@@ -198,7 +201,7 @@ class Dashboard(App[None]):
         if name in self._hints():
             return True
         label = next(key.label for key in KEYS if key.name == name)
-        self.notify(f"{label} has nothing to do on this tab; ? tells what has", timeout=2)
+        self.notify(f"{label} has nothing to do here; ? tells what has", timeout=2)
         return False
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -223,7 +226,8 @@ class Dashboard(App[None]):
     def _ask_for_heap(self) -> None:
         """What only one tab shows is read only for it."""
         self.source.count_objects(self.tab.counts_objects)
-        self.source.look_for_containers(self.tab.looks_for_containers)
+        least = self.tab.looks_for_containers
+        self.source.look_for_containers(least > 0, least or PlacesQuestion.least)
 
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""
@@ -376,7 +380,7 @@ class Dashboard(App[None]):
             return
         if self._watched is not watched or len(self.screen_stack) > 1:
             return  # the user has gone elsewhere meanwhile
-        child = Watched(source, watched.tab.id or "memory")
+        child = Watched(source, watched.tab.id or "memory", event.row_id)
         await self._main.mount(child, after=watched)
         watched.display = False
         self._above.append(watched)
@@ -386,6 +390,7 @@ class Dashboard(App[None]):
     async def _leave_child(self) -> None:
         """Back to the process from which this one was opened. The agent in it ends by itself, as at the end."""
         child = self._watched
+        self._above[-1].remember(child)
         self._show_process(self._above.pop())
         self._watched.display = True
         await child.remove()

@@ -40,12 +40,22 @@ HELP = Key("help", "question_mark", "?", "help", "this screen's keys, signs and 
 BACK = Key("back", "escape", "Esc", "back", "back to where you came from; in the filter: show everything again", 9)
 OPEN = Key("open", "enter", "Enter", "open", "into the row; a double click does it, too", 9)
 FILTER = Key("filter", "slash", "/", "filter", "what has the text in it stays; Esc clears it", 8)
-JUMP = Key("jump", "t", "t", "tree", "the selected task in the tree, and back among the tasks", 8)
+JUMP = Key(
+    "jump",
+    "t",
+    "t",
+    "tree",
+    "the selected task in the tree, and back among the tasks; a holder in the heap, and back",
+    8,
+)
 COPY = Key("copy", "y", "y", "copy", "copy the row, its columns divided by tabs", 2)
 CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; only with --allow-actions", 6)
 COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
 TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
 TRACE = Key("trace", "l", "l", "trace", "trace allocations for some seconds, after a question; likewise", 6)
+WINDOW = Key(
+    "window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"
+)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -64,10 +74,18 @@ KEYS = (  # in the order of the line at the bottom
         6,
     ),
     JUMP,
-    Key("about", "o", "o", "about it", "all about a group: ages, memory alone and together", 6),
+    Key("next_owner", "n", "n", "next owner", "to the next owner of what has several, and at last back to it", 7),
+    Key(
+        "about",
+        "o",
+        "o",
+        "about it",
+        "all about a group or a supervisor: over time, ages, memory together",
+        6,
+    ),
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
-    Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),
+    WINDOW,
     Key("areas", "a", "a", "areas", "the chart as areas that add up, or as lines", 4),
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,

@@ -104,6 +104,13 @@ class Tab(Vertical):
             super().__init__()
             self.key, self.title, self.members = key, title, members
 
+    class ContainerWanted(Message):
+        """The user wants to see a container in the heap: its path, and how many tasks are known to be in it."""
+
+        def __init__(self, path: str, items: int) -> None:
+            super().__init__()
+            self.path, self.items = path, items
+
     class AllocatorWanted(Message):
         """The user wants to see what an allocator holds."""
 
@@ -112,11 +119,11 @@ class Tab(Vertical):
             self.name = name
 
     class AboutWanted(Message):
-        """The user wants to see all about a group."""
+        """The user wants to see all about a group, or about a supervisor at a `place` of the tree."""
 
-        def __init__(self, scope: Scope, title: str) -> None:
+        def __init__(self, scope: Scope, title: str, place: str = "") -> None:
             super().__init__()
-            self.scope, self.title = scope, title
+            self.scope, self.title, self.place = scope, title, place
 
     class TypeWanted(Message):
         """The user wants to see who holds the objects of a type."""
@@ -153,9 +160,9 @@ class Tab(Vertical):
         return False
 
     @property
-    def looks_for_containers(self) -> bool:
-        """Whether the large containers are to be looked for as long as it is visible."""
-        return False
+    def looks_for_containers(self) -> int:
+        """From how many items on containers are to be looked for as long as it is visible; 0 for not at all."""
+        return 0
 
     def jump(self) -> str:
         """Ask for what is selected to be shown on another tab, by a message; returns why that cannot be, or ""."""
@@ -163,6 +170,10 @@ class Tab(Vertical):
 
     def about(self) -> str:
         """Ask for all about the group that is selected, by a message; returns why that cannot be, or ""."""
+        return ""
+
+    def next_owner(self) -> str:
+        """Go to the next owner of what is selected, and at last back to it; returns why that cannot be, or ""."""
         return ""
 
     def toggle(self) -> None:

@@ -11,6 +11,7 @@ from ..analysis.verdict import Verdict, verdict
 from ..model.store import Phase
 from ..source.base import Source
 from .pace import Pace, is_whole
+from .seen import seen
 from .standstill import as_it_ended, standing
 from .tabs.heap import HeapTab
 from .tabs.memory import MemoryTab
@@ -31,10 +32,12 @@ class Watched(ContentSwitcher):
 
     DEFAULT_CSS = "Watched { height: 1fr; }"
 
-    def __init__(self, source: Source, tab: str = "memory") -> None:
+    def __init__(self, source: Source, tab: str = "memory", row_id: int = 0) -> None:
+        """`row_id` is its row in the process from which it was opened."""
         self.tabs: tuple[Tab, ...] = (SystemTab(), MemoryTab(), TasksTab(), TreeTab(), HeapTab())
         super().__init__(*self.tabs, initial=tab)
         self.source = source
+        self.row_id = row_id
         self.pace = Pace()
         self.snapshot = source.store.snapshot()
         self.verdict = Verdict("", "")
@@ -60,6 +63,12 @@ class Watched(ContentSwitcher):
         """Whether there is something new to show, and it is time for it."""
         period = self.tab.period if is_whole(self.snapshot) else 0.0
         return self.paused_at is None and self.pace.is_due(period)
+
+    def remember(self, child: Watched) -> None:
+        """Keep what was seen of a child process that is left: it is told at its place in the tree."""
+        known = seen(child.source.store.snapshot(), child.verdict)
+        if known is not None:
+            self.find(TreeTab).seen_processes[child.row_id] = known
 
     def begin(self) -> None:
         """Let the source feed its store."""

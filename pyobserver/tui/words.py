@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.format import UNKNOWN, bytes_text, count, duration, percent
@@ -68,6 +69,33 @@ def sized_in_words(size: float | None, accuracy: str, error: float = 0.0, age: f
 def changed(number: int | None) -> str:
     """Return by how many a count has changed: whole things, unlike a growth per minute."""
     return UNKNOWN if number is None else f"{number:+,}" if number else "0"
+
+
+_PASSIVE = {"runs": "run", "owns": "owned", "awaits": "awaited", "holds": "held", "spawned": "spawned"}
+
+
+def edge_words(edge: str, owner: str) -> str:
+    """Return an edge from below: "held by Task-1"."""
+    return f"{_PASSIVE.get(edge, edge)} by {owner}" if edge in _PASSIVE else f"{edge} of {owner}"
+
+
+def others_words(
+    pairs: Sequence[tuple[str, str]], most: int, passive: bool, in_all: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return what is said of second owners: "also awaited by Task-1", or of an owner "also awaits Task-7 and 2 more".
+
+    `pairs` are edges and names; `most` names are said for each edge. `in_all` says how many there are by edge, where
+    not all are named.
+    """
+    by_edge: dict[str, list[str]] = {}
+    for edge, name in pairs:
+        by_edge.setdefault(edge, []).append(name)
+    found = []
+    for edge, names in by_edge.items():
+        more = (in_all or {}).get(edge, len(names)) - min(most, len(names))
+        said = ", ".join(names[:most]) + (f" and {count(more)} more" if more else "")
+        found.append(f"also {edge_words(edge, said)}" if passive else f"also {edge} {said}")
+    return found
 
 
 def short_kind(kind: str) -> str:

@@ -96,28 +96,43 @@ def test_what_single_ones_retain() -> None:
     assert sizes_of(np.array([])) is None
 
 
-def test_the_children_of_one_node() -> None:
-    """All of them, or those that are alike; what to ask the target for; and no count of the ended."""
+def test_what_hangs_under_one_node() -> None:
+    """All of it, or of its children those that are alike; how many have ended and how it has changed; what to ask."""
     clock = Clock()
     store = Store(clock)
     store.greet(made.facts())
     store.add_texts(1, ["app.a", "app.b"])
     store.put_nodes([made.node(50)])
     rows = [{"id": i, "function": 1 + i % 2, "parent": 50 if i < 8 else 0, "created": NOW - i} for i in range(1, 11)]
-    made.put(store, rows)
+    made.put(store, [{**row, "retained": 10} for row in rows])
     store.add_tick(made.tick(NOW))
+    store.set_baseline()
     snapshot = store.snapshot()
     everything = group_facts(snapshot, Scope(node=50), WINDOW)
-    assert (everything.count, everything.ended, everything.never_ends) == (7, None, False)
+    assert (everything.count, everything.children, everything.ended, everything.never_ends) == (7, 7, 0, False)
+    assert [(each.function, each.count, each.bytes) for each in everything.functions] == [
+        ("app.b", 4, 40),
+        ("app.a", 3, 30),
+    ]
     key = (schema.KIND_TASK, int(snapshot.tasks["function"][snapshot.tasks.position(2) or 0]), False)
     alike = Scope(key, 50)
     assert group_facts(snapshot, alike, WINDOW).count == 3
-    question = alike.question(snapshot.tasks)
+    question = alike.question(snapshot)
     assert question is not None and set(question.like) == {2, 4, 6} and question.node == 50 and not question.done
-    whole = Scope(node=50).question(snapshot.tasks)
-    assert whole is not None and whole.like == () and whole.node == 50
-    assert Scope(node=51).question(snapshot.tasks) is None
-    assert ended_words(everything, "") == ""
+    whole = Scope(node=50).question(snapshot)
+    assert whole is not None and whole.like == () == whole.ids and whole.node == 50
+    assert Scope(node=51).question(snapshot) is None
+    made.put(store, [{"id": 20, "parent": 3, "retained": 5}, {"id": 21, "parent": 50, "function": 1, "retained": 10}])
+    store.remove([2])
+    snapshot = store.snapshot()
+    facts = group_facts(snapshot, Scope(node=50), WINDOW)
+    assert (facts.count, facts.children, facts.ended) == (8, 7, 1)
+    assert (facts.marked_count, facts.marked_bytes) == (0, 5)
+    assert ended_words(facts, "1 s") == "1 of 8 have been seen to end; of the last of them the longest lived 1 s"
+    alike_facts = group_facts(snapshot, alike, WINDOW)
+    assert (alike_facts.ended, alike_facts.marked_count, alike_facts.marked_bytes) == (1, 0, 0)
+    asked = Scope(node=50).question(snapshot)
+    assert asked is not None and set(asked.ids) == {1, 3, 4, 5, 6, 7, 20, 21}
 
 
 def test_nobody_is_left() -> None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from pyobserver.analysis.supervision import SupervisionTree, TreeNode, program_name, tree
-from pyobserver.model.forest import PROCESS, fold_key
+from pyobserver.analysis.supervision import Order, SupervisionTree, TreeNode, program_name, tree
+from pyobserver.model.forest import PROCESS
+from pyobserver.model.forest_sums import fold_key
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.model.tasks import NO_TASKS
 from pyobserver.protocol import schema
@@ -71,6 +72,22 @@ def test_of_the_story(story: Snapshot) -> None:
     assert process.label == "rudder.main (pid 4711)" and process.tasks == 160 + 11
 
 
+def test_one_task_that_grows_is_marked_itself() -> None:
+    """The mark does not end at its supervisor; what stands beside it has none."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.f"])
+    store.put_nodes([node(90, "loop")])
+    for second in range(40):
+        alike = [{"id": i, "parent": 90, "function": 1, "retained": 1000} for i in range(10, 22)]
+        made.put(store, [*alike, {"id": 1, "parent": 90, "retained": 100_000 * second}, {"id": 2, "parent": 90}])
+        store.add_tick(made.tick(clock.now, 14))
+        clock.now += 1
+    shown = tree(store.snapshot(), WINDOW)
+    assert [key for key in walk(shown) if told(shown, key).growing] == [PROCESS, 90, 1]
+    assert shown.growing_ends() == [1]
+
+
 def test_nothing_grows_in_the_fixed_twin() -> None:
     """As many tasks that come and go: no mark anywhere."""
     source = FakeSource(Story(fixed=True))
@@ -89,11 +106,13 @@ def test_too_early() -> None:
         assert (line.count_growth, line.growing, line.marked_bytes) == (None, False, None)
 
 
-@pytest.mark.parametrize("sort", ["bytes", "growth", "count"])
+@pytest.mark.parametrize(
+    "sort", ["memory", "memory_growth", "children", "label", "oldest", "ended", "below_marked", "edge"]
+)
 @pytest.mark.parametrize("least", [3, 8, 10**9])
 def test_every_row_has_one_place(story: Snapshot, sort: str, least: int) -> None:
     """Walking down meets every row and node once, and the way up from each is the way down to it."""
-    shown = tree(story, WINDOW, sort, least)  # type: ignore[arg-type]
+    shown = tree(story, WINDOW, sort, least)
     keys = walk(shown)
     assert len(keys) == len(set(keys))
     ids = {key for key in keys if isinstance(key, int)}
@@ -102,7 +121,6 @@ def test_every_row_has_one_place(story: Snapshot, sort: str, least: int) -> None
         children = shown.children(key)
         assert shown.has_children(key) == bool(children)
         assert all(shown.parent(child) == key for child in children)
-        assert shown.path_to(key) == (key if isinstance(key, int) else None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -161,7 +179,7 @@ def test_rows_that_finish_change_the_version() -> None:
 
 @pytest.mark.parametrize(
     ("sort", "expected"),
-    [("bytes", [-77, 1, 4, 2, 3]), ("count", [4, -77, 1, 2, 3])],
+    [("memory", [-77, 1, 4, 2, 3]), ("children", [4, -77, 1, 2, 3])],
 )
 def test_order_of_children(sort: str, expected: list[int]) -> None:
     """Largest first, as it is shown: a child process by its own memory; equal ones by id, unknown sizes as none."""
@@ -170,7 +188,7 @@ def test_order_of_children(sort: str, expected: list[int]) -> None:
     made.put(store, [{"id": 1, "retained": 500}, {"id": 2, "retained": 5}, {"id": 3}, {"id": 9, "parent": 4}])
     made.put(store, [{"id": 10, "parent": 4, "retained": 50}])
     store.put_nodes([node(4)])
-    assert tree(store.snapshot(), WINDOW, sort).children(PROCESS) == expected  # type: ignore[arg-type]
+    assert tree(store.snapshot(), WINDOW, sort).children(PROCESS) == expected
 
 
 def test_order_by_growth() -> None:
@@ -184,7 +202,7 @@ def test_order_by_growth() -> None:
         store.add_tick(made.tick(clock.now, 4))
         clock.now += 5
     made.put(store, [{"id": 5, "retained": 10**9}])
-    shown = tree(store.snapshot(), WINDOW, "growth")
+    shown = tree(store.snapshot(), WINDOW, "memory_growth")
     assert shown.children(PROCESS) == [2, 4, 1, 3, 5]
     assert told(shown, 2).bytes_growth == pytest.approx(6000, rel=0.15)
     assert told(shown, 4).bytes_growth == pytest.approx(1200, rel=0.15)
@@ -211,13 +229,75 @@ def test_kinds_and_labels() -> None:
     assert told(shown, PROCESS).label == "process"
 
 
+def test_lines_keep_their_places_when_they_are_to() -> None:
+    """While keys are pressed the order is that of before, and what is new comes last; then it is the right one."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.f"])
+    made.put(store, [{"id": i, "retained": 100 * i} for i in range(1, 5)])
+    many = [{"id": 50 + i, "function": 1, "retained": 1} for i in range(10)]
+    made.put(store, many)
+    fold = fold_key(PROCESS, (0, 1, False))
+    before = tree(store.snapshot(), WINDOW)
+    assert before.children(PROCESS) == [4, 3, 2, 1, fold]
+    made.put(store, [{"id": 1, "retained": 10_000}, {"id": 9, "retained": 50_000}])
+    store.remove([3])
+    kept = SupervisionTree(store.snapshot(), WINDOW, Order(), before, steady=True)
+    assert kept.children(PROCESS) == [4, 3, 2, 1, fold, 9]
+    again = SupervisionTree(store.snapshot(), WINDOW, Order(), kept)
+    assert again.children(PROCESS) == [9, 1, 4, 2, fold, 3]
+    assert len({before.version, kept.version, again.version}) == 3
+
+
+def test_unknown_comes_last_either_way() -> None:
+    """Upwards as downwards."""
+    store = Store(Clock())
+    made.put(store, [{"id": 1}, {"id": 2, "retained": 5}, {"id": 3, "retained": 9}])
+    for descending, expected in ((True, [3, 2, 1]), (False, [2, 3, 1])):
+        shown = SupervisionTree(store.snapshot(), WINDOW, Order(descending=descending))
+        assert shown.children(PROCESS) == expected
+
+
+def test_the_filter_keeps_what_leads_there() -> None:
+    """What is above and below a hit stays, in its order; hits are counted, and nothing else is there."""
+    store = Store(Clock())
+    store.add_texts(1, ["m.f"])
+    made.put(store, [{"id": i, "parent": 90, "function": 1} for i in range(1, 12)])
+    made.put(store, [{"id": 20, "parent": 91}], ["needle"])
+    store.put_nodes([node(90, "loop"), node(91, "task_group", parent=90)])
+    found = SupervisionTree(store.snapshot(), WINDOW, Order(text="NEEDLE"))
+    assert walk(found) == [PROCESS, 90, 91, 20] and found.found is not None and found.found.count == 1
+    folded = SupervisionTree(store.snapshot(), WINDOW, Order(text="task-7"))
+    assert walk(folded) == [PROCESS, 90, fold_key(90, (0, 1, False)), 7]
+    assert SupervisionTree(store.snapshot(), WINDOW, Order(text="task group")).children(91) == [20]
+    assert SupervisionTree(store.snapshot(), WINDOW, Order(text="nowhere")).roots() == []
+
+
+def test_since_the_baseline() -> None:
+    """A row against itself, a fold against what was alike then, however few; what was not measured is not told."""
+    store = Store(Clock())
+    store.add_texts(1, ["m.f"])
+    few = [{"id": i, "parent": 90, "function": 1, "retained": 10} for i in range(1, 4)]
+    made.put(store, [*few, {"id": 50, "retained": 700}, {"id": 51}])
+    store.put_nodes([node(90)])
+    store.set_baseline()
+    many = [{"id": i, "parent": 90, "function": 1, "retained": 10} for i in range(1, 13)]
+    made.put(store, [*many, {"id": 50, "retained": 800}, {"id": 51, "retained": 5000}, {"id": 52, "retained": 3}])
+    store.remove([1, 2])
+    shown = tree(store.snapshot(), WINDOW)
+    fold = told(shown, fold_key(90, (0, 1, False)))
+    assert (fold.marked.children, fold.marked.memory, fold.marked.ended) == (7, 70, 2)
+    assert told(shown, 90).marked.children == 7 and told(shown, 90).ended_count == 2
+    assert [told(shown, n).marked_bytes for n in (50, 51, 52)] == [100, None, 3]
+
+
 def test_what_is_not_in_the_tree() -> None:
     """Unknown keys have no line, no children and no place."""
     shown = tree(Snapshot(NOW, Store(Clock()).snapshot().status, Store(Clock()).history, tasks=NO_TASKS), WINDOW)
     for key in (404, ("fold", 1, (0, 1, False)), "text", 1.5):
         assert shown.node(key) is None and shown.children(key) == [] and shown.parent(key) is None
         assert not shown.has_children(key)
-    assert shown.path_to(404) is None and shown.children(PROCESS) == []
+    assert shown.children(PROCESS) == []
     assert told(shown, PROCESS).bytes is None and not math.isnan(told(shown, PROCESS).children_count)
 
 

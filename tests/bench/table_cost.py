@@ -12,25 +12,12 @@ line.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import os
-import pty
-import random
-import select
 import statistics
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Awaitable, Callable
 
-from textual._time import get_time
 from textual.app import App, ComposeResult
-from textual.events import Event, Key
 from textual.pilot import Pilot
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -38,18 +25,15 @@ from pyobserver.analysis.format import bytes_text
 from pyobserver.model.store import Snapshot
 from pyobserver.source.fake import FakeSource, source_in_real_time
 from pyobserver.source.story import Story
-from pyobserver.tui.app import ObserverApp
 from pyobserver.tui.tabs.singles import COLUMNS, SingleTable, TaskLines
 from pyobserver.tui.view import View
 from pyobserver.tui.widgets import VirtualTable
 
+from .keys import SIZE, Timed, keys_while_refreshing, quantiles
+
 ROWS = 100_000
-SIZE = (140, 40)
 ROUNDS = 5  # of ours; the DataTable gets one, as it takes that long
 LEAST_RATIO = 20.0  # how many times cheaper than the DataTable a refresh must be
-KEYS = 300
-PAUSES = (0.02, 0.12)  # seconds between two keys, at random
-SECONDS_TO_OPEN = 120.0
 
 
 # -- a refresh, side by side ---------------------------------------------------------------------------------------
@@ -144,112 +128,10 @@ async def side_by_side(rows: int) -> float:
     return min(others["changed cells, sorted"], others["all rows anew"]) / cost
 
 
-# -- from a key to the picture ---------------------------------------------------------------------------------------
-
-
-class Timed(ObserverApp):
-    """Notes for each key when it came and when the picture with the cursor on its new line had been written."""
-
-    def __init__(self) -> None:
-        super().__init__(source_in_real_time(Story(tasks=ROWS, payload=10_000, per_minute=60.0)), tab="tasks")
-        self.came: list[float] = []
-        self.seen: set[float] = set()
-        self.latencies: list[float] = []
-        self.refreshes: list[float] = []
-        self.is_cursor_painted = False
-        usual = VirtualTable.paint
-
-        def paint(table: VirtualTable, line: int, is_cursor: bool) -> object:
-            self.is_cursor_painted |= is_cursor
-            return usual(table, line, is_cursor)
-
-        VirtualTable.paint = paint  # type: ignore[method-assign,assignment]
-
-    async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key) and event.key in ("down", "up") and event.time not in self.seen:
-            self.seen.add(event.time)  # it comes by once more when nothing below has stopped it
-            self.came.append(event.time)
-            self.is_cursor_painted = False
-        await super().on_event(event)
-
-    def _display(self, screen: Screen[object], renderable: object) -> None:
-        super()._display(screen, renderable)  # type: ignore[arg-type]
-        if self.is_cursor_painted and self.came:
-            self.latencies += [get_time() - at for at in self.came]
-            self.came.clear()
-
-    def refresh_now(self) -> None:
-        begun = time.perf_counter()
-        super().refresh_now()
-        self.refreshes.append(time.perf_counter() - begun)
-
-
-def timed() -> None:
-    """What the child process runs: the dashboard until q, then its notes as one line."""
-    app = Timed()
-    app.run()
-    print("NOTES" + json.dumps({"latencies": app.latencies, "refreshes": app.refreshes}), flush=True)
-
-
-class Terminal:
-    """The other side of the child's terminal."""
-
-    def __init__(self) -> None:
-        self.file, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-        code = "from tests.bench.table_cost import timed; timed()"
-        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(SIZE[0]), "LINES": str(SIZE[1])}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-        )
-        os.close(theirs)
-        self.output = b""
-
-    def read(self, seconds: float) -> None:
-        """Take what is written for some seconds, as a terminal does."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if select.select([self.file], [], [], left)[0]:
-                try:
-                    self.output += os.read(self.file, 1 << 16)
-                except OSError:  # it has ended
-                    return
-
-    def read_until(self, part: bytes) -> None:
-        """Take what is written until this is in it."""
-        end = time.monotonic() + SECONDS_TO_OPEN
-        while part not in self.output:
-            assert time.monotonic() < end, self.output[-2000:]
-            self.read(0.05)
-
-    def press(self, keys: bytes) -> None:
-        os.write(self.file, keys)
-
-
-def keys_while_refreshing() -> dict[str, list[float]]:
-    """Presses keys in the dashboard on 100,000 tasks, and returns its notes, in seconds."""
-    at_random = random.Random(1)
-    terminal = Terminal()
-    terminal.read_until(b"push_hash")
-    terminal.press(b"g")
-    terminal.read(3.0)
-    for _ in range(KEYS):
-        terminal.press(at_random.choice([b"\x1b[B", b"\x1b[B", b"\x1b[A"]))
-        terminal.read(at_random.uniform(*PAUSES))
-    terminal.read(1.0)
-    terminal.press(b"q")
-    terminal.read_until(b"NOTES")
-    terminal.read(0.5)
-    terminal.process.wait(SECONDS_TO_OPEN)
-    notes: dict[str, list[float]] = json.loads(terminal.output.rsplit(b"NOTES", 1)[1].split(b"\n", 1)[0])
-    return notes
-
-
-def quantiles(name: str, seconds: list[float]) -> None:
-    """One line with the middle, the slow ones and the slowest, in milliseconds."""
-    values = sorted(value * 1000 for value in seconds)
-    p50, p99 = values[len(values) // 2], values[min(len(values) - 1, int(len(values) * 0.99))]
-    print(f"  {name:36} p50 {p50:6.1f} ms, p99 {p99:6.1f} ms, longest {values[-1]:6.1f} ms ({len(values)})")
+def dashboard() -> Timed:
+    """The dashboard on so many tasks, in real time."""
+    source = source_in_real_time(Story(tasks=ROWS, payload=10_000, per_minute=60.0))
+    return Timed(source, "tasks", VirtualTable)
 
 
 def main() -> int:
@@ -258,7 +140,7 @@ def main() -> int:
     run(side_by_side(ROWS // 10))
     ratio = run(side_by_side(ROWS))
     print(f"keys in the dashboard on {ROWS:,} tasks, a reading each second")
-    notes = keys_while_refreshing()
+    notes = keys_while_refreshing(f"{__name__}.dashboard", b"push_hash", b"g")
     quantiles("from a key to its picture", notes["latencies"])
     quantiles("taking and showing a reading", notes["refreshes"])
     return 0 if ratio >= LEAST_RATIO else 1

@@ -40,7 +40,7 @@ KEYS = {
     "groups": "kind function count retained_bytes mean_bytes measured_share count_growth bytes_growth"
     " oldest_age_seconds waiting_at | ages held ended waiting_on",
     "tree": "id kind label queue edge children_count descendants_count retained_bytes count_growth bytes_growth"
-    " children | function",
+    " children | function growing ended_count oldest_age_seconds other_owners",
     "heap": "types sampled_share | taken_at cost_seconds in_use in_use_error objects unidentified_bytes types_total"
     " problem",
     "heap.types": "name count count_error bytes bytes_error count_growth count_growth_error bytes_growth"

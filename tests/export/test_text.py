@@ -78,8 +78,8 @@ def test_the_tree_of_the_story() -> None:
     tree = lines[next(i for i, line in enumerate(lines) if line.startswith("rudder.main (pid 4711)")) :]
     assert tree[1].startswith("├─ thread MainThread  1 child · ")
     assert tree[2].startswith("│  └─ loop MainThread  6 children · ")
-    assert tree[3].startswith("│     ├─ holder rudder.pipeline.Spawner._children  418 children (+3.0/min) · ")
-    assert tree[4].startswith("│     │  └─ push_hash × 418  (+3.0/min) · 2.93 GB (+20.8 MB/min)")
+    assert tree[3].startswith("│     ├─ holder rudder.pipeline.Spawner._children  418 children (+2.9/min) · ")
+    assert tree[4].startswith("│     │  └─ push_hash × 418  (+2.9/min) · 2.93 GB (+20.4 MB/min)")
     assert all(line.endswith(" ▲") for line in tree[:5]) and not any("▲" in line for line in tree[5:])
     assert "└─ executor ThreadPoolExecutor-0  4 children" in tree and "loop loop" not in "\n".join(tree)
 

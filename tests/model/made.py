@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from pyobserver.model.forest import Node
+from pyobserver.model.forest_sums import Sums, sums_from
 from pyobserver.model.readings import (
     AgentCost,
     AgentFacts,
@@ -108,6 +109,12 @@ def stack(thread: int | None, function: str = "", active: bool = False, cpu: flo
     """A thread from outside, with one frame of Python code if it has a function."""
     frames = (Frame("native", "libc.so", 0, True), Frame(function, "/srv/a.py", 7, False)) if function else ()
     return ThreadStack(thread, None, f"thread-{thread}", active, False, frames, "S", cpu, "futex")
+
+
+def sums(at: float, by_key: Mapping[Hashable, tuple[int, int]]) -> Sums:
+    """Sums of the tree at a moment: (children, bytes) by key."""
+    rows = {key: (children, children, children, size, 0, children) for key, (children, size) in by_key.items()}
+    return sums_from(at, rows)
 
 
 def put(store: Store, rows: Sequence[Values], names: Sequence[str | None] | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pyobserver.model.forest import DEEPEST, FOLD, PROCESS, Forest, fold_key, folds, mark, plant
+from pyobserver.model.forest import DEEPEST, PROCESS, Forest, plant
+from pyobserver.model.forest_sums import fold_key, folds, mark
 from pyobserver.model.task_store import TaskStore
 from pyobserver.protocol import schema
 
@@ -139,6 +140,24 @@ def test_an_agent_that_gives_an_id_twice_or_zero() -> None:
     assert sorted(seen) == list(range(len(forest.ids)))
 
 
+@pytest.mark.parametrize("kind", ["holder", "gather"])
+def test_what_is_nothing_by_itself(kind: str) -> None:
+    """It is in the tree only while something hangs under it, be it fading."""
+    nodes = [node(5, kind), node(6, kind), node(7, "task_group")]
+    assert {each.id for each in planted([{"id": 1, "parent": 5}], *nodes).nodes} == {5, 7}
+
+
+def test_a_gather_without_living_tasks_is_over() -> None:
+    """It fades with them, and counts no more."""
+    store = TaskStore()
+    store.put(made.columns([{"id": 1, "parent": 5}, {"id": 2, "parent": 6}]), ["", ""], NOW)
+    store.end([1], NOW)
+    forest = plant(store.view(NOW), {5: node(5, "gather", 7), 6: node(6, "gather", 7), 7: node(7, "gather")})
+    alive = {int(forest.ids[at]): bool(forest.alive[at]) for at in range(1, len(forest.ids))}
+    assert alive == {1: False, 2: True, 5: False, 6: True, 7: True}
+    assert forest.totals(forest.position(7) or 0).children == 1
+
+
 def test_child_processes_are_in_no_sum() -> None:
     """Their memory is their own; they count as descendants only."""
     forest = planted([{"id": 1, "kind": schema.KIND_CHILD, "retained": 500}, {"id": 2, "retained": 7}])
@@ -156,52 +175,7 @@ def test_alone() -> None:
     """Without rows and nodes there is the process."""
     forest = plant(made.tasks([]), {})
     assert forest.totals(0).children == 0 and forest.node(0) is None and len(forest.children_of(0)) == 0
-    assert folds(forest) == [] and mark(forest, NOW).sums == {PROCESS: (0, 0)}
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_folds_are_the_sets_of_alike_children(seed: int) -> None:
-    """More than so many rows of one kind and function under one parent, found as a loop finds them."""
-    r = random.Random(seed)
-    nodes = [node(n) for n in range(1, 6)]
-    rows = [
-        {
-            "id": i,
-            "parent": r.choice([0, 1, 2, 3, 4, 5, 100]),
-            "function": r.randrange(3),
-            "kind": r.choice([0, 1]),
-            "state": r.choice([schema.STATE_WAITING, schema.STATE_DONE_HELD]),
-        }
-        for i in range(100, 400)
-    ]
-    forest = plant(made.tasks(rows, texts="abc"), {n.id: n for n in nodes})
-    alike: dict[tuple[int, tuple[int, int, bool]], list[int]] = defaultdict(list)
-    for i, row in enumerate(rows, 1):
-        key = (int(row["kind"]), int(row["function"]), row["state"] == schema.STATE_DONE_HELD)
-        alike[int(forest.parents[i]), key].append(i)
-    expected = {key: members for key, members in alike.items() if len(members) > FOLD}
-    found = {(fold.parent, fold.group): fold.members.tolist() for fold in folds(forest)}
-    assert found == expected
-    assert folds(forest, least=10_000) == []
-
-
-def test_a_mark_keeps_nodes_and_folds() -> None:
-    """What has children is remembered by its id, alike children by their parent and group; bytes are those below."""
-    rows: list[Values] = [{"id": i, "parent": 1, "function": 1, "retained": 10} for i in range(100, 112)]
-    tasks = made.tasks([*rows, {"id": 5, "retained": 1}], texts=["m.f"])
-    sums = mark(plant(tasks, {1: node(1)}), NOW).sums
-    assert sums == {PROCESS: (2, 121), 1: (12, 120), fold_key(1, (0, 1, False)): (12, 120)}
-
-
-def test_a_mark_can_be_bounded() -> None:
-    """The widest stay, and the process always."""
-    rows = [{"id": 1000 + i, "parent": 1 + i % 50, "retained": 1} for i in range(60)]
-    rows += [{"id": 5000 + i, "parent": 7, "retained": 1} for i in range(20)]
-    forest = plant(made.tasks(rows), {n: node(n) for n in range(1, 51)})
-    whole, bounded = mark(forest, NOW), mark(forest, NOW, 5)
-    assert len(whole.sums) == 52 and len(bounded.sums) == 6
-    assert PROCESS in bounded.sums and 7 in bounded.sums
-    assert bounded.sums.items() <= whole.sums.items()
+    assert folds(forest) == [] and mark(forest, NOW).get(PROCESS) == (0, 0, 0, 0, 0, 0)
 
 
 def test_what_has_ended_keeps_its_place_and_counts_no_more() -> None:
@@ -219,5 +193,22 @@ def test_what_has_ended_keeps_its_place_and_counts_no_more() -> None:
     assert forest.totals(0).children == 1
     (fold,) = folds(forest)
     assert len(fold.members) == 30 and len(fold.living) == 10
-    assert mark(forest, NOW).sums[fold_key(90, fold.group)] == (10, 53)
+    assert mark(forest, NOW).get(fold_key(90, fold.group)) == (10, 11, 11, 53, 0, 11)
     check_sums(forest)
+
+
+def test_what_is_below() -> None:
+    """All rows and nodes under one, at any depth, and nothing else."""
+    r = random.Random(3)
+    rows = [{"id": i, "parent": r.choice([0, *range(1, 9), *range(100, i)])} for i in range(100, 300)]
+    forest = planted(rows, *(node(i, "loop", parent=r.randrange(i)) for i in range(1, 9)))
+    above = forest.parents.tolist()
+    for position in range(len(forest.ids)):
+        expected = []
+        for other in range(1, len(forest.ids)):
+            at = other
+            while at and above[at] != position:
+                at = above[at]
+            if at:
+                expected.append(other)
+        assert forest.below(position).tolist() == expected

@@ -291,9 +291,15 @@ def test_containers_are_asked_for_while_they_are_wanted(tmp_path: Path) -> None:
     with ScriptedAgent(tmp_path) as agent, listening(agent, store) as found:
         wait_for(lambda: store.snapshot().tick, "an update")
         assert store.snapshot().containers.newest is None
-        found.listener.wants_containers = True
+        found.listener.wants_containers = 1000
         wait_for(lambda: store.snapshot().containers.newest, "the containers")
         assert sum(said["t"] == "places" for said in agent.heard) == 1
+        found.listener.wants_containers = 50  # smaller ones than it has been asked for: it does not wait its turn
+
+        def least() -> list[int]:
+            return [said["least"] for said in agent.heard if said["t"] == "places"]
+
+        wait_for(lambda: least() == [1000, 50], "the question for smaller ones")
     newest = store.snapshot().containers.newest
     assert newest is not None
     assert newest.items["app.SESSIONS", "dict"] == 5000

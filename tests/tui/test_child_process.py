@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyobserver.source.base import SourceError
+from pyobserver.tui.tabs.tree import TreeTab
+from pyobserver.tui.tabs.tree_joined import Inside
 
 from .dashboard import Dashboard, StillSource, dashboard
 
@@ -41,6 +43,39 @@ async def test_enter_watches_a_child(keys: tuple[str, ...]) -> None:
         await opened.until(lambda: child.stopped == 1)
         assert "▸" not in opened.lines()[0] and "pid 4711" in opened.lines()[0]
         assert opened.cursor() == at and "4720" in opened.text()
+        await opened.press("4")
+        assert "423 tasks with 2.9" in opened.line(CHILD + "  "), opened.text()
+
+
+async def test_its_tree_hangs_in_that_of_its_parent() -> None:
+    """As it was seen last, dim; Enter in it attaches again, and what grew there is seen without opening it."""
+    async with dashboard(None, "4") as opened:
+        await to_child(opened)
+        await opened.press("enter")
+        await opened.until_line("rudder.main ▸")
+        opened.app.source.play(30)  # type: ignore[attr-defined]
+        await opened.renew()
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.source is opened.source)
+        await opened.press("escape")  # the filter
+        await opened.until(lambda: "executor" in opened.text())
+        row = -4720
+        tab = opened.app.tab
+        assert isinstance(tab, TreeTab) and tab.reveal(row)
+        await opened.press("right", "right", "right", "right", "right")
+        inner = opened.cursor()
+        assert isinstance(inner, Inside) and inner.process == row
+        assert sum("loop MainThread" in line for line in opened.lines()) == 2
+        for _ in range(3):
+            await opened.press("down", "i", "d", "y")
+        assert "Enter attach to it" in opened.lines()[-1] and " o " not in opened.lines()[-1]
+        await opened.press("o", "t", "n", "left", "left", "left", "left", "left", "left")
+        assert not isinstance(opened.cursor(), Inside)
+        opened.source.play(10)
+        await opened.renew()
+        assert tab.reveal(row)
+        await opened.press("right", "right", "enter")
+        await opened.until_line("rudder.main ▸")
 
 
 async def test_what_the_parent_does_meanwhile_is_known_afterwards() -> None:

@@ -330,7 +330,7 @@ async def test_what_stands_for_no_task_cannot_be_shown_among_them() -> None:
     """The process itself is none."""
     async with dashboard(None, "4", "home", "t") as opened:
         assert opened.app.tab.title == "Supervision Tree"
-        assert any("no task" in n.message for n in opened.app._notifications)
+        assert any("nothing to do here" in n.message for n in opened.app._notifications)
 
 
 async def test_groups_and_single_rows() -> None:
@@ -380,7 +380,7 @@ async def test_zoom(tab: str) -> None:
         ("1", ["Process", "pid\t4711", "Limits"]),
         ("2", ["Python objects\t2.", "\t+"]),
         ("3", ["rudder.pipeline.Spawner.push_hash\t415\t+", "\t7.02 MB\t"]),
-        ("4", ["rudder.main (pid 4711)\t3\t"]),
+        ("4", ["rudder.main (pid 4711)\t\t3\t"]),
     ],
 )
 async def test_copy(tab: str, parts: list[str]) -> None:

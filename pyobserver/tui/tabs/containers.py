@@ -13,7 +13,7 @@ from ...model.store import Snapshot
 from ..view import View
 from ..widgets import Cell, Column
 from ..words import changed
-from .ordered import OrderedTable
+from .ordered import ListedTable
 
 _MARK = Column("mark", "", 1, sortable=False)
 _PATH = Column(
@@ -38,35 +38,6 @@ COLUMNS: dict[Mode, tuple[Column, ...]] = {
 }
 
 
-class ContainerLines:
-    """The rows for the table, in the order given."""
-
-    def __init__(self, rows: Sequence[ContainerRow], columns: Sequence[Column]) -> None:
-        self.rows = rows
-        self._columns = columns
-        self._lines: dict[Hashable, int] = {row.key: i for i, row in enumerate(rows)}
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def key(self, line: int) -> Hashable:
-        """Path and type."""
-        return self.rows[line].key
-
-    def find(self, key: Hashable) -> int | None:
-        """The line of a container."""
-        return self._lines.get(key)
-
-    def style(self, line: int) -> str:
-        """All are alike."""
-        return ""
-
-    def cells(self, line: int) -> list[Cell]:
-        """One cell for each column."""
-        row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
-
-
 def _growing(row: ContainerRow, text: str) -> Cell:
     return (text, "grow") if row.growing and text.startswith("+") else text
 
@@ -83,8 +54,8 @@ _CELLS: dict[str, Callable[[ContainerRow], Cell]] = {
 }
 
 
-class ContainerTable(OrderedTable):
-    """The containers that were found, in an order that keeps still while keys are being pressed."""
+class ContainerTable(ListedTable[ContainerRow]):
+    """The containers that were found."""
 
     by_mode = COLUMNS
     replaced: ClassVar[dict[Mode, dict[str, str]]] = {
@@ -93,27 +64,21 @@ class ContainerTable(OrderedTable):
         "baseline": {"growth": "marked", "largest": "items"},
     }
     texts: ClassVar[Sequence[str]] = ("path", "type")
+    row_cells = _CELLS
 
     def __init__(self) -> None:
         super().__init__(sort="items", id="containers", loading_text="looking through the heap for large containers")
-        self._order: tuple[object, dict[Hashable, int]] = (None, {})
         self._found: tuple[ContainerRecord, float, list[ContainerRow]] = (NO_CONTAINERS, 0.0, [])
-        self.lines = ContainerLines((), self.columns)
-        self.in_all = 0
+
+    def key_of(self, row: ContainerRow) -> Hashable:
+        return row.key
 
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the containers that have `text` in path or type."""
         self.follow(view.mode)
         every = self._every(snapshot, view.window)
         self.in_all = len(every)
-        rows = sort_containers(every, self.sort.column, self.sort.descending, text)
-        asked = (self.sort, text)
-        if self.is_settling and self._order[0] == asked:
-            places = self._order[1]
-            rows.sort(key=lambda row: places.get(row.key, len(places)))
-        self._order = (asked, {row.key: i for i, row in enumerate(rows)})
-        self.lines = ContainerLines(rows, self.columns)
-        self.put(self.lines)
+        self.list_rows(sort_containers(every, self.sort.column, self.sort.descending, text), text)
 
     def _every(self, snapshot: Snapshot, window: float) -> list[ContainerRow]:
         """The rows, made anew when there is a new reading."""
@@ -123,7 +88,7 @@ class ContainerTable(OrderedTable):
             self._found = (snapshot.containers, window, rows)
         return rows
 
-    def selected(self) -> ContainerRow | None:
-        """The container under the cursor."""
-        line = self.lines.find(self.cursor_key)
-        return None if line is None else self.lines.rows[line]
+    def select_path(self, path: str) -> bool:
+        """Put the cursor on the first container at a path; False when there is none."""
+        found = next((row for row in self.lines.rows if row.path == path), None)
+        return found is not None and self.select(found.key)

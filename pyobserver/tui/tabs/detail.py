@@ -229,6 +229,8 @@ class DetailScreen(AboutScreen):
             lines.append(styled(f"  created     {self._view.date(answer.created_at)}, {ago} ago", ""))
         else:
             lines.append(styled("  created     before we attached", "dim"))
+        if answer.spawned_at or answer.spawned_by:
+            lines.append(styled(f"  spawned     {spawn_words(answer)}", ""))
         return lines
 
     # -- what the user does ------------------------------------------------------------------------------------------
@@ -270,6 +272,12 @@ def _why_no_thread(python: str) -> str:
     if numbers > FRAMES_UNTIL:
         return f"on Python {python} a thread's variables cannot be read without making objects that stay in it"
     return "it has not been measured yet, or runs no Python code"
+
+
+def spawn_words(answer: DetailAnswer) -> str:
+    """Return where something was made and by which task, as far as that is known: "at a.py:71 f, by Task-1"."""
+    at = [f"at {place(answer.spawned_at)}"] if answer.spawned_at else []
+    return ", ".join([*at, *(f"by {label}" for _, label in answer.spawned_by)])
 
 
 def _since_baseline(snapshot: Snapshot, row: Row) -> str:

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ...analysis.group_facts import GroupFacts, Scope, ended_words, group_facts
-from ...model.details import GroupAnswer, GroupQuestion, SharedObject
+from ...analysis.format import bytes_text
+from ...analysis.group_facts import Scope, group_facts
+from ...analysis.group_past import Array, past
+from ...model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ...model.store import Snapshot
-from ..bar import StatusLine, TooSmall, TopBar, styled
-from ..keys import BACK, HELP, QUIT, Key, KeysLine
+from ..bar import HEIGHTS, StatusLine, TooSmall, TopBar, styled
+from ..keys import BACK, HELP, QUIT, WINDOW, Key, KeysLine
 from ..view import View
-from ..widgets.text import fit
-from ..words import UNSURE, changed, place, short_kind, sized_in_words
+from ..widgets.chart import Chart
+from ..widgets.chart_view import ChartSeries, ChartView, Unit
+from ..words import place, sized_in_words
 from .about import AboutScreen
-from .detail import AGAIN, COPY, PAUSE
+from .detail import AGAIN, COPY, PAUSE, spawn_words
+from .group_blocks import about, ages, functions, line, looked_at, objects, places, shared_words, types
 from .help import HelpScreen
 
-SHOWN = 10  # lines of each list
-BAR = 30  # cells
-BLOCKS = ("ages", "places", "common", "shared", "types")
+PAST = "past"
+LEAST_HIGH = HEIGHTS[-1][0]
+BLOCKS = ("ages", "functions", "places", "common", "shared", "types")
 
 MEMBERS = Key("members", "m", "m", "members", "the members, each by itself", 8)
-KEYS = (HELP, BACK, MEMBERS, AGAIN, COPY, PAUSE, QUIT)
+KEYS = (HELP, BACK, MEMBERS, AGAIN, WINDOW, COPY, PAUSE, QUIT)
 
 
 class GroupScreen(AboutScreen):
-    """Everything about one group. What is asked of the target is asked once, and again on a key."""
+    """Everything about one group, or one supervisor. What is asked of the target is asked once, and again on a key."""
+
+    DEFAULT_CSS = """
+    GroupScreen #past { height: 9; margin-bottom: 1; }
+    GroupScreen.-low #past { height: 7; }
+    GroupScreen #past Chart { margin-right: 2; }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding() for key in (BACK, MEMBERS, AGAIN, COPY)]
 
@@ -44,6 +54,13 @@ class GroupScreen(AboutScreen):
             super().__init__()
             self.screen, self.question = screen, question
 
+    class SitesAsked(Message):
+        """It is to be asked where these rows were made."""
+
+        def __init__(self, screen: GroupScreen, row_ids: Sequence[int]) -> None:
+            super().__init__()
+            self.screen, self.row_ids = screen, tuple(row_ids)
+
     class MembersWanted(Message):
         """The user wants to see the members among the tasks."""
 
@@ -51,21 +68,31 @@ class GroupScreen(AboutScreen):
             super().__init__()
             self.scope, self.title = scope, title
 
-    def __init__(self, scope: Scope, title: str, snapshot: Snapshot, view: View) -> None:
+    def __init__(self, scope: Scope, title: str, snapshot: Snapshot, view: View, place: str = "") -> None:
+        """`place` is what is said of where it is in the tree."""
         super().__init__()
         self.scope = scope
-        self._title = title
+        self._title, self._place = title, place
         self._view, self._snapshot = view, snapshot
         self._facts = group_facts(snapshot, scope, view.window)
         self._answer: GroupAnswer | None = None
+        self._sites: dict[int, DetailAnswer] = {}
         self._is_asking = False
         self._remark = ""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll(can_focus=True):
-            for name in ("facts", "memory", *BLOCKS):
-                yield Static(id=name)
+            names = ["facts", PAST, "memory", *BLOCKS]
+            if self.app.size.height < LEAST_HIGH:  # numbers first, where there is no room for both
+                names = ["facts", "memory", "ages", "functions", "places", PAST, *BLOCKS[3:]]
+            for name in names:
+                if name == PAST:
+                    with Horizontal(id=PAST):
+                        yield Chart(id="counts")
+                        yield Chart(id="bytes")
+                else:
+                    yield Static(id=name)
         yield StatusLine()
         yield KeysLine(KEYS)
         yield TooSmall()
@@ -101,16 +128,50 @@ class GroupScreen(AboutScreen):
 
     def _draw(self) -> None:
         answer = self._answer
-        self._update("facts", _about(self._title, self._facts))
+        self._update("facts", [*about(self._title, self._facts, self._place), *self._spawned()])
+        self._draw_past()
         self._update("memory", self._memory())
-        self._update("ages", _ages(self._facts))
-        self._update("places", _places(self._facts))
+        self._update("ages", ages(self._facts))
+        self._update("functions", functions(self._facts) if self.scope.key is None else [])
+        self._update("places", places(self._facts))
         known = answer if answer is not None and not answer.problem else None
-        self._update("common", _objects("Shared only among them", known.common if known else ()))
+        self._update("common", objects("Shared only among them", known.common if known else ()))
         self._update(
-            "shared", _objects("Shared with others, each with what it retains itself", known.shared if known else ())
+            "shared", objects("Shared with others, each with what it retains itself", known.shared if known else ())
         )
-        self._update("types", _types(known) if known else [])
+        self._update("types", types(known) if known else [])
+
+    def site(self, answer: DetailAnswer) -> None:
+        """Show where a row was made, if that is known."""
+        self._sites[answer.id] = answer
+        if self.is_mounted:
+            self._draw()
+
+    def _spawned(self) -> list[Content]:
+        """Where it was made itself, and where the newest of its tasks was."""
+        lines = []
+        for number, answer in self._sites.items():
+            if number == self.scope.node and spawn_words(answer):
+                lines.append(styled(f"spawned {spawn_words(answer)}", ""))
+            elif answer.spawned_at:
+                lines.append(styled(f"the newest of them was spawned at {place(answer.spawned_at)}", ""))
+        return lines
+
+    def _draw_past(self) -> None:
+        """The charts, as soon as there is a line to be drawn."""
+        known = past(self._snapshot, self.scope, self._view.window)
+        self.query_one(f"#{PAST}").display = len(known.times) > 2
+        what = "Children" if self._facts.children is not None else "How many"
+        self._show_chart("#counts", what, "count", known.times, known.counts)
+        self._show_chart("#bytes", "Memory", "bytes", known.bytes_times, known.bytes)
+
+    def _show_chart(self, name: str, title: str, unit: Unit, xs: Array, ys: Array) -> None:
+        now = self._snapshot.taken_at
+        begin = max(now - self._view.window, float(xs[0])) if len(xs) > 2 else now - self._view.window
+        series = ChartSeries(title, title, 0 if unit == "count" else 1, xs, ys)
+        self.query_one(name, Chart).show(
+            ChartView((series,), (begin, now), unit, timezone=self._view.tz, from_zero=False)
+        )
 
     def _memory(self) -> list[Content]:
         answer, facts = self._answer, self._facts
@@ -120,28 +181,29 @@ class GroupScreen(AboutScreen):
             known = (
                 "n/a" if facts.bytes is None else ("~" if facts.measured_share < 1 else "") + bytes_text(facts.bytes)
             )
-            lines += [_line("alone", known), _line("together", waits)]
+            lines += [line("alone", known), line("together", waits)]
         else:
-            lines.append(_line("alone", sized_in_words(answer.alone, answer.alone_accuracy, answer.alone_error)))
+            lines.append(line("alone", sized_in_words(answer.alone, answer.alone_accuracy, answer.alone_error)))
             together = sized_in_words(answer.together, answer.together_accuracy, answer.together_error)
-            lines.append(_line("together", together, "bold"))
-            lines.append(_line("shared", _shared_words(answer)))
+            lines.append(line("together", together, "bold"))
+            lines.append(line("shared", shared_words(answer)))
         if facts.sizes is not None:
             sizes = facts.sizes
             texts = (bytes_text(size) for size in (sizes.least, sizes.median, sizes.most))
             each = "least {}, median {}, most {}".format(*texts)
-            lines.append(_line("each", each))
+            lines.append(line("each", each))
         notes = [self._remark, answer.note if answer is not None else ""]
         if self._is_asking and answer is not None:
             notes.append("asking again …")
-        lines += [_line("", note, "grow") for note in notes if note]
-        return [styled(f"What they retain{_looked_at(answer)}", "dim"), *lines]
+        lines += [line("", note, "grow") for note in notes if note]
+        return [styled(f"What they retain{looked_at(answer)}", "dim"), *lines]
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
     def action_ask_again(self) -> None:
         """Ask the target once more."""
-        question = self.scope.question(self._snapshot.tasks)
+        question = self.scope.question(self._snapshot)
+        self.post_message(self.SitesAsked(self, self.scope.examples(self._snapshot)))
         if question is None:
             self.answer(GroupAnswer(problem="there is no task of them that could be asked about"))
             return
@@ -160,115 +222,9 @@ class GroupScreen(AboutScreen):
     def help(self) -> HelpScreen:
         """What explains this screen."""
         explanation = (
-            "Everything about one group: how many and how old, where they wait, and what would be freed if each went "
-            "away (alone) or all of them did (together: what only they share counts, once). What others hold too would "
-            "stay. The target is asked once, a task after the other, and again when you want it (u)."
+            "Everything about one group, or about what hangs under a supervisor: over time, how many and old, where "
+            "they wait, and what would be freed if each went away (alone) or all of them did (together: what only they "
+            "share counts, once). What others hold too would stay. The target is asked once, a task after the other, "
+            "and again when you want it (u)."
         )
-        return HelpScreen("One group", explanation, (), KEYS)
-
-
-def _looked_at(answer: GroupAnswer | None) -> str:
-    """How many the answer rests on, and what it has cost."""
-    if answer is None or answer.problem:
-        return ""
-    return f": {count(answer.looked_at)} of {count(answer.members)} looked at, {1000 * answer.seconds:.0f} ms of work"
-
-
-def _shared_words(answer: GroupAnswer) -> str:
-    if answer.together is None:
-        return "n/a"
-    if not answer.shared_objects:
-        return "nothing of any size that others hold, too"
-    objects = f"{count(answer.shared_objects)} object{'s' if answer.shared_objects != 1 else ''}"
-    return f"{bytes_text(answer.shared_bytes)} in {objects} that others hold, too"
-
-
-def _line(name: str, text: str, style: str = "") -> Content:
-    return Content("").join([styled(f"  {fit(name, 10)}", "dim"), styled(text, style)])
-
-
-def _about(title: str, facts: GroupFacts) -> list[Content]:
-    first = [
-        styled(title, "bold"),
-        styled(f"   {count(facts.count)} {facts.kind}{'s' if facts.count != 1 else ''}", ""),
-    ]
-    growth = []
-    if facts.count_growth is not None:
-        growth.append(_grown(f"{growth_count(facts.count_growth)}/min", facts.count_growth))
-    if facts.bytes_growth is not None:
-        growth.append(_grown(f"{growth_bytes(facts.bytes_growth)}/min", facts.bytes_growth))
-    if facts.marked_count is not None:
-        size = f", {growth_bytes(facts.marked_bytes)}" if facts.marked_bytes is not None else ""
-        growth.append(styled(f"since baseline {changed(facts.marked_count)}{size}", ""))
-    lines = [Content("").join(first)]
-    if growth:
-        lines.append(Content("  ").join(growth))
-    longest = duration(facts.longest_ended) if facts.longest_ended is not None else ""
-    ended = ended_words(facts, longest)
-    if ended:
-        lines.append(styled(f"{ended} (in {duration(facts.watched)})", "grow" if facts.never_ends else ""))
-    return lines
-
-
-def _grown(text: str, number: float) -> Content:
-    return styled(text, "grow" if number > 0 and text.startswith("+") else "")
-
-
-def _ages(facts: GroupFacts) -> list[Content]:
-    """A bar for each order of magnitude that there are any of, with those between."""
-    there = [i for i, bucket in enumerate(facts.ages) if bucket.count]
-    if not there:
-        return []
-    oldest = ("≥" if facts.oldest_is_minimum else "") + duration(facts.oldest)
-    minimum = ", ≥ there before us, so at least" if any(bucket.minimum for bucket in facts.ages) else ""
-    lines = [styled(f"Age: the oldest {oldest}{minimum}", "dim")]
-    most = max(bucket.count for bucket in facts.ages)
-    for bucket in facts.ages[there[0] : there[-1] + 1]:
-        cells = max(1, round(BAR * bucket.count / most)) if bucket.count else 0
-        sign = "≥" if bucket.minimum else " "
-        text = f"  {sign}{fit(bucket.label, 9)} {fit(count(bucket.count), 8, 'right')}  "
-        share = f" {_share(bucket.count / facts.count)}" if bucket.count else ""
-        lines.append(Content("").join([styled(text, ""), styled("█" * cells, "quiet"), styled(share, "dim")]))
-    if facts.unknown_ages:
-        lines.append(_line("not known", count(facts.unknown_ages), "dim"))
-    return lines
-
-
-def _share(share: float) -> str:
-    return percent(share) if share >= 0.005 else "< 1 %"
-
-
-def _places(facts: GroupFacts) -> list[Content]:
-    if not facts.places:
-        return []
-    lines = [styled("Where they wait", "dim")]
-    for at in facts.places:
-        line = [styled(f"  {fit(count(at.count), 8, 'right')}  {place(at.where) or '(not known)'}", "")]
-        lines.append(Content("").join([*line, styled(f"  {at.waiting}", "dim")]))
-    if facts.more_places:
-        lines.append(styled(f"  {fit(count(facts.more_places), 8, 'right')}  elsewhere", "dim"))
-    return lines
-
-
-def _objects(title: str, objects: tuple[SharedObject, ...]) -> list[Content]:
-    if not objects:
-        return []
-    lines = [styled(title, "dim")]
-    for one in objects[:SHOWN]:
-        items = f", {count(one.length)} items" if one.length is not None else ""
-        known = f", known to {count(one.members)}"
-        text = f"  {fit(bytes_text(one.bytes), 10, 'right')}  {one.path}: {short_kind(one.type)}{items}"
-        lines.append(Content("").join([styled(text, ""), styled(known, "dim")]))
-    return lines
-
-
-def _types(answer: GroupAnswer) -> list[Content]:
-    if not answer.by_type:
-        return []
-    is_estimate = answer.by_type_members < answer.members
-    sign = UNSURE["sampled"] if is_estimate else ""
-    lines = [styled(f"Alone, by type (from {count(answer.by_type_members)} of them)", "dim")]
-    for kind, number, size in answer.by_type[:SHOWN]:
-        text = f"{fit(sign + count(number), 10, 'right')} {fit(sign + bytes_text(size), 11, 'right')}"
-        lines.append(styled(f"  {fit(kind, 34)} {text}", ""))
-    return lines
+        return HelpScreen("All about it", explanation, (), KEYS)

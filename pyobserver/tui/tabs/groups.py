@@ -13,7 +13,7 @@ from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column
 from ..words import NO_FUNCTION, NOT_AVAILABLE, changed, group_kind, waiting_at
-from .ordered import OrderedTable
+from .ordered import ListedTable
 
 TEXT_COLUMNS = ("function", "where")
 
@@ -73,35 +73,6 @@ SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the m
 }
 
 
-class GroupLines:
-    """The rows for the table, in the order given."""
-
-    def __init__(self, rows: Sequence[GroupRow], columns: Sequence[Column]) -> None:
-        self.rows = rows
-        self._columns = columns
-        self._lines: dict[Hashable, int] = {row.key: i for i, row in enumerate(rows)}
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def key(self, line: int) -> Hashable:
-        """The key of the group."""
-        return self.rows[line].key
-
-    def find(self, key: Hashable) -> int | None:
-        """The line of a group."""
-        return self._lines.get(key)
-
-    def style(self, line: int) -> str:
-        """Groups without members are dim."""
-        return "" if self.rows[line].count else "dim"
-
-    def cells(self, line: int) -> list[Cell]:
-        """One cell for each column."""
-        row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
-
-
 def _growing(row: GroupRow, text: str) -> Cell:
     return (text, "grow") if row.growing and text.startswith("+") else text
 
@@ -138,19 +109,24 @@ _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
 }
 
 
-class GroupTable(OrderedTable):
-    """All groups, in an order that keeps still while keys are being pressed."""
+class GroupTable(ListedTable[GroupRow]):
+    """All groups."""
 
     by_mode = COLUMNS
     replaced = SORT_IN_MODE
     texts: ClassVar[Sequence[str]] = TEXT_COLUMNS
+    row_cells = _CELLS
 
     def __init__(self) -> None:
         super().__init__(sort="memory", id="groups", loading_text="waiting for the first tasks")
-        self._order: tuple[object, dict[Hashable, int]] = (None, {})
-        self.lines = GroupLines((), self.columns)
-        self.in_all = 0
         self.held = 0  # rows that are done, but still held by somebody
+
+    def key_of(self, row: GroupRow) -> Hashable:
+        return row.key
+
+    def style_of(self, row: GroupRow) -> str:
+        """Groups without members are dim."""
+        return "" if row.count else "dim"
 
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the groups that have `text` in them."""
@@ -158,16 +134,4 @@ class GroupTable(OrderedTable):
         every = group_rows(snapshot, view.window)
         self.in_all = len(every)
         self.held = sum(row.count for row in every if row.held)
-        rows = sort_groups(every, self.sort.column, self.sort.descending, text)
-        asked = (self.sort, text)
-        if self.is_settling and self._order[0] == asked:
-            places = self._order[1]
-            rows.sort(key=lambda row: places.get(row.key, len(places)))
-        self._order = (asked, {row.key: i for i, row in enumerate(rows)})
-        self.lines = GroupLines(rows, self.columns)
-        self.put(self.lines)
-
-    def selected(self) -> GroupRow | None:
-        """The group under the cursor."""
-        line = self.lines.find(self.cursor_key)
-        return None if line is None else self.lines.rows[line]
+        self.list_rows(sort_groups(every, self.sort.column, self.sort.descending, text), text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,14 +14,16 @@ from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
 from ...model.places import PlacesQuestion
 from ...model.store import Phase, Snapshot
 from ..bar import Piece
-from ..view import Tab, View
-from ..widgets import Column, VirtualTable
+from ..view import View
+from ..widgets import VirtualTable
 from .containers import ContainerTable
 from .memory import Sentence
 from .ordered import OrderedTable
-from .tasks import Summary
+from .summary import Summary
+from .table_tab import TableTab
 from .types import TypeTable, exactly
 
+LEAST_ITEMS = 10  # of a container that can be looked for
 ONLY_SMALL = "small objects and headers only: blocks above 512 bytes are in the C heap"
 NOT_SEEN = (
     "Objects above 512 bytes, the larger tables of dicts and items of lists, and texts of that size are in the C heap "
@@ -34,7 +36,7 @@ ABOUT = {
 }
 
 
-class HeapTab(Tab):
+class HeapTab(TableTab):
     """One line about the census, the table of the types, and a sentence about the selected one.
 
     `g` leads to the containers and back, which the agent looks for while somebody looks at them.
@@ -50,7 +52,7 @@ class HeapTab(Tab):
         "the same pools, so that growth is told much more closely than counts. All lines together are what the "
         f"allocator has in use. {NOT_SEEN}. Enter tells who holds the objects of a type. g shows the large containers "
         "by the path that leads to them: the agent finds them in the process by a walk in slices of a millisecond, "
-        "every half minute."
+        "every half minute; t shows the tasks that are in one."
     )
     DEFAULT_CSS = """
     HeapTab {
@@ -64,8 +66,8 @@ class HeapTab(Tab):
         self._types = TypeTable()
         self._containers = ContainerTable()
         self._shows_containers = False
-        self._shown: tuple[Snapshot, View] | None = None
-        self._filter = ""
+        self._least = PlacesQuestion().least
+        self._wanted: tuple[str, float] | None = None  # the path of a container to be shown, and since when
 
     def compose(self) -> ComposeResult:
         yield Summary()
@@ -80,16 +82,13 @@ class HeapTab(Tab):
         return self._containers if self._shows_containers else self._types
 
     @property
-    def looks_for_containers(self) -> bool:
-        return self._shows_containers
-
-    def main_widget(self) -> OrderedTable:
-        return self.table
+    def looks_for_containers(self) -> int:
+        return self._least if self._shows_containers else 0
 
     # -- showing -----------------------------------------------------------------------------------------------------
 
     def present(self, snapshot: Snapshot, view: View) -> None:
-        self._shown = (snapshot, view)
+        self._snapshot, self._view = snapshot, view
         if self._shows_containers:
             self._present_containers(snapshot, view)
         else:
@@ -114,14 +113,11 @@ class HeapTab(Tab):
             table.empty_text = (
                 f"no container has “{self._filter}” in it; Esc shows all"
                 if self._filter and record.newest is not None
-                else record.problem or why_not or f"there is none with {count(PlacesQuestion().least)} items or more"
+                else record.problem or why_not or f"there is none with {count(self._least)} items or more"
             )
             table.present(snapshot, view, self._filter)
+            self._look_for_wanted(snapshot)
         self.query_one(Summary).show(self._about_containers(snapshot))
-
-    def _again(self) -> None:
-        if self._shown is not None:
-            self.present(*self._shown)
 
     def _about_types(self, snapshot: Snapshot) -> list[Piece]:
         census = snapshot.heap.newest
@@ -142,7 +138,7 @@ class HeapTab(Tab):
         if reading is None:
             return [Piece("large containers", "bold", gap=" ")]
         pieces = [
-            Piece(f"containers of {count(PlacesQuestion().least)} items or more", "bold", 9, gap=" "),
+            Piece(f"containers of {count(self._least)} items or more", "bold", 9, gap=" "),
             Piece(f"{duration(snapshot.taken_at - reading.taken_at)} ago", "", 7),
             Piece(f"cost {reading.answer.seconds * 1000:.0f} ms there, in slices of 1 ms", "dim", 4),
         ]
@@ -160,7 +156,7 @@ class HeapTab(Tab):
 
     def _explain(self) -> None:
         """Say what the selected line is, with its error."""
-        snapshot = self._shown[0] if self._shown is not None else None
+        snapshot = self._snapshot
         sentence = self.query_one("#about", Sentence)
         text = ""
         if snapshot is not None:
@@ -194,54 +190,62 @@ class HeapTab(Tab):
         if row is not None and row.is_type:
             self.post_message(self.TypeWanted(row.name))
 
-    def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
-        event.stop()
-        self.sort_by(event.column_key)
-
     def hints(self) -> Mapping[str, str]:
-        other = "types" if self._shows_containers else "containers"
-        hints = {"filter": "", "sort": "", "reverse": "", "groups": other, "mode": ""}
+        hints = {**self.table_hints(), "groups": "types" if self._shows_containers else "containers"}
         row = None if self._shows_containers else self._types.selected()
         if row is not None and row.is_type:
             hints["open"] = "holders"
-        return {**hints, "back": "show all"} if self._filter else hints
+        if self._holder() is not None:
+            hints["jump"] = "its tasks"
+        return hints
+
+    def show_container(self, path: str, items: int, now: float) -> None:
+        """Show the containers, with the cursor on one of them as soon as it is found among those of its size.
+
+        What has been read until `now` may not have it yet.
+        """
+        self._filter = ""
+        self._least = min(self._least, max(LEAST_ITEMS, items // 2))
+        self._wanted = (path, now)
+        self._show_table(True)
+
+    def _look_for_wanted(self, snapshot: Snapshot) -> None:
+        """Put the cursor on the container that is wanted, or tell that it has not been found."""
+        reading = snapshot.containers.newest
+        if self._wanted is None or reading is None:
+            return
+        path, since = self._wanted
+        if self._containers.select_path(path):
+            self._wanted = None
+        elif reading.taken_at > since:
+            self._wanted = None
+            self.notify(f"{path} is not among the containers that were found", timeout=6)
+
+    def _holder(self) -> int | None:
+        """The node of the tree that is the selected container, if tasks hang in it."""
+        row = self._containers.selected() if self._shows_containers else None
+        if row is None or self._snapshot is None:
+            return None
+        nodes = self._snapshot.forest.nodes
+        return next((node.id for node in nodes if node.kind == "holder" and node.label == row.path), None)
+
+    def jump(self) -> str:
+        holder = self._holder()
+        if holder is None:
+            return "no tasks are known to be in it" if self._shows_containers else "g shows the containers"
+        self.post_message(self.PlaceWanted(holder))
+        return ""
 
     def toggle(self) -> None:
+        self._show_table(not self._shows_containers)
+
+    def _show_table(self, containers: bool) -> None:
         had_focus = self.table.has_focus
-        self._shows_containers = not self._shows_containers
+        self._shows_containers = containers
         self.query_one(ContentSwitcher).current = self.table.id
         if had_focus:
             self.table.focus()
         self._again()
-
-    def sort_choices(self) -> Sequence[tuple[str, str]]:
-        return self.table.choices()
-
-    def sort_by(self, column: str) -> None:
-        self.table.sort_by(column)
-        self._again()
-
-    @property
-    def sorted_by(self) -> str:
-        return self.table.sort.column
-
-    def reverse(self) -> None:
-        self.table.reverse()
-        self._again()
-
-    def filter_by(self, text: str) -> None:
-        self._filter = text
-        self._again()
-
-    @property
-    def filter_text(self) -> str:
-        return self._filter
-
-    def help_columns(self) -> Sequence[tuple[Column, bool]]:
-        return self.table.explained()
-
-    def row_text(self) -> str:
-        return self.table.row_text()
 
 
 def in_use_text(census: Census) -> str:

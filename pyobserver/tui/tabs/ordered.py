@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 from ...analysis.growth import Mode
 from ..view import SortState, copied
-from ..widgets import Column, Rows, VirtualTable
+from ..widgets import Cell, Column, Rows, VirtualTable
 
 
 class OrderedTable(VirtualTable):
@@ -70,3 +70,71 @@ class OrderedTable(VirtualTable):
             return ""
         line = self._rows_shown.find(self.cursor_key)
         return "" if line is None else copied(self.columns, self._rows_shown.cells(line))
+
+
+Row = TypeVar("Row")
+
+
+class ListedLines(Generic[Row]):
+    """A list of rows for the table, in the order given; only what is painted is made into cells."""
+
+    def __init__(self, rows: Sequence[Row], table: ListedTable[Row]) -> None:
+        self.rows = rows
+        self._table = table
+        self._columns = table.columns
+        self._lines: dict[Hashable, int] = {table.key_of(row): i for i, row in enumerate(rows)}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def key(self, line: int) -> Hashable:
+        """The key of a row."""
+        return self._table.key_of(self.rows[line])
+
+    def find(self, key: Hashable) -> int | None:
+        """The line of a key."""
+        return self._lines.get(key)
+
+    def style(self, line: int) -> str:
+        """The style of a whole line."""
+        return self._table.style_of(self.rows[line])
+
+    def cells(self, line: int) -> list[Cell]:
+        """One cell for each column."""
+        row = self.rows[line]
+        return [self._table.row_cells[column.key](row) for column in self._columns]
+
+
+class ListedTable(OrderedTable, Generic[Row]):
+    """A table of a list of rows, whose order keeps still while keys are being pressed."""
+
+    row_cells: ClassVar[Mapping[str, Callable[[Any], Cell]]]  # by column, from a row
+
+    def __init__(self, *, sort: str, id: str, loading_text: str) -> None:
+        super().__init__(sort=sort, id=id, loading_text=loading_text)
+        self._order: tuple[object, dict[Hashable, int]] = (None, {})
+        self.lines: ListedLines[Row] = ListedLines((), self)
+        self.in_all = 0
+
+    def key_of(self, row: Row) -> Hashable:
+        """What tells a row from others."""
+        raise NotImplementedError
+
+    def style_of(self, row: Row) -> str:
+        """The style of its line."""
+        return ""
+
+    def list_rows(self, rows: list[Row], text: str) -> None:
+        """Show rows that are in the table's order, and have `text` in them."""
+        asked = (self.sort, text)
+        if self.is_settling and self._order[0] == asked:
+            places = self._order[1]
+            rows.sort(key=lambda row: places.get(self.key_of(row), len(places)))
+        self._order = (asked, {self.key_of(row): i for i, row in enumerate(rows)})
+        self.lines = ListedLines(rows, self)
+        self.put(self.lines)
+
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        line = self.lines.find(self.cursor_key)
+        return None if line is None else self.lines.rows[line]

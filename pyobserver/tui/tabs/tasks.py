@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
@@ -15,12 +14,14 @@ from ...analysis.group_facts import Scope
 from ...analysis.groups import kind_counts, members
 from ...model.groups import GroupKey
 from ...model.store import Phase, Snapshot
-from ..bar import Line, Piece, fitted, styled
-from ..view import CHILD, Tab, View
-from ..widgets import Column, VirtualTable
+from ..bar import Piece
+from ..view import CHILD, View
+from ..widgets import VirtualTable
 from .groups import GroupTable
 from .ordered import OrderedTable
 from .singles import Group, SingleTable
+from .summary import Summary
+from .table_tab import TableTab
 
 MEASURED_FIRST = 256  # as many of the visible rows the agent measures before others
 WORDS = {  # one and many
@@ -35,22 +36,7 @@ WORDS = {  # one and many
 }
 
 
-class Summary(Line):
-    """How many of what there are, which of them are shown, and in which order."""
-
-    def show(self, pieces: Sequence[Piece]) -> None:
-        """Show these pieces, as many as fit."""
-        self.change(tuple(pieces))
-
-    def render(self) -> Content:
-        pieces = self._shown if isinstance(self._shown, tuple) else ()
-        parts = []
-        for piece in fitted(pieces, self.size.width):
-            parts += [Content(piece.gap), styled(piece.text, piece.style)]
-        return Content("").join(parts)
-
-
-class TasksTab(Tab):
+class TasksTab(TableTab):
     """Groups by function, or single rows; Enter goes from the one to the other."""
 
     title = "Processes/Tasks"
@@ -70,10 +56,7 @@ class TasksTab(Tab):
 
     def __init__(self) -> None:
         super().__init__(id="tasks")
-        self._snapshot: Snapshot | None = None
-        self._view = View()
         self._is_single = False
-        self._filter = ""
         self._visible: tuple[int, ...] = ()
         self._groups = GroupTable()
         self._singles = SingleTable()
@@ -94,9 +77,6 @@ class TasksTab(Tab):
         """Whether single rows are shown rather than groups."""
         return self._is_single
 
-    def main_widget(self) -> OrderedTable:
-        return self.table
-
     # -- showing -----------------------------------------------------------------------------------------------------
 
     def present(self, snapshot: Snapshot, view: View) -> None:
@@ -114,10 +94,6 @@ class TasksTab(Tab):
         if tuple(ids) != self._visible:
             self._visible = tuple(ids)
             self.post_message(self.VisibleRows(ids))
-
-    def _again(self) -> None:
-        if self._snapshot is not None:
-            self.present(self._snapshot, self._view)
 
     def _summary(self, snapshot: Snapshot) -> list[Piece]:
         counted = kind_counts(snapshot.tasks)
@@ -152,10 +128,6 @@ class TasksTab(Tab):
         row = self._groups.selected()
         if row is not None:
             self.open_group(Group(row.key, row.function or row.kind))
-
-    def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
-        event.stop()
-        self.sort_by(event.column_key)
 
     def open_group(self, group: Group | None, row_id: int | None = None) -> None:
         """Show the members of a group, or all single rows, with the cursor on one of them."""
@@ -230,18 +202,13 @@ class TasksTab(Tab):
     def hints(self) -> Mapping[str, str]:
         in_group = self._is_single and self._singles.group is not None
         hints = {
+            **self.table_hints(),
             **({"open": self._opens()} if self.table.cursor_key is not None else {}),
-            "filter": "",
-            "sort": "",
-            "reverse": "",
             "groups": "groups" if self._is_single else "single",
             "jump": "in the tree",
             **({"about": "about it"} if in_group or not self._is_single else {}),
-            "mode": "",
         }
-        if in_group or self._filter:
-            hints["back"] = "groups" if in_group else "show all"
-        return hints
+        return {**hints, "back": "groups"} if in_group else hints
 
     def _opens(self) -> str:
         """What Enter leads to, in a word."""
@@ -251,38 +218,9 @@ class TasksTab(Tab):
         row = self._snapshot.tasks.find(key) if self._snapshot is not None and isinstance(key, int) else None
         return "attach to it" if row is not None and row.kind == CHILD else "details"
 
-    def sort_choices(self) -> Sequence[tuple[str, str]]:
-        return self.table.choices()
-
-    def sort_by(self, column: str) -> None:
-        self.table.sort_by(column)
-        self._again()
-
-    @property
-    def sorted_by(self) -> str:
-        return self.table.sort.column
-
-    def reverse(self) -> None:
-        self.table.reverse()
-        self._again()
-
-    def filter_by(self, text: str) -> None:
-        self._filter = text
-        self._again()
-
-    @property
-    def filter_text(self) -> str:
-        return self._filter
-
-    def help_columns(self) -> Sequence[tuple[Column, bool]]:
-        return self.table.explained()
-
     def selected_row(self) -> int | None:
         key = self._singles.cursor_key
         return key if self._is_single and isinstance(key, int) else None
-
-    def row_text(self) -> str:
-        return self.table.row_text()
 
 
 def _nothing(snapshot: Snapshot) -> str:

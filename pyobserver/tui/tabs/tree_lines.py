@@ -1,126 +1,108 @@
-"""The tree as it is shown: texts for what is visible, the order turned round, and only what has a text in it."""
+"""The tree as it is shown: its structure from the analysis, and texts for what is visible."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ...analysis import supervision
-from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ...analysis.growth import NOTICED_COUNT, Mode
-from ...analysis.ordering import matches
-from ...analysis.supervision import SupervisionTree, TreeNode
-from ...model.forest import FOLD
+from ...analysis.format import count, percent
+from ...analysis.supervision import Order, SupervisionTree, TreeNode
+from ...analysis.tree_items import TEXTS
+from ...model.forest_sums import FOLD
 from ...model.store import Snapshot
 from ...protocol import schema
-from ..view import View
+from ..seen import SeenProcess
+from ..view import SortState, View
 from ..widgets import Cell, Column
-from ..words import NO_NAME
+from ..words import NO_NAME, edge_words, others_words
+from .tree_columns import cells
 
 ROW_KINDS = ("task", *schema.KINDS)
 HELD = schema.STATES[schema.STATE_DONE_HELD]
 NEVER = 1 << 62  # more alike children than there can be: none are folded
-
-_CHILDREN = Column("children", "Children", 7, "right", help="How many hang directly under it.")
-_CHILDREN_GROWTH = Column(
-    "children_growth",
-    "+/min",
-    6,
-    "right",
-    sortable=False,
-    priority=7,
-    help="Children more each minute, over the window (+ and -).",
-)
-_TASKS = Column(
-    "tasks", "Tasks", 7, "right", sortable=False, priority=3, help="How many tasks there are under it, at any depth."
-)
-_MEMORY = Column(
-    "memory",
-    "Memory",
-    8,
-    "right",
-    help="What has been measured of it and of everything under it. A child process is not added.",
-)
-_GROWTH = Column("growth", "+/min", 8, "right", priority=8, help="Bytes more each minute, itself and under it.")
-_MARKED = Column("marked", "Δ Memory", 8, "right", sortable=False, help="Bytes more than at the baseline.")
-_OLDEST = Column(
-    "oldest", "Oldest", 11, "right", sortable=False, priority=4, help="The age of the oldest child, or its own."
-)
-
-COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_CHILDREN, _CHILDREN_GROWTH, _TASKS, _MEMORY, _GROWTH, _OLDEST),
-    "growth": (_CHILDREN_GROWTH, _GROWTH, _OLDEST),
-    "baseline": (_CHILDREN, _TASKS, _MEMORY, _MARKED, _OLDEST),
-}
-LABEL = Column("label", "Supervisor", 24, help="What owns, holds or runs. ▲ marks what grows, up to the root.")
+MOST_NAMED = 2  # owners that a line names
 
 
 class Arrangement(NamedTuple):
     """How the user wants to see the tree."""
 
-    sort: supervision.Sort = "bytes"
-    reversed: bool = False
+    sort: SortState = SortState("memory")
     single: bool = False  # alike children each by itself
     text: str = ""  # what the lines must have in them
 
+    @property
+    def order(self) -> Order:
+        """The same for the analysis."""
+        return Order(self.sort.column, self.sort.descending, NEVER if self.single else FOLD, self.text)
+
+    def sorted_by(self, column: str) -> Arrangement:
+        """By another column, or the same one the other way round."""
+        return self._replace(sort=self.sort.chosen(column, TEXTS))
+
 
 class TreeLines:
-    """The tree for the widget: structure from the analysis, texts for what is visible."""
+    """The tree for the widget. Lines that were there `before` keep their order while it is `steady`."""
 
-    def __init__(self, snapshot: Snapshot, view: View, arrangement: Arrangement, columns: Sequence[Column]) -> None:
-        least = NEVER if arrangement.single else FOLD
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        view: View,
+        arrangement: Arrangement,
+        columns: tuple[Column, ...],
+        seen_processes: Mapping[int, SeenProcess],
+        before: TreeLines | None = None,
+        steady: bool = False,
+    ) -> None:
         self._snapshot = snapshot
-        self._tree: SupervisionTree = supervision.tree(snapshot, view.window, arrangement.sort, least)
-        self._arrangement = arrangement
+        self.arrangement: Arrangement = arrangement
+        is_alike = before is not None and before.arrangement == arrangement
+        old: SupervisionTree | None = before.tree if before is not None else None
+        self.tree: SupervisionTree = SupervisionTree(snapshot, view.window, arrangement.order, old, steady and is_alike)
         self._columns = columns
+        self.seen = dict(seen_processes)
         self._nodes: dict[Hashable, TreeNode | None] = {}
-        self._kept = _kept(snapshot, arrangement.text) if arrangement.text.strip() else None
-        kept = b"" if self._kept is None else self._kept.tobytes()
-        self.version = hash((self._tree.version, arrangement, kept))
+        self.version = self.tree.version
+        self.roots = self.tree.roots
+        self.children = self.tree.children
+        self.has_children = self.tree.has_children
+        self.parent = self.tree.parent
+        self.is_growing = self.tree.is_growing
 
-    # -- structure ---------------------------------------------------------------------------------------------------
-
-    def roots(self) -> Sequence[Hashable]:
-        """The process; nothing when nothing has the text in it."""
-        return self._tree.roots() if self._kept is None or self._kept.any() else ()
-
-    def children(self, key: Hashable) -> Sequence[Hashable]:
-        """What hangs under a node."""
-        found: Sequence[Hashable] = self._tree.children(key)
-        if self._kept is not None:
-            found = [child for child in found if self._keeps(child)]
-        return found[::-1] if self._arrangement.reversed else found
-
-    def has_children(self, key: Hashable) -> bool:
-        """Whether anything does."""
-        return self._tree.has_children(key) if self._kept is None else bool(self.children(key))
-
-    def parent(self, key: Hashable) -> Hashable | None:
-        """What a node hangs under."""
-        return self._tree.parent(key)
-
-    def _keeps(self, key: Hashable) -> bool:
-        assert self._kept is not None
-        if isinstance(key, int):
-            position = self._snapshot.forest.position(key)
-            return position is not None and bool(self._kept[position])
-        return any(self._keeps(child) for child in self._tree.children(key))
-
-    # -- texts -------------------------------------------------------------------------------------------------------
+    @property
+    def matches(self) -> int | None:
+        """How many have the text in them that is asked for; None when none is."""
+        return self.tree.found.count if self.tree.found is not None else None
 
     def node(self, key: Hashable) -> TreeNode | None:
         """All about a node."""
         if key not in self._nodes:
-            self._nodes[key] = self._tree.node(key)
+            self._nodes[key] = self.tree.node(key)
         return self._nodes[key]
 
     def style(self, key: Hashable) -> str:
         """What has ended is dim."""
         node = self.node(key)
         return "dim" if node is None or node.ended else ""
+
+    def cells(self, key: Hashable) -> list[Cell]:
+        """One cell for each column."""
+        node = self.node(key)
+        return [""] * len(self._columns) if node is None else cells(node, self._columns)
+
+    def name(self, key: Hashable) -> str:
+        """What to call a node in a sentence."""
+        node = self.node(key)
+        if node is None:
+            return "what has gone"
+        name = node.label.partition("  ")[0] or NO_NAME
+        return f"{_kind(node)} {name}" if _needs_kind(node) and node.kind not in ROW_KINDS else name
+
+    def place(self, node: TreeNode) -> str:
+        """How it hangs in the tree, in words: "set · held by loop MainThread · also awaited by Task-1"."""
+        above = self.parent(node.key)
+        owner = [edge_words(node.edge, self.name(above))] if above is not None and node.edge else []
+        detail = [node.detail] if node.detail and node.kind != "group" else []
+        return " · ".join([*detail, *owner, *self.owners_words(node)])
 
     def label(self, key: Hashable) -> list[Cell]:
         """The mark, what kind of thing it is, its name, and how many alike ones it stands for."""
@@ -129,12 +111,15 @@ class TreeLines:
             return [("gone", "dim")]
         parts: list[Cell] = [("▲ ", "grow")] if node.growing else []
         if node.kind == "group":
-            return [*parts, (node.label, "bold"), f" × {count(node.children_count)}", *self._ended(key, node)]
+            return [*parts, (node.label, "bold"), f" × {count(node.children_count)}", *_never_ended(node)]
         if _needs_kind(node):
-            parts.append((node.kind.replace("_", " ") + " ", "dim"))
+            parts.append((_kind(node) + " ", "dim"))
         name, gap, rest = node.label.partition("  ")  # of a row: its name, and what it runs
         parts.append((name or NO_NAME, "bold") if node.kind in ("process", "holder") else name or NO_NAME)
-        if rest:
+        seen = self.seen.get(node.id) if node.id is not None else None
+        if seen is not None:
+            parts += [gap, (seen.words(self._snapshot.taken_at), "accent"), (f" {rest}", "dim")]
+        elif rest:
             parts += [gap, rest]
         if node.detail:
             parts.append((f" ({node.detail})", "dim"))
@@ -147,7 +132,16 @@ class TreeLines:
             parts.append(" ended")
         elif self._is_held(node):
             parts.append((f" {HELD}", "grow"))
-        return parts
+        return [*parts, *((f" {words}", "dim") for words in self.owners_words(node))]
+
+    def owners_words(self, node: TreeNode) -> list[str]:
+        """Who has it too, and what it has that hangs elsewhere."""
+        if node.id is None:
+            return []
+        others = self.tree.second_owners.of(node.id)
+        also, in_all = self.tree.second_owners.owned_by(node.id)
+        passive = others_words([(edge, self.name(owner)) for owner, edge in others], MOST_NAMED, True)
+        return [*passive, *others_words([(edge, self.name(row)) for row, edge in also], MOST_NAMED, False, in_all)]
 
     def _loop_share(self, node: TreeNode) -> float | None:
         """What the thread of a loop uses of a processor: measured for the thread, as it cannot be for a task."""
@@ -161,62 +155,18 @@ class TreeLines:
         position = self._snapshot.tasks.position(node.id)
         return position is not None and int(self._snapshot.tasks["state"][position]) == schema.STATE_DONE_HELD
 
-    def _ended(self, key: Hashable, node: TreeNode) -> list[Cell]:
-        """Whether any of those that are folded into a growing line has ever ended."""
-        if not node.growing or not isinstance(key, tuple) or len(key) != 3:
-            return []
-        kind, function, _ = key[2]
-        ended = self._snapshot.tasks.ended_by_function.get((kind, function), 0)
-        return [(f"  {count(ended)} seen to end" if ended else "  none seen to end", "dim")]
 
-    def cells(self, key: Hashable) -> list[Cell]:
-        """One cell for each column."""
-        node = self.node(key)
-        if node is None:
-            return [""] * len(self._columns)
-        has_children = bool(node.children_count)
-        cells: dict[str, Cell] = {
-            "children": count(node.children_count) if has_children else "",
-            "children_growth": _multiplying(node) if has_children else "",
-            "tasks": count(node.tasks) if node.tasks else "",
-            "memory": bytes_text(node.bytes),
-            "growth": _grown(node, growth_bytes(node.bytes_growth)),
-            "marked": _grown(node, growth_bytes(node.marked_bytes)),
-            "oldest": ("≥" if node.oldest_is_minimum else "") + duration(node.oldest_age),
-        }
-        return [cells[column.key] for column in self._columns]
+def _kind(node: TreeNode) -> str:
+    return node.kind.replace("_", " ")
 
 
 def _needs_kind(node: TreeNode) -> bool:
     """Whether the label alone does not tell what it is."""
-    word = node.kind.replace("_", " ")
-    return node.kind not in ("process", "task", "unowned") and not node.label.casefold().startswith(word)
+    return node.kind not in ("process", "task", "unowned") and not node.label.casefold().startswith(_kind(node))
 
 
-def _grown(node: TreeNode, text: str) -> Cell:
-    return (text, "grow") if node.growing and text.startswith("+") else text
-
-
-def _multiplying(node: TreeNode) -> Cell:
-    text = growth_count(node.count_growth)
-    return (text, "grow") if node.growing and (node.count_growth or 0.0) >= NOTICED_COUNT else text
-
-
-def _kept(snapshot: Snapshot, text: str) -> NDArray[np.bool_]:
-    """Which positions of the forest have the text in them, with all that is above and below them."""
-    forest, wanted = snapshot.forest, text.strip().casefold()
-    hits = np.zeros(len(forest.ids), bool)
-    rows = len(snapshot.tasks)
-    hits[1 : rows + 1] = matches(snapshot.tasks, text)
-    for position, node in enumerate(forest.nodes, rows + 1):
-        hits[position] = wanted in f"{node.kind} {node.label} {node.detail}".casefold()
-    above, below = hits.copy(), hits.copy()
-    for _ in range(len(forest.ids)):  # once per level; parents form no circles, and if they did this would end
-        more_above, more_below = above.copy(), below | below[forest.parents]
-        more_above[forest.parents[above]] = True
-        if (more_above == above).all() and (more_below == below).all():
-            break
-        above, below = more_above, more_below
-    kept = above | below
-    kept[0] |= kept.any()
-    return np.asarray(kept, bool)
+def _never_ended(node: TreeNode) -> Sequence[Cell]:
+    """Whether any of those that are folded into a growing line has ever ended."""
+    if not node.growing or node.ended_count is None:
+        return []
+    return [(f"  {count(node.ended_count)} seen to end" if node.ended_count else "  none seen to end", "dim")]

@@ -12,7 +12,7 @@ from ...model.census import NO_CENSUS, HeapRecord
 from ...model.store import Snapshot
 from ..view import View
 from ..widgets import Cell, Column
-from .ordered import OrderedTable
+from .ordered import ListedTable
 
 NO_CHANGE = "≈0"  # within the error of the sample
 
@@ -70,36 +70,6 @@ SORT_IN_MODE: dict[Mode, dict[str, str]] = {
     "growth": {"count": "count_growth", "marked_count": "count_growth", "marked_bytes": "bytes_growth"},
     "baseline": {"count": "marked_count", "count_growth": "marked_count", "bytes_growth": "marked_bytes"},
 }
-
-
-class TypeLines:
-    """The rows for the table, in the order given."""
-
-    def __init__(self, rows: Sequence[TypeRow], columns: Sequence[Column]) -> None:
-        self.rows = rows
-        self._columns = columns
-        self._lines: dict[Hashable, int] = {row.name: i for i, row in enumerate(rows)}
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def key(self, line: int) -> Hashable:
-        """The name of the type."""
-        return self.rows[line].name
-
-    def find(self, key: Hashable) -> int | None:
-        """The line of a type."""
-        return self._lines.get(key)
-
-    def style(self, line: int) -> str:
-        """What is no type, and types of which none is left, are dim."""
-        row = self.rows[line]
-        return "" if row.is_type and row.count else "dim"
-
-    def cells(self, line: int) -> list[Cell]:
-        """One cell for each column."""
-        row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
 
 
 def estimated(row: TypeRow, text: str) -> str:
@@ -162,33 +132,31 @@ _CELLS: dict[str, Callable[[TypeRow], Cell]] = {
 }
 
 
-class TypeTable(OrderedTable):
-    """All types, in an order that keeps still while keys are being pressed."""
+class TypeTable(ListedTable[TypeRow]):
+    """All types."""
 
     by_mode = COLUMNS
     replaced = SORT_IN_MODE
     texts: ClassVar[Sequence[str]] = ("name",)
+    row_cells = _CELLS
 
     def __init__(self) -> None:
         super().__init__(sort="bytes", id="types", loading_text="counting the objects")
-        self._order: tuple[object, dict[Hashable, int]] = (None, {})
         self._counted: tuple[HeapRecord, float, list[TypeRow]] = (NO_CENSUS, 0.0, [])
-        self.lines = TypeLines((), self.columns)
-        self.in_all = 0
+
+    def key_of(self, row: TypeRow) -> Hashable:
+        return row.name
+
+    def style_of(self, row: TypeRow) -> str:
+        """What is no type, and types of which none is left, are dim."""
+        return "" if row.is_type and row.count else "dim"
 
     def present(self, snapshot: Snapshot, view: View, text: str) -> None:
         """Show the types that have `text` in their name."""
         self.follow(view.mode)
         every = self._every(snapshot, view.window)
         self.in_all = len(every)
-        rows = sort_types(every, self.sort.column, self.sort.descending, text)
-        asked = (self.sort, text)
-        if self.is_settling and self._order[0] == asked:
-            places = self._order[1]
-            rows.sort(key=lambda row: places.get(row.name, len(places)))
-        self._order = (asked, {row.name: i for i, row in enumerate(rows)})
-        self.lines = TypeLines(rows, self.columns)
-        self.put(self.lines)
+        self.list_rows(sort_types(every, self.sort.column, self.sort.descending, text), text)
 
     def _every(self, snapshot: Snapshot, window: float) -> list[TypeRow]:
         """The rows, made anew when there is a new census."""
@@ -197,8 +165,3 @@ class TypeTable(OrderedTable):
             rows = type_rows(snapshot, window)
             self._counted = (snapshot.heap, window, rows)
         return rows
-
-    def selected(self) -> TypeRow | None:
-        """The type under the cursor."""
-        line = self.lines.find(self.cursor_key)
-        return None if line is None else self.lines.rows[line]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -84,6 +85,7 @@ class VirtualTree(VirtualList):
         label_header: str = "",
         *,
         least_label: int = LEAST_LABEL,
+        label_share: float = 0.0,
         open_at_first: int | Callable[[Hashable, int], bool] = 1,
         children_at_once: int = CHILDREN_AT_ONCE,
         empty_text: str = "nothing to show",
@@ -94,13 +96,14 @@ class VirtualTree(VirtualList):
         classes: str | None = None,
     ) -> None:
         """`open_at_first` tells which nodes are open before the user decides: those above a depth, or what a function
-        of key and depth says; roots have depth 0. `least_label` is how many cells a label gets before columns are
-        dropped."""
+        of key and depth says; roots have depth 0. A label gets `least_label` cells, and that share of the width,
+        before columns are dropped."""
         super().__init__(
             empty_text=empty_text, loading_text=loading_text, clock=clock, name=name, id=id, classes=classes
         )
         self.header_lines = 1 if label_header or columns else 0
         label = Column(LABEL_KEY, label_header, least_label, flex=1, sortable=False, priority=ALWAYS)
+        self._label_share = label_share
         self._columns = (label, *columns)
         self._layout_for: tuple[int, Layout] | None = None
         self._opens = open_at_first if callable(open_at_first) else is_above(open_at_first)
@@ -126,13 +129,37 @@ class VirtualTree(VirtualList):
     def show(self, rows: TreeRows, *, sort_key: str = "", descending: bool = True) -> None:
         """Shows the nodes of `rows` as they are ordered; the column `sort_key` gets the arrow.
 
-        What is open stays open, and the cursor stays on its key.
+        What is open stays open, and the cursor stays on its key; when that has moved to where nothing is open, on what
+        is above it there.
         """
         self._rows, self._sort_key, self._descending = rows, sort_key, descending
         if rows.version != self._version:
             self._version = rows.version
             self._lines = self._flat()
+            if self._key is not None and self.line_of(self._key) is None:
+                self._follow(self._key)
         self.lines_changed()
+
+    def _follow(self, key: Hashable) -> None:
+        """Find the line for a cursor whose key is not on any: it may be on a later page, or under what is closed."""
+        path: list[Hashable] = [key]
+        while (above := self._rows.parent(path[-1])) is not None and above not in path:
+            path.append(above)
+            at = self.line_of(above)
+            if at is None:
+                continue
+            children = list(self._rows.children(above))
+            if not self.is_open(above, self._lines[at].depth) or path[-2] not in children:
+                self._take_key(above)
+                return
+            self._shown_children[above] = max(
+                children.index(path[-2]) + 1, self._shown_children.get(above, self._at_once)
+            )
+            self._lines = self._flat()
+            if self.line_of(key) is None:
+                below = next(each for each in path[-2::-1] if self.line_of(each) is not None)
+                self._take_key(below)
+            return
 
     def is_open(self, key: Hashable, depth: int) -> bool:
         """Whether a node at a depth shows its children: as the user decided, else as at first.
@@ -339,7 +366,9 @@ class VirtualTree(VirtualList):
     def _arranged(self) -> Layout:
         width = self.room
         if self._layout_for is None or self._layout_for[0] != width:
-            self._layout_for = (width, arrange(self._columns, width))
+            label, *others = self._columns
+            roomy = replace(label, width=max(label.width, int(self._label_share * width)))
+            self._layout_for = (width, arrange((roomy, *others), width))
         return self._layout_for[1]
 
     def paint_header(self) -> tuple[list[Segment], Style]:

@@ -106,7 +106,7 @@ async def test_its_members_and_back() -> None:
         await opened.press("o")
         on_screen(opened)
         await opened.press("question_mark")
-        opened.line("One group")
+        opened.line("All about it")
 
 
 async def test_it_goes_on_and_is_copied() -> None:
@@ -120,3 +120,42 @@ async def test_it_goes_on_and_is_copied() -> None:
         opened.line("since baseline +")
         await opened.press("y")
         assert "What they retain" in opened.app.clipboard
+
+
+async def test_all_about_a_supervisor() -> None:
+    """What hangs under it over time, its ages, what they run, where they wait, and where it is itself."""
+    async with dashboard(played(seconds=120), "4", "home", "down", "down", "o", size=(118, 50)) as opened:
+        screen = on_screen(opened)
+        await opened.until(lambda: "looked at" in screen.text() and "━" in opened.text())
+        text = " ".join(opened.text().split())
+        for part in (
+            "loop MainThread 6 children, 429 rows below it",
+            "run by MainThread",
+            "none has been seen to end",
+            "━ Children 6",
+            "━ Memory 2.9",
+            "What they retain: 427 of 427 looked at",
+            "Age: the oldest",
+            "What they run",
+            "418 2.9",
+            "done, held",
+        ):
+            assert part in text, opened.text()
+        await opened.press("b")
+        await opened.play(40)
+        opened.line("since baseline 0, +14")
+        await opened.press("minus", "minus")
+        assert opened.app.view.window == 60.0
+        await opened.press("m")
+        assert any("several kinds" in n.message for n in opened.app._notifications)
+
+
+async def test_alike_children_of_a_supervisor() -> None:
+    """Whether any has ended and how they have changed is known of those under it."""
+    async with dashboard(played(Story(fixed=True)), "4", "home", "down", "down", "down", "right", "down") as opened:
+        await opened.press("b", "o")
+        on_screen(opened)
+        opened.line("have been seen to end")
+        await opened.until_line("the newest of them was spawned at pipeline.py:71 Spawner.start")
+        await opened.play(10)
+        opened.line("since baseline 0")

@@ -295,3 +295,21 @@ async def test_partial_rebuilding_equals_a_full_one() -> None:
             widget.show(Forest(children, roots=("n0",), version=chance.randrange(10**9)))
             assert [widget.key_at(line) for line in range(widget.line_count())] == keys
         await pilot.pause()
+
+
+async def test_the_cursor_follows_what_moves() -> None:
+    """To a later page, which is shown then; to what is above it where that is closed; what is gone leaves its line."""
+    wide = [f"task-{i}" for i in range(12)]
+    widget = VirtualTree(COLUMNS, "Owner", open_at_first=2, children_at_once=5, clock=Clock())
+    async with stage(widget, size=(64, 20)) as (pilot, _):
+        widget.show(Forest({"process": ["loop", "group"], "loop": wide, "group": ["other"]}))
+        await pilot.press("down", "down", "down")
+        assert widget.cursor_key == "task-1"
+        widget.show(Forest({"process": ["loop", "group"], "loop": wide[2:] + wide[:2], "group": ["other"]}, version=2))
+        assert widget.cursor_key == "task-1" and labels(widget)[-3].endswith("─ task-1")
+        widget.close_node("group")
+        moved = {"process": ["loop", "group"], "loop": wide[2:], "group": ["other", "task-1"]}
+        widget.show(Forest(moved, version=3))
+        assert widget.cursor_key == "group"
+        widget.show(Forest({"process": ["loop"], "loop": wide[2:]}, version=4))
+        assert widget.cursor_key is not None
