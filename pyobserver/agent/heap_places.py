@@ -60,7 +60,7 @@ class Survey(Walk):
     places      (path, type of the holder) -> [references met, items of the holder or None, lengths of some objects]
     """
 
-    def __init__(self, clock, least, name, leaves, tasks, coroutine_of):
+    def __init__(self, clock, least, name, leaves, tasks, coroutine_of, slots=None):
         self.containers = {}
         self.places = {}
         self.references = 0
@@ -68,7 +68,7 @@ class Survey(Walk):
         self.changed = 0  # containers that have changed size while they were walked through
         self._passed = {}  # by level, how many items of the container there the walk had passed before this slice
         self.least = least  # it grows when there are too many
-        Walk.__init__(self, None, clock, tasks, None, coroutine_of)
+        Walk.__init__(self, None, clock, tasks, None, coroutine_of, None, slots)
         self._decisions = _Kinds(name, leaves)
 
     def stop(self):
@@ -202,6 +202,7 @@ class HeapPlaces:
             self._agent.trio.types,
             self._agent.tasks.references,
             self._agent.ownership.coroutine_of,
+            self._agent.tasks.describer.slots,
         )
         spent, notes = 0.0, []
         while True:

@@ -21,6 +21,7 @@ _WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
 _EMPTY_SECONDS = 10.0
 _AT_ONCE = 20
 _AT_FIRST = 2000
+_MAX_NAMED_TASKS = 2000
 
 
 class Ownership:
@@ -167,7 +168,15 @@ class Ownership:
         if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
             return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self.coroutine_of)
+            self._walk = holders.Walk(
+                self._wanted,
+                now.clock,
+                self._to_walk,
+                self._meet,
+                self.coroutine_of,
+                self._name_of,
+                self._tasks.describer.slots,
+            )
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
@@ -229,6 +238,15 @@ class Ownership:
         is_trio = id(type(task)) in self._agent.trio.types
         return self._agent.subjects[schema.KIND_TRIO_TASK if is_trio else schema.KIND_TASK].coroutine(task)
 
+    def _name_of(self, task):
+        """Return the name of a task, None for a task among very many: their variables are called by the function."""
+        if self._tasks.count > _MAX_NAMED_TASKS:
+            return None
+        if id(type(task)) not in self._agent.trio.types:
+            return self._tasks.describer.name(task)
+        row = self._table.rows.get(self._agent.trio.row_at(id(task)))
+        return None if row is None else row.name
+
     def walk(self):
         """Return the walk that goes on, or has been through; None before the first."""
         return self._walk
@@ -250,7 +268,8 @@ class Ownership:
         """Hang a row under the container that a walk has found it in."""
         node = self._containers.get(holding.key)
         if node is None or node.id not in self._table.nodes or node.label != holding.path:
-            node = self._table.add_node(schema.NODE_HOLDER, holding.path, row.loop, schema.EDGE_HOLDS, holding.type)
+            above = self._task_of(holding) or row.loop
+            node = self._table.add_node(schema.NODE_HOLDER, holding.path, above, schema.EDGE_HOLDS, holding.type)
             if node is None:
                 return
             self._containers[holding.key] = node
@@ -259,6 +278,11 @@ class Ownership:
             row.flags &= ~schema.FLAG_UNOWNED
         if not row.is_marked(OWNED):
             self._hang(row, node.id, schema.EDGE_HOLDS)
+
+    def _task_of(self, holding):
+        """Return the id of the row of the task whose variable a holder is, 0 if it is no task's."""
+        row = self._tasks.row_at(holding.task) if holding.task else None
+        return self._agent.trio.row_at(holding.task) if row is None else row.id
 
     def _not_held(self, row):
         row.held = 0

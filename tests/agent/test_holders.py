@@ -104,22 +104,22 @@ def dress(thing):
 
 
 def closing():
-    held = [task("locals of app.closing.<locals>.closed", "list", 1)]
+    held = [task("app.closing.<locals>.closed: closure.held", "list", 1)]
     def closed():
         return held
     return closed
 
 
 async def keeps_in_locals():
-    mine = task("locals of app.keeps_in_locals", "local")
-    several = [task("locals of app.keeps_in_locals", "list", 2) for _ in range(2)]
+    mine = task("task keeper: locals.mine", "local")
+    several = [task("task keeper: locals.several", "list", 2) for _ in range(2)]
     async for _ in numbers():
         pass
     return mine, several
 
 
 async def numbers():
-    inner = {"a": task("locals of app.numbers", "dict", 1)}
+    inner = {"a": task("task keeper: locals.inner", "dict", 1)}
     await asyncio.get_running_loop().create_future()
     yield inner
 
@@ -137,13 +137,16 @@ def build():
     _closures.append(closing())
     chain = Chain(100)
     loop = asyncio.get_running_loop()
-    return [loop.create_task(keeps_in_locals())]
+    keeper = loop.create_task(keeps_in_locals())
+    keeper.set_name("keeper")
+    return [keeper]
 """
 
 # What all scripts begin with: how to walk, from a function, so that no module holds what the walk makes.
 WALK = """
 import asyncio, gc, json, os, sys, time, weakref
 from pyobserver.agent.owners import holders
+from pyobserver.agent.retention import slots as variables
 
 CLOCK = time.perf_counter
 
@@ -152,7 +155,8 @@ def walk_for(tasks, budget=0.001, make=None, between=None):
     rows = {id(task): number for number, task in enumerate(tasks, 1)}
     types = {id(type(task)) for task in tasks}
     refs = [weakref.ref(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    walk = holders.Walk(lambda number: rows.get(number, 0), CLOCK, lambda: refs)
+    walk = holders.Walk(lambda number: rows.get(number, 0), CLOCK, lambda: refs, name_of=lambda task: task.get_name(),
+                        slots=variables.Slots(os.open("/proc/self/mem", os.O_RDONLY)))
     walk.types.update(types)
     del tasks
     return walk

@@ -7,16 +7,19 @@ class Holding:
     """The container or attribute that keeps tasks.
 
     path    `rudder.pipeline.Spawner._children`: by the class of the instance, however that was reached; of what is in
-            a container in a container, `app.State.rooms[...]`; `locals of app.main` for a variable
+            a container in a container, `app.State.rooms[...]`; of variables, `task listener: locals.pending`,
+            `app.numbers: locals.inner` of a generator, `app.make.<locals>.closed: closure.held`
     type    "set", "dict" and so on; "attribute" or "local" for one that holds a single task
     length  how many items the container had; None for an attribute
     key     the id of the container, or the path: see `Walk.container_id`
+    task    the id of the task whose variable it is, 0 if it is no task's
     """
 
-    __slots__ = ("key", "length", "path", "type")
+    __slots__ = ("key", "length", "path", "task", "type")
 
-    def __init__(self, path, kind, length, key):
+    def __init__(self, path, kind, length, key, task=0):
         self.path = path
+        self.task = task
         self.type = kind
         self.length = length
         self.key = key
@@ -41,14 +44,23 @@ class Found:
         """Whether a place with this score is better than the one that is known; a score is better when it is less."""
         return row not in self or score < self._columns.score[row]
 
-    def put(self, row, score, path, kind, length, key):
-        """Note where a task is."""
-        while row >= self._columns.length:
-            self._columns.extend()
+    def put(self, row, score, key, path):
+        """Note that a task is in a place where others are; return False when nothing was in that yet."""
         known = self._known.get((key, path))
         if known is None:
-            known = self._known[key, path] = len(self._holdings)
-            self._holdings.append(Holding(path, kind, length, key))
+            return False
+        self._set(row, score, known)
+        return True
+
+    def add(self, row, score, holding):
+        """Note that a task is in a place where none was met yet."""
+        known = self._known[holding.key, holding.path] = len(self._holdings)
+        self._holdings.append(holding)
+        self._set(row, score, known)
+
+    def _set(self, row, score, known):
+        while row >= self._columns.length:
+            self._columns.extend()
         self._count += not self._columns.holding[row]
         self._columns.holding[row], self._columns.score[row] = known, score
 

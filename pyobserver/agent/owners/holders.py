@@ -30,6 +30,7 @@ from pyobserver.agent.owners.holder_kinds import (
     container_base,
 )
 from pyobserver.agent.owners.holder_paths import Paths
+from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
 
 DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root of its own
@@ -72,11 +73,15 @@ class Walk:
     variables; the shortest path, and the first met.
 
     `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
-    returns the Holding of that. `coroutine_of(task)` returns what a task runs.
+    returns the Holding of that. `coroutine_of(task)` returns what a task runs, and `name_of(task)` by which name its
+    variables are called, None for by their function;
+    `slots` tells the names of variables.
     """
 
-    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None):
+    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
         self.wanted = wanted
+        self._slots = slots or Slots(-1)
+        self._name_of = name_of
         self._meet = meet
         self._coroutine_of = coroutine_of or asyncio_types.coroutine_of
         self.types = set()
@@ -109,7 +114,7 @@ class Walk:
         self._is_searched = False
         self.pauses = False  # between the modules and the variables of tasks, at the wish of `tasks()`
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
-        self._paths = Paths(self._owners, self._kinds, self._shape)
+        self._paths = Paths(self._owners, self._kinds, self._shape, self._slots)
 
     @property
     def incomplete(self):
@@ -224,7 +229,8 @@ class Walk:
     def _begin_task(self, task):
         coroutine = None if task is None else self._coroutine_of(task)
         if id(type(coroutine)) in GENERATORS:
-            self.inside = id(task)
+            self.inside = self._paths.task_id = id(task)
+            self._paths.task = None if self._name_of is None else self._name_of(task)
             self._push(coroutine, OBJECT)
 
     # The stack
@@ -246,6 +252,7 @@ class Walk:
         self._paths.forget(level)
         if not level:
             self.inside = 0
+            self._paths.task = None
 
     def _iterator(self, owner, kind):
         if kind is OBJECT:
@@ -315,7 +322,7 @@ class Walk:
     def _enter(self, thing, kind, shared):
         """Look into an object that was met, now or later. Return whether it is on top of the stack."""
         if kind is OBJECT and id(type(thing)) in GENERATORS and self._meet is not None:
-            self._meet(thing, lambda: Holding(*self._paths.place_of(thing)[:4]))
+            self._meet(thing, lambda: self._holding(*self._paths.place_of(thing)[:4]))
         if kind is FUNCTION:
             if closure_of(thing) is None:
                 return False
@@ -375,6 +382,9 @@ class Walk:
             self._deferred.append((reference, self.inside))
         return True
 
+    def _holding(self, path, kind, length, key):
+        return Holding(path, kind, length, key, self.inside if self._paths.is_of_task(path) else 0)
+
     def _found(self, task):
         """Note where a task was met, if it is looked for and that is a better place than the one known.
 
@@ -386,7 +396,7 @@ class Walk:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
         if self.found.is_better(row, score):
-            self.found.put(row, score, path, kind, length, key)
+            self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
 
 
