@@ -30,15 +30,17 @@ COLUMNS = (
     ("accuracy", "B"),
     ("parent", "q"),
     ("edge", "B"),
-    ("loop", "i"),  # this and the next are what counts in the id of a node
+    ("loop", "i"),  # this and the next two are what counts in the id of a node
     ("held", "i"),  # in the container that the walk found it in
+    ("held_too", "i"),  # in another one
     ("moves", "H"),  # how often it has been seen to have moved
     ("since", "i"),  # the number of the look before its first; where looks are not common to all, how many there were
     ("tries", "B"),  # scans since it has moved that gave only a lower bound
     ("marks", "B"),
 )
 NAN = float("nan")
-RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": ""}  # and what they are where nobody has set them
+# And what they are where nobody has set them. `also` are ((owner's id, edge), ...) that wait for it, but the parent.
+RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": "", "also": ()}
 
 
 class Row:
@@ -143,7 +145,7 @@ for _name in ("refs", "keys"):
     setattr(Row, _name[:-1], _reference(_name))
 for _place, (_name, _code) in enumerate(COLUMNS):
     if _name not in ("generation", "marks"):
-        _make = _node if _name in ("loop", "held") else _time if _code == "f" else _number
+        _make = _node if _name in ("loop", "held", "held_too") else _time if _code == "f" else _number
         setattr(Row, _name, _make(_place))
 for _name, _missing in RARE.items():
     setattr(Row, _name, _rare(_name, _missing))

@@ -11,6 +11,7 @@ from .census import NO_CENSUS, HeapRecord
 from .forest import Forest, ForestMark, Node, plant
 from .groups import GroupKey
 from .history import History
+from .owners import Owners
 from .places import NO_CONTAINERS, ContainerRecord
 from .readings import (
     AgentFacts,
@@ -80,6 +81,9 @@ class Snapshot:
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)
+    other_owners: Mapping[int, Owners] = field(
+        default_factory=dict
+    )  # by row: all but its parent
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
     thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread

@@ -17,6 +17,7 @@ from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
+from .owners import NO_OWNERS, OtherOwners, Owners, parents_of_children
 from .places import PlacesAnswer
 from .readings import (
     AgentFacts,
@@ -63,6 +64,7 @@ class Store:
         self._tasks = TaskStore()
         self._nodes: dict[int, Node] = {}
         self._gone_nodes: dict[int, float] = {}
+        self._others = OtherOwners()
         self._divided_at = 0.0  # when the memory was last divided
         self._agent_texts = np.zeros(1, np.int32)  # the agent's text ids -> those of the rows here
         self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
@@ -94,6 +96,7 @@ class Store:
             self._tasks.clear()
             self._nodes.clear()
             self._gone_nodes.clear()
+            self._others.clear()
             self._marks.clear()
             self._agent_texts = np.zeros(1, np.int32)
             self._view = None
@@ -203,7 +206,7 @@ class Store:
         known = {child_row_id(c.pid) for c in children}
         self._tasks.end([n for n in self._tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
         if children:
-            columns = child_columns(children, self._tasks.intern, now)
+            columns = child_columns(children, parents_of_children(self._nodes.values()), self._tasks.intern, now)
             self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
         self._view = None
 
@@ -244,9 +247,12 @@ class Store:
                 mine = [self._tasks.intern(clean(text, _LABEL)) for text in items[: MAX_AGENT_TEXTS - first]]
                 self._agent_texts = np.concatenate([self._agent_texts[:first], np.array(mine, np.int32)])
 
-    def put_rows(self, columns: Mapping[str, Array], names: Sequence[str | None]) -> None:
+    def put_rows(
+        self, columns: Mapping[str, Array], names: Sequence[str | None], others: Mapping[int, Owners] = NO_OWNERS
+    ) -> None:
         """New or changed rows, with the agent's text ids; unknown columns and ids that are not positive are left out.
 
+        `others` are the owners of these rows beside their parents.
         Raises ValueError, and changes nothing, when there are no ids, the lengths differ, or a type does not fit.
         """
         with self._lock:
@@ -268,6 +274,7 @@ class Store:
             refused = self._tasks.refused
             cleaned = [None if name is None else clean(name, _LABEL) for name in names]
             self._tasks.put(mine, cleaned, self._clock())
+            self._others.put(mine["id"].tolist(), others)
             self._view = None
             if self._tasks.refused and not refused:
                 self._problems.append(f"there are more than {MAX_ROWS:,} rows: the rest is not shown")
@@ -300,6 +307,9 @@ class Store:
                     label, detail = clean(node.label, _LABEL), clean(node.detail, _LABEL)
                     self._nodes[node.id] = replace(node, label=label, detail=detail)
                     self._gone_nodes.pop(node.id, None)
+                    for pid in node.pids:
+                        self._tasks.set_value(child_row_id(pid), "parent", node.id)
+                        self._view = None
 
     def remove(self, ids: Iterable[int]) -> None:
         """Rows and nodes that are not there any more."""
@@ -313,6 +323,7 @@ class Store:
                 else:
                     rows.append(number)
             self._tasks.end(rows, now)
+            self._others.remove(rows)
             self._view = None
 
     def add_tick(self, tick: Tick) -> None:
@@ -420,6 +431,7 @@ class Store:
                 taken_at=now,
                 tasks=self._tasks_view(now),
                 nodes=dict(self._nodes),
+                other_owners=self._others.view(),
                 problems=tuple(self._problems),
                 actions=self._actions.all(),
                 marks=tuple(self._marks),

@@ -34,11 +34,13 @@ hello   protocol, build (str: digest of the agent's sources), pid (as the target
         method (how the agent came in)
 strings first (int), items (list of str): texts with the ids first, first+1, ...; sent before the first row using them
 rows    columns `ROW_COLUMNS`; names (list of str, or null for "unchanged"): one entry per row. A row is new or
-        changed; either way it is sent whole
+        changed; either way it is sent whole. With them, if any of these rows has several owners, columns
+        `OTHERS_COLUMNS` of a length of their own: an entry for each owner of a row but its parent, at most 4 of a row.
+        A row's parent is the first of: the task groups it is in, those that wait for it, the container that holds it
 gone    column id: rows and nodes that ended or are not seen any more
 nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an
-        index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or
-        changed tree nodes which are not rows
+        index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line), pids (list
+        of at most MAX_PIDS int: the child processes that hang under it)): new or changed tree nodes which are not rows
 tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
@@ -139,8 +141,10 @@ NODE_KINDS = (
     NODE_GROUP,
 ) = range(11)
 
-EDGES = ("runs", "owns", "awaits", "holds", "child process")
-EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
+# "spawned" leads from the task that made another, where that is known; it is never the edge to the parent.
+EDGES = ("runs", "owns", "awaits", "holds", "child process", "spawned")
+EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD, EDGE_SPAWNED = 0, 1, 2, 3, 4, 5
+MAX_PIDS = 256  # of one node
 
 ACTIONS = ("cancel", "collect", "trim", "trace")
 TRACE_MOST_SECONDS = 60
@@ -177,5 +181,10 @@ ROW_COLUMNS = (
     ("parent", "q"),  # node or row that it hangs under in the tree, 0 = the process
     ("edge", "B"),
     ("queue", "i"),  # items waiting for it, -1 = not known
+)
+OTHERS_COLUMNS = (
+    ("others_row", "q"),  # the id of the row
+    ("others_owner", "q"),  # the id of a row or node that owns it, too
+    ("others_edge", "B"),
 )
 ROW_NAMES = tuple([name for name, _ in ROW_COLUMNS])

@@ -97,6 +97,7 @@ class Mirror:
     def __init__(self, client: AgentClient, interval: float = 0.1) -> None:
         self.client = client
         self.rows: dict[int, Row] = {}
+        self.others: dict[int, list[tuple[int, str]]] = {}
         self.nodes: dict[int, dict[str, Any]] = {}
         self.ticks: list[dict[str, Any]] = []
         self.problems: list[str] = []
@@ -207,6 +208,11 @@ class Mirror:
             row["state"] = schema.STATES[row["state"]]
             row["name"] = self.rows[row["id"]]["name"] if name is None else name
             self.rows[row["id"]] = row
+            self.others.pop(row["id"], None)
+        if schema.OTHERS_COLUMNS[0][0] in frame.columns:
+            told = [_column(frame, name) for name, _ in schema.OTHERS_COLUMNS]
+            for number, owner, edge in zip(*told, strict=True):
+                self.others.setdefault(number, []).append((owner, schema.EDGES[edge]))
 
 
 def _column(frame: Frame, name: str) -> tuple[Any, ...]:

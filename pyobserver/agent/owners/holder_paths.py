@@ -83,6 +83,10 @@ class Paths:
             rank += SINGLE
         return path, kind, length, key, rank * RANK + min(RANK - 1, path.count(".") + path.count("["))
 
+    def container_level(self):
+        """Return the level of the container that is on top of the stack, or that the record there is in; or None."""
+        return self._label(len(self._owners) - 1).level
+
     def is_of_task(self, path):
         """Return whether a path begins at a variable of the task at the bottom of the stack."""
         return self.task is not None and path.startswith("task %s: locals" % self.task)

@@ -30,6 +30,7 @@ from pyobserver.agent.owners.holder_kinds import (
     container_base,
 )
 from pyobserver.agent.owners.holder_paths import Paths
+from pyobserver.agent.owners.route import route_to
 from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
 
@@ -383,7 +384,11 @@ class Walk:
         return True
 
     def _holding(self, path, kind, length, key):
-        return Holding(path, kind, length, key, self.inside if self._paths.is_of_task(path) else 0)
+        """Return the Holding of what was met on top of the stack."""
+        task = self.inside if self._paths.is_of_task(path) else 0
+        level = self._paths.container_level() if length is not None else None
+        route = None if level is None else route_to(self._owners, self._kinds, level, self._paths.module)
+        return Holding(path, kind, length, key, task, route)
 
     def _found(self, task):
         """Note where a task was met, if it is looked for and that is a better place than the one known.
@@ -395,7 +400,7 @@ class Walk:
         if not row or number == self.inside:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
-        if self.found.is_better(row, score):
+        if self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
 
