@@ -210,11 +210,11 @@ class Describer:
         return self._qualname(link)
 
     def spot(self, coroutine):
-        """Return (qualified name, "file:line") of the innermost coroutine of a chain that is not asyncio's own."""
+        """Return (qualified name, "file:line") of the program's own innermost coroutine of a chain."""
         for link in reversed(self.chain(coroutine)[0]):
             code = self._code(link)
             place = self._place(code)
-            if place is not None and not place.is_asyncio:
+            if place is not None and not place.is_library:
                 return self._qualname(link), self._texts.items[self._where(link, code, place)]
         return "", ""
 

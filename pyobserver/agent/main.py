@@ -21,7 +21,7 @@ from pyobserver.agent import (
     threads,
     tracing,
 )
-from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, trio
+from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, processes, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -67,7 +67,9 @@ class Agent:
         self.jobs = jobs.JobProbe(self)
         self.never_awaited = never_awaited.NeverAwaitedProbe(self)
         self.generators = generators.GeneratorProbe(self)
+        self.processes = processes.ProcessProbe(self)
         self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
+        self.ownership.on_process = self.processes.meet
         self.frames = frames.ThreadFrames(self)
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
@@ -102,6 +104,7 @@ class Agent:
             *self.frames.jobs(),
             *self.generators.jobs(),
             *self.never_awaited.jobs(),
+            *self.processes.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             schedule.Job("own memory", 3600.0, self._memory.count),
@@ -198,7 +201,7 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
+        kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
         for kept in [each for probe in (self.table, *kinds, self.measure) for each in probe.kept()]:
             begun = self.clock()
             while kept:

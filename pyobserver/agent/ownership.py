@@ -11,6 +11,7 @@ from pyobserver.agent.owners.membership import Membership
 from pyobserver.agent.owners.parents import is_unowned, owner_of, owners_of
 from pyobserver.agent.owners.supervisors import Supervisors
 from pyobserver.agent.row import OWNED, Row, node_count
+from pyobserver.agent.runs import GENERATORS
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
@@ -35,10 +36,11 @@ class Ownership:
         self._table = agent.table
         self._tasks = tasks
         self.supervisors = Supervisors(agent, tasks)
-        self._membership = Membership(agent.table, self.supervisors, self._hold_under, self._miss)
+        self._membership = Membership(agent.table, self.supervisors, self._hold_under, self.miss)
         self._unresolved = 0  # tasks met since the last walk began whose holder is not known
         self._walk = None
         self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
+        self.on_process = None  # told in the same way of objects that stand for a process
         self._walked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
         tasks.on_new.append(self._note_new)
@@ -73,8 +75,8 @@ class Ownership:
         if not row.is_marked(OWNED) and not row.held:
             self._membership.note(row, task)
 
-    def _miss(self, count):
-        """So many tasks have to be looked for by a walk."""
+    def miss(self, count):
+        """So many tasks, or other things, have to be looked for by a walk."""
         self._unresolved += count
 
     def _look_again(self, now):
@@ -203,8 +205,8 @@ class Ownership:
             holding = found.get(position + 1)
             if holding is not None:
                 self.hold(Row(self._table, position), holding, found.second(position + 1))
-            elif is_whole:
-                self._not_held(Row(self._table, position))
+            else:
+                self._not_held(Row(self._table, position), is_whole)
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
         self.complete = True
@@ -261,6 +263,9 @@ class Ownership:
         return 0 if row is None else row.position + 1
 
     def _meet(self, thing, place):
+        if id(type(thing)) not in GENERATORS:
+            self.on_process(thing, place)
+            return
         for meet in self.on_met:
             meet(thing, place)
 
@@ -283,11 +288,14 @@ class Ownership:
         if not row.is_marked(OWNED):
             self._hang(row, node.id, schema.EDGE_HOLDS)
 
-    def _not_held(self, row):
+    def _not_held(self, row, is_certain):
+        """A walk has not found who holds a task; that nobody does is told by its references, and by them alone."""
+        task = row.ref()
+        if task is None or not (is_certain or not row.held):
+            return
         self._set_held(row, 0)
         row.held_too = 0
-        task = row.ref()
-        if task is None or row.is_marked(OWNED):
+        if row.is_marked(OWNED):
             return
         nobody = is_unowned(task, known().callbacks(task))
         task = None

@@ -81,9 +81,7 @@ class Snapshot:
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)
-    other_owners: Mapping[int, Owners] = field(
-        default_factory=dict
-    )  # by row: all but its parent
+    other_owners: Mapping[int, Owners] = field(default_factory=dict)  # by row: all but its parent
     stacks: tuple[ThreadStack, ...] = ()
     stacks_problem: str = ""
     thread_shares: Mapping[int, float] = field(default_factory=dict)  # of one core, by the kernel's number of a thread

@@ -22,8 +22,15 @@ from pyobserver.agent.runs import GENERATORS, WRAPPERS, Frame, frame_name, run_n
 # How good a place is: that of an application before that of a library before a variable, a container before an
 # attribute that holds one task; of two alike, the one with the shorter path.
 LIBRARY, SINGLE, VARIABLE, RANK = 2, 1, 4, 64
+NOWHERE = 8  # what asyncio's own functions have among their variables, and what lies on the stack of values, only
+# refers to what somebody waits for, which its callbacks tell.
 
 PACKAGES = ("/site-packages/", "/dist-packages/")
+# What is in these is said to be where they are: there may be many, and all have the same attribute.
+TRANSPARENT = frozenset(
+    ["asyncio.queues." + name for name in ("Queue", "LifoQueue", "PriorityQueue")]
+    + ["queue." + name for name in ("Queue", "LifoQueue", "PriorityQueue")]
+)
 
 
 class _Label:
@@ -112,6 +119,9 @@ class Paths:
     def _rank(self, module):
         return 0 if self.is_application(module) else LIBRARY
 
+    def _rank_of_variables(self, module):
+        return self._rank(module) + VARIABLE + (NOWHERE if module.partition(".")[0] == "asyncio" else 0)
+
     def _path(self, level, thing):
         """Return path and rank of `thing`, which the frame at `level` refers to."""
         label = self._label(level)
@@ -120,7 +130,7 @@ class Paths:
         if label.has_names:
             name = label.names(thing)
             if name is None and label.rank & VARIABLE:
-                return label.path, label.rank
+                return label.path, label.rank | (NOWHERE if self._slots.is_exact else 0)
             return label.path + "." + ("?" if name is None else name), label.rank
         return label.path, label.rank
 
@@ -137,7 +147,7 @@ class Paths:
         if kind is CLASS:
             return _Label(class_name(owner), self._rank(class_module(owner)), names=_names_in(class_dict(owner)))
         if kind is FUNCTION:
-            rank = self._rank(text(dict.get(globals_of(owner), "__name__"), "")) + VARIABLE
+            rank = self._rank_of_variables(text(dict.get(globals_of(owner), "__name__"), ""))
             return _Label(function_name(owner) + ": closure", rank, names=_names_in_closure(owner))
         if kind is ATTRIBUTES:
             return self._instance(owner)
@@ -153,8 +163,8 @@ class Paths:
             if level and id(type(self._owners[level - 1])) in GENERATORS:
                 return self._label(level - 1)
             name, module = frame_name(owner)
-            return _Label(name + ": locals", self._rank(module) + VARIABLE)
-        if flags_of(kind) & HEAP_TYPE:
+            return _Label(name + ": locals", self._rank_of_variables(module))
+        if flags_of(kind) & HEAP_TYPE and not (level and class_name(kind) in TRANSPARENT):
             return self._instance(owner)
         path, rank = self._path(level - 1, owner) if level else (class_name(kind), LIBRARY)
         return _Label(path, rank)
@@ -171,7 +181,7 @@ class Paths:
         if kind is OBJECT and type(owner) is dict and flags_of(type(below)) & HEAP_TYPE:
             if self._shape(type(below)).is_dict_of(below, owner):
                 label = self._label(level - 1)
-                return _Label(label.path, label.rank, names=_names_in(owner))
+                return _Label(label.path, label.rank, names=_names_in(owner) if label.has_names else None)
         label = self._label(level - 1)
         if label.is_container and inherits(type(owner), tuple):  # a record, rather than a container of its own
             return _Label(label.path, label.rank, label.level)
@@ -192,9 +202,8 @@ class Paths:
         whose = function
         if self.task is not None and self._is_run_by_task(level):
             whose = "task " + self.task
-        return _Label(
-            whose + ": locals", self._rank(module) + VARIABLE, names=lambda thing: self._slots.name_of(suspended, thing)
-        )
+        rank = self._rank_of_variables(module)
+        return _Label(whose + ": locals", rank, names=lambda thing: self._slots.name_of(suspended, thing))
 
     def _is_run_by_task(self, level):
         """Whether the coroutine at `level` is the task's own, or is awaited by that through coroutines alone."""

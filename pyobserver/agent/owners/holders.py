@@ -29,7 +29,7 @@ from pyobserver.agent.owners.holder_kinds import (
     Kinds,
     container_base,
 )
-from pyobserver.agent.owners.holder_paths import Paths
+from pyobserver.agent.owners.holder_paths import NOWHERE, RANK, Paths
 from pyobserver.agent.owners.route import route_to
 from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
@@ -44,6 +44,7 @@ STRIDE = 64  # references between two looks at the clock
 SHARDS = 1024
 
 SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref")
+SKIPPED += ("billiard.process", "multiprocessing.process", "subprocess")  # where each process is, too
 SKIPPED_PACKAGES = ("asyncio.", "pyobserver.agent.", "pyobserver.protocol.")
 
 
@@ -60,6 +61,7 @@ ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 _END = object()
 LATER = object()
+DEFERRED = (OBJECT, FUNCTION, CLASS)  # kinds of what may be walked from later
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
@@ -73,10 +75,10 @@ class Walk:
     number to `Holding`: a container of the application before an attribute, before the same of a library, before
     variables; the shortest path, and the first met.
 
-    `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
-    returns the Holding of that. `coroutine_of(task)` returns what a task runs, and `name_of(task)` by which name its
-    variables are called, None for by their function;
-    `slots` tells the names of variables.
+    `meet(thing, place)` is told of every coroutine and generator that is no task's, and of every object that stands for
+    a process, where it is met first; `place()` returns the Holding of that. `coroutine_of(task)` returns what a task
+    runs, and `name_of(task)` by which name its variables are called, None for by their function. `slots` tells the
+    names of variables.
     """
 
     def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
@@ -182,10 +184,10 @@ class Walk:
         elif self._unsorted:
             self._sort_modules()
         elif self._deferred:
-            reference, self.inside = self._deferred.pop()
+            reference, self.inside, kind = self._deferred.pop()
             thing = reference()
             if thing is not None:
-                self._push(thing, OBJECT)
+                self._push(thing, kind)
         elif self._modules or self._libraries:
             name = (self._modules or self._libraries).pop()
             namespace = namespace_of(name)
@@ -220,6 +222,8 @@ class Walk:
             if namespace is None:
                 continue
             self._namespaces.add(id(namespace))
+            if name == "__mp_main__" and namespace is namespace_of("__main__"):  # multiprocessing's second name for it
+                continue
             if name in SKIPPED or name.startswith(SKIPPED_PACKAGES):
                 continue
             (self._modules if self._paths.is_application(name) else self._libraries).append(name)
@@ -322,7 +326,7 @@ class Walk:
 
     def _enter(self, thing, kind, shared):
         """Look into an object that was met, now or later. Return whether it is on top of the stack."""
-        if kind is OBJECT and id(type(thing)) in GENERATORS and self._meet is not None:
+        if kind is OBJECT and self._meet is not None and id(type(thing)) in self._decisions.met:
             self._meet(thing, lambda: self._holding(*self._paths.place_of(thing)[:4]))
         if kind is FUNCTION:
             if closure_of(thing) is None:
@@ -338,7 +342,7 @@ class Walk:
         ):
             return False
         depth = len(self._owners)
-        if depth >= DEFER_DEPTH and kind is OBJECT and self._defer(thing, shared):
+        if depth >= DEFER_DEPTH and kind in DEFERRED and self._defer(thing, kind, shared):
             return False
         if depth >= MAX_DEPTH:
             self._too_deep += 1
@@ -371,16 +375,18 @@ class Walk:
         self._seen[(number >> 4) & (SHARDS - 1)].add(number)
         return True
 
-    def _defer(self, thing, shared):
-        """Put an instance that is far down on the list of what to walk from later. Return whether it is there."""
-        if not flags_of(type(thing)) & HEAP_TYPE or len(self._deferred) >= MAX_DEFERRED:
+    def _defer(self, thing, kind, shared):
+        """Put what is far down on the list of what to walk from later. Return whether it is there."""
+        if kind is OBJECT and not flags_of(type(thing)) & HEAP_TYPE and id(type(thing)) not in GENERATORS:
+            return False
+        if len(self._deferred) >= MAX_DEFERRED:
             return False
         try:
             reference = ref(thing)
         except TypeError:  # its class allows no weak references
             return False
         if not shared or self._mark(id(thing)):
-            self._deferred.append((reference, self.inside))
+            self._deferred.append((reference, self.inside, kind))
         return True
 
     def _holding(self, path, kind, length, key):
@@ -400,7 +406,7 @@ class Walk:
         if not row or number == self.inside:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
-        if self.found.is_wanted(row, score):
+        if score < NOWHERE * RANK and self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
 

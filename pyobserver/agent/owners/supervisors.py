@@ -114,7 +114,7 @@ class Supervisors:
                 now = yield
         for known_nodes in (self._groups, self._containers, self._unowned):
             for key, node in list(known_nodes.items()):
-                if node.id in used:
+                if node.id in used or node.pids:
                     node.empty_since = 0.0
                 elif not node.empty_since:
                     node.empty_since = now.clock()

@@ -35,6 +35,11 @@ class Slots:
             except OSError:
                 pass
 
+    @property
+    def is_exact(self):
+        """Whether what has no name here is certainly no variable."""
+        return self._offset is not None
+
     def name_of(self, suspended, thing):
         """Return the name of the variable that refers to `thing`, which may be its cell; None if there is none.
 
