@@ -199,9 +199,9 @@ def build(arguments: argparse.Namespace) -> None:
     start("lost")
 
 
-def add(count: str) -> Dict[str, Any]:
+def add(count: str, first: str = "0") -> Dict[str, Any]:
     """Puts more tasks into the containers."""
-    for number in range(int(count)):
+    for number in range(int(first), int(first) + int(count)):
         cache.load(f"more {number}")
         keep(f"in closure {number}")
         crew.hire(f"hired {number}")
