@@ -7,6 +7,7 @@ from pyobserver.agent import (
     actions,
     blocking,
     collector,
+    creations,
     detail,
     facts,
     forks,
@@ -82,6 +83,7 @@ class Agent:
         self.details = detail.Details(self, self.tasks, self.ownership)
         self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
         self.tracing = tracing.Tracing(self)
+        self.creations = creations.Creations(self)
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self.groups = groups.Groups(self, self.tasks, self.ownership)
@@ -107,6 +109,7 @@ class Agent:
             *self.processes.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
+            self.creations.job,
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
         self._listener = listener
@@ -189,6 +192,7 @@ class Agent:
         reason = self.farewell or "no observer is left, or another agent takes over"
         self.tracing.close()
         self.actions.close()
+        self.creations.close()
         self.farewell = ""  # those who are connected hear it now; nobody has to be told later
         for observer in self.service.observers.values():
             observer.update = None
@@ -216,6 +220,7 @@ class Agent:
             self.measure,
             self.details,
             self.actions,
+            self.creations,
             self.tracing,
             self.blocking,
             self.groups,
@@ -236,6 +241,7 @@ class Agent:
         if self._is_open:
             self.service.abandon()
             self.tracing.switch_off()
+            self.creations.close()
             self.tasks.close()
 
     def _is_awaited(self):

@@ -39,8 +39,9 @@ COLUMNS = (
     ("marks", "B"),
 )
 NAN = float("nan")
-# And what they are where nobody has set them. `also` are ((owner's id, edge), ...) that wait for it, but the parent.
-RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": "", "also": ()}
+# And what they are where nobody has set them. `also` are ((owner's id, edge), ...) that wait for it, but the parent;
+# `made` is the text that says where it was made, and `spawner` the row of the task that has made it.
+RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": "", "also": (), "made": 0, "spawner": 0}
 
 
 class Row:

@@ -183,7 +183,8 @@ class Table:
         columns = self.columns
         held = [(node_id(each[position]), schema.EDGE_HOLDS) for each in (columns.held, columns.held_too)]
         found = []
-        for number, edge in (*self.rare["also"].get(position, ()), *held):
+        spawner = (self.rare["spawner"].get(position, 0), schema.EDGE_SPAWNED)
+        for number, edge in (*self.rare["also"].get(position, ()), *held, spawner):
             if number and number != columns.parent[position] and (number in self.nodes or number in self.rows):
                 found.append((number, edge))
         return found[:MAX_OTHERS]

@@ -45,6 +45,8 @@ class DetailAnswer:
     awaited_by: tuple[tuple[int, str], ...] = ()  # (row id, label)
     holders: tuple[tuple[str, str, int | None], ...] = ()  # (path, type, length)
     created_at: float | None = None  # Unix time; None when it was created before anybody looked
+    spawned_at: str = ""  # "file:line function" of where it was made, "" where nobody has noted it
+    spawned_by: tuple[tuple[int, str], ...] = ()  # (row id, label) of the task that has made it, where that is known
     blocked: int = 0  # how often it was seen holding its loop, each time for 5 ms or more
     note: str = ""  # what could not be had, and why
     problem: str = ""

@@ -15,6 +15,8 @@ cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop
 collect token: collects garbage, in a thread of the program by its event loop. An action, as those that follow
 trim    token, load (bool: _ctypes may be loaded for it): malloc gives back what it holds but nobody uses
 trace   token, seconds (1 to TRACE_MOST_SECONDS), load (as above): traces allocations. One at a time in a target
+creations token, on (bool): notes from now on where tasks are made, by a task factory of each loop, until this observer
+        leaves or asks with `on` false. An action, which says "moved" when it has begun, and "ended" at its end
 enough  ends the trace that this observer has asked for before its time; what it found is told as usual
 group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
         of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
@@ -47,12 +49,15 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
         memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
-        tracing (bool: the program traces its allocations itself)}
+        tracing (bool: the program traces its allocations itself), creations (bool: where tasks are made is noted),
+        creation_seconds (float: what noting takes in the program for each task, as measured in the agent's thread)}
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
         innermost coroutines that are not asyncio's), retained, accuracy, error, awaited_by (list of [id, label]),
-        holders (list of [path, type, tasks in it or null]), created_at (float or null), blocked (int: how often it was
+        holders (list of [path, type, tasks in it or null]), created_at (float or null), spawned_at (str: "file:line
+        function" of where it was made, "" where nobody has noted it), spawned_by (list of at most one [id, label]: the
+        task that has made it), blocked (int: how often it was
         seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why, and what is not
         counted). A value is ""
         unless it was asked for, and is of one of the interpreter's own types, no container
@@ -146,7 +151,7 @@ EDGES = ("runs", "owns", "awaits", "holds", "child process", "spawned")
 EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD, EDGE_SPAWNED = 0, 1, 2, 3, 4, 5
 MAX_PIDS = 256  # of one node
 
-ACTIONS = ("cancel", "collect", "trim", "trace")
+ACTIONS = ("cancel", "collect", "trim", "trace", "creations")
 TRACE_MOST_SECONDS = 60
 
 ACTION_STATES = ("asked", "moved", "ended", "refused")

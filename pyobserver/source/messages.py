@@ -256,7 +256,13 @@ def row_limit_is_hit(frame: Frame) -> bool:
 
 
 def _prospects(said: dict[str, Any]) -> Prospects:
-    return Prospects(fields.text(said, "collect"), fields.flag(said, "foreign"), fields.flag(said, "tracing"))
+    return Prospects(
+        collect=fields.text(said, "collect"),
+        foreign=fields.flag(said, "foreign"),
+        tracing=fields.flag(said, "tracing"),
+        creations=said.get("creations") is True,
+        creation_seconds=fields.optional_number(said, "creation_seconds", _MAX_SECONDS),
+    )
 
 
 def _collector(said: dict[str, Any]) -> Collector:
@@ -304,6 +310,10 @@ def detail(frame: Frame) -> DetailAnswer:
             (fields.cleaned(p), fields.cleaned(t), fields.length(n)) for p, t, n in fields.parts(head, "holders", 3)
         ),
         created_at=created or None,
+        spawned_at=fields.tail(head, "spawned_at") if "spawned_at" in head else "",
+        spawned_by=tuple((fields.count(n), fields.cleaned(label)) for n, label in fields.parts(head, "spawned_by", 2))
+        if "spawned_by" in head
+        else (),
         blocked=fields.whole(head, "blocked", 0, MAX_COUNT),
         note=fields.text(head, "note", 1000),
     )

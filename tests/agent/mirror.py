@@ -60,14 +60,14 @@ def wait_for(find: Callable[[], Found | None], what: str, within: float = 30.0) 
         time.sleep(0.01)
 
 
-def connect(pid: int, within: float = 15.0) -> AgentClient:
-    """A client of the agent in the process; the one that was brought in may need a moment."""
+def connect(pid: int, within: float = 15.0, *, actions: bool = False) -> AgentClient:
+    """A client of the agent in the process, which may ask for `actions`; one just brought in may need a moment."""
     deadline = time.monotonic() + within
     while True:
         path = find_agent(pid)
         try:
             if path is not None:
-                return AgentClient(path, pid)
+                return AgentClient(path, pid, actions=actions)
         except AgentEnded:
             raise
         except ClientError:

@@ -175,7 +175,10 @@ def test_it_is_the_same_with_other_loops_and_groups(interpreter: Interpreter, ho
             more = {}
             if how == "anyio":
                 more = {f"anyio {depth}": ("owns", "task group in anyio_groups") for depth in (3, 2, 1)}
-            wait_for_parents(mirror, {**parents(interpreter), **more})
+            expected = {**parents(interpreter), **more}
+            if how == "uvloop" and interpreter.minor >= (3, 14):
+                del expected["of second loop"]  # nothing but the frames of its thread leads to the loop
+            wait_for_parents(mirror, expected)
             for name, above in zip(more, ("anyio_groups", "anyio 3", "anyio 2"), strict=False):
                 row = mirror.named(name)
                 assert row is not None and label_of(mirror, mirror.nodes[row["parent"]]["parent"]) == above

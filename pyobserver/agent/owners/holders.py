@@ -38,13 +38,14 @@ DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root
 MAX_DEPTH = 12
 MAX_MARKS = 300000  # 15 to 20 MB
 MAX_DEFERRED = 10000
+MAX_THREADS = 1000
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
 SHARDS = 1024
 
-SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref")
-SKIPPED += ("billiard.process", "multiprocessing.process", "subprocess")  # where each process is, too
+PROCESSES = ("billiard.process", "billiard.util", "multiprocessing.process", "multiprocessing.util", "subprocess")
+SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref", *PROCESSES)
 SKIPPED_PACKAGES = ("asyncio.", "pyobserver.agent.", "pyobserver.protocol.")
 
 
@@ -195,6 +196,7 @@ class Walk:
                 self._paths.module = name
                 self._push(namespace, MODULE)
         elif self._variables is None:
+            self._add_threads()
             self._variables = iter(() if self._tasks is None else self._tasks())
         elif not self._is_searched:
             reference = next(self._variables, _END)
@@ -230,6 +232,13 @@ class Walk:
         if not self._unsorted:
             for names in (self._modules, self._libraries):
                 names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
+
+    def _add_threads(self):
+        """Walk from the threads that Python knows, once the modules have been walked: they may have more."""
+        threads = (namespace_of("threading") or {}).get("_active")
+        for thread in list(dict.values(threads))[:MAX_THREADS] if type(threads) is dict else ():
+            if id(thread) not in self._seen[(id(thread) >> 4) & (SHARDS - 1)] and self._mark(id(thread)):
+                self._deferred.append((ref(thread), 0, OBJECT))
 
     def _begin_task(self, task):
         coroutine = None if task is None else self._coroutine_of(task)
