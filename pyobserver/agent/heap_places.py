@@ -4,6 +4,7 @@ The walk is that of `owners.holders`, with other things to look for: it holds th
 and nothing else, runs no code of the program, and ends after some seconds of work whatever is left.
 """
 
+import sys
 from gc import is_tracked
 from itertools import islice
 
@@ -59,6 +60,8 @@ class Survey(Walk):
     containers  (path, type) -> [how many, items of all, items of the largest]
     places      (path, type of the holder) -> [references met, items of the holder or None, lengths of some objects]
     """
+
+    least_put_off = sys.maxsize  # what is large is what it looks for
 
     def __init__(self, clock, least, name, leaves, tasks, coroutine_of, slots=None):
         self.containers = {}

@@ -19,6 +19,9 @@ _OWNERS_SECONDS = 2.0
 _OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
 _LOOK_SECONDS = 0.5  # whether a walk is needed
 _WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
+_WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
+_TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
+_SO_FAR, _ALL_BUT_VARIABLES, _ALL = "so far", "all but variables", "all"  # how much a walk has seen
 _AT_ONCE = 20
 _AT_FIRST = 2000
 _MAX_NAMED_TASKS = 2000
@@ -187,15 +190,19 @@ class Ownership:
         last = self._table.last_generation()
         end = self._table.end_position
         is_told = False
-        while not self._walk.run(now.deadline):
+        pause, told_at, told = _TELL_SECONDS, begun, 0
+        while not self._walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
             if self._walk.pauses and not is_told:
                 is_told = True
-                now = yield from self._tell_found(now, end, last, False)
+                now = yield from self._tell_found(now, end, last, _ALL_BUT_VARIABLES)
+            elif len(self._walk.found) > told and now.clock() - told_at > pause:
+                told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
+                now = yield from self._tell_found(now, end, last, _SO_FAR)
             now = yield
         self._walked_at = begun
-        yield from self._tell_found(now, end, last, not self._walk.incomplete)
+        yield from self._tell_found(now, end, last, _ALL_BUT_VARIABLES if self._walk.incomplete else _ALL)
 
-    def _tell_found(self, now, end, last, is_whole):
+    def _tell_found(self, now, end, last, extent):
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
         for position in range(end):
@@ -205,11 +212,11 @@ class Ownership:
             holding = found.get(position + 1)
             if holding is not None:
                 self.hold(Row(self._table, position), holding, found.second(position + 1))
-            else:
-                self._not_held(Row(self._table, position), is_whole)
+            elif extent is not _SO_FAR:
+                self._not_held(Row(self._table, position), extent is _ALL)
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
-        self.complete = True
+        self.complete = self.complete or extent is not _SO_FAR
         return now
 
     def _to_walk(self):

@@ -13,6 +13,7 @@ import threading
 from typing import Any, Callable, Dict, List, Set
 
 from conversation import serve
+from loops import run
 
 ends: Dict[str, "asyncio.Future[None]"] = {}
 
@@ -23,9 +24,9 @@ async def kid(name: str) -> None:
     await ends[name]
 
 
-def start(name: str, run: Any = None) -> "asyncio.Task[Any]":
+def start(name: str, work: Any = None) -> "asyncio.Task[Any]":
     """A task of this name."""
-    task = asyncio.get_running_loop().create_task(kid(name) if run is None else run)
+    task = asyncio.get_running_loop().create_task(kid(name) if work is None else work)
     task.set_name(name)
     return task
 
@@ -143,7 +144,7 @@ async def anyio_groups(depth: int = 3) -> None:
 
     name = f"anyio {depth}"
 
-    async def run() -> None:
+    async def descend() -> None:
         task = asyncio.current_task()
         assert task is not None
         task.set_name(name)
@@ -153,7 +154,7 @@ async def anyio_groups(depth: int = 3) -> None:
             await kid(name)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(run)
+        group.start_soon(descend)
 
 
 async def listens() -> None:
@@ -195,7 +196,7 @@ def build(arguments: argparse.Namespace) -> None:
         runs += [times_out, groups]
     if arguments.anyio:
         runs.append(anyio_groups)
-    top.extend([start(run.__name__, run()) for run in runs])
+    top.extend([start(each.__name__, each()) for each in runs])
     start("lost")
 
 
@@ -214,9 +215,9 @@ def finish(name: str) -> Dict[str, Any]:
     return {}
 
 
-def second_loop() -> None:
+def second_loop(on_uvloop: bool) -> None:
     """Another loop, in a thread of its own."""
-    asyncio.run(of_second_loop())
+    run(of_second_loop(), on_uvloop)
 
 
 async def of_second_loop() -> None:
@@ -230,7 +231,7 @@ async def of_second_loop() -> None:
 async def main(arguments: argparse.Namespace) -> None:
     """Builds the families, and answers."""
     build(arguments)
-    threading.Thread(target=second_loop, name="second", daemon=True).start()
+    threading.Thread(target=second_loop, args=(arguments.uvloop,), name="second", daemon=True).start()
     while "of second loop" not in ends:
         await asyncio.sleep(0.01)
     await serve({"add": add, "finish": finish})
@@ -241,8 +242,4 @@ if __name__ == "__main__":
     parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--anyio", action="store_true")
     options = parser.parse_args()
-    if options.uvloop:
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(main(options))
+    run(main(options), options.uvloop)

@@ -13,6 +13,7 @@ import asyncio
 from typing import Any, Dict, List
 
 from conversation import serve
+from loops import run
 
 order: List[str] = []
 
@@ -92,8 +93,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--how", default="plain")
     options = parser.parse_args()
-    if options.how == "uvloop":
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(main(options.how))
+    run(main(options.how), options.how == "uvloop")

@@ -39,6 +39,8 @@ MAX_DEPTH = 12
 MAX_MARKS = 300000  # 15 to 20 MB
 MAX_DEFERRED = 10000
 MAX_THREADS = 1000
+LARGE = 5000  # items; what is so large comes last, as what holds tasks is small as a rule
+MAX_LARGE = 1000  # that are left for then
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
@@ -82,6 +84,8 @@ class Walk:
     names of variables.
     """
 
+    least_put_off = LARGE
+
     def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
         self.wanted = wanted
         self._slots = slots or Slots(-1)
@@ -108,6 +112,7 @@ class Walk:
         self._iterators = []  # how far,
         self._tries = {}  # by level, how often it has changed meanwhile
         self._deferred = []
+        self._large = []  # routes to large containers that were not looked into yet
         self._decisions = Kinds(self.types)
         self._shapes = {}
         self._unsorted = list(sys.modules)
@@ -195,6 +200,8 @@ class Walk:
             if namespace is not None:
                 self._paths.module = name
                 self._push(namespace, MODULE)
+        elif self._large:
+            self._begin_large(self._large.pop(0))
         elif self._variables is None:
             self._add_threads()
             self._variables = iter(() if self._tasks is None else self._tasks())
@@ -232,6 +239,27 @@ class Walk:
         if not self._unsorted:
             for names in (self._modules, self._libraries):
                 names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
+
+    def _begin_large(self, route):
+        """Look into a large container, as if the walk had just come to it."""
+        found = route.stack()
+        self._restless += not found
+        self._paths.module = route.module
+        for owner, kind in found:
+            self._push(owner, kind)
+            if owner is not found[-1][0]:
+                self._iterators[-1] = iter(())
+        if found and found[-1][1] is VALUES and _has_keys(found[-1][0]):
+            self._push(found[-1][0], KEYS)
+
+    def _put_off(self, thing, kind):
+        """Leave a large container for later; return whether it is."""
+        if len(self._large) >= MAX_LARGE or self._variables is not None:
+            return False
+        route = route_to([*self._owners, thing], [*self._kinds, kind], self._paths.module)
+        if route is not None:
+            self._large.append(route)
+        return route is not None
 
     def _add_threads(self):
         """Walk from the threads that Python knows, once the modules have been walked: they may have more."""
@@ -358,6 +386,8 @@ class Walk:
             return False
         if shared and not self._mark(id(thing)):
             return False
+        if (kind is VALUES or kind is ITEMS) and len(thing) > self.least_put_off and self._put_off(thing, kind):
+            return False
         if kind is SUBCLASS:
             self._push_container(thing)
         else:
@@ -402,7 +432,9 @@ class Walk:
         """Return the Holding of what was met on top of the stack."""
         task = self.inside if self._paths.is_of_task(path) else 0
         level = self._paths.container_level() if length is not None else None
-        route = None if level is None else route_to(self._owners, self._kinds, level, self._paths.module)
+        route = None
+        if level is not None:
+            route = route_to(self._owners[: level + 1], self._kinds[: level + 1], self._paths.module)
         return Holding(path, kind, length, key, task, route)
 
     def _found(self, task):

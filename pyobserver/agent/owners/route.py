@@ -14,23 +14,32 @@ MAX_WIDE = 2000  # references of one object on the way that are looked through: 
 
 
 class Route:
-    """The way to one container: `anchor()` returns where it begins, and `steps` are the ids of what comes then."""
+    """The way to one container: `anchor()` returns where it begins, None for the module `module`; `steps` are the ids
+    of what comes then, and `kinds` how a walk has looked into each of these and the first."""
 
-    __slots__ = ("_anchor", "_module", "_steps")
+    __slots__ = ("_anchor", "_kinds", "_steps", "module")
 
-    def __init__(self, anchor, module, steps):
+    def __init__(self, anchor, module, steps, kinds):
         self._anchor = anchor
-        self._module = module
+        self.module = module
         self._steps = steps
+        self._kinds = kinds
 
     def container(self):
         """Return the container, None if it is not there any more or cannot be found in this way."""
-        thing = namespace_of(self._module) if self._anchor is None else self._anchor()
-        for number in self._steps:
+        found = self.stack()
+        return found[-1][0] if found else None
+
+    def stack(self):
+        """Return [(thing, kind)] from the first to the container, empty if that is not found in this way."""
+        thing = namespace_of(self.module) if self._anchor is None else self._anchor()
+        found = [] if thing is None else [(thing, self._kinds[0])]
+        for number, kind in zip(self._steps, self._kinds[1:]):  # noqa: B905 (3.10 and later)
             thing = _step(thing, number)
             if thing is None:
-                return None
-        return thing
+                return []
+            found.append((thing, kind))
+        return found
 
 
 def _step(thing, number):
@@ -56,17 +65,21 @@ def _parts(thing):
     return get_referents(thing)
 
 
-def route_to(owners, kinds, level, module):
-    """Return the `Route` to the container at `level` of a walk's stack, None if nothing near has weak references."""
-    steps = []
-    for at in range(level, -1, -1):
+def route_to(owners, kinds, module):
+    """Return the `Route` to the last of `owners`, which a walk has on its stack; None if nothing has weak references.
+
+    `kinds` are how it looks into them, and `module` is the name of the one at the bottom, if one is there.
+    """
+    steps, ways = [], []
+    for at in range(len(owners) - 1, -1, -1):
         owner, kind = owners[at], kinds[at]
-        if at < level and owner is owners[at + 1]:  # looked into in two ways
+        if at + 1 < len(owners) and owner is owners[at + 1]:  # looked into in two ways
             continue
+        ways.insert(0, kind)
         if kind is MODULE:
-            return Route(None, module, steps)
+            return Route(None, module, steps, ways)
         try:
-            return Route(ref(owner), "", steps)
+            return Route(ref(owner), "", steps, ways)
         except TypeError:
             steps.insert(0, id(owner))
     return None
