@@ -67,6 +67,7 @@ PARENTS = {
     "in dict a": IN_CACHE,
     "in dict b": IN_CACHE,
     "hired": IN_CREW,
+    "in dict twice": IN_CACHE,
     "in closure": IN_CLOSURE,
     "in class": ("holds", "__main__.Registry.started"),
     "in record": ("holds", "__main__.kept"),
@@ -118,6 +119,7 @@ def test_every_task_hangs_where_it_belongs(interpreter: Interpreter) -> None:
             wait_for_parents(mirror, parents(interpreter))
             assert others_of(mirror, "both") == [IN_CREW]
             assert others_of(mirror, "in dict awaited") == [IN_CACHE]
+            assert others_of(mirror, "in dict twice") == [IN_CREW]
             assert others_of(mirror, "hired") == []
             for name, above in (("gather in gathers", "gathers"), ("task listens: locals.pending", "listens")):
                 assert label_of(mirror, node_named(mirror, name)["parent"]) == above
@@ -180,6 +182,30 @@ def test_it_is_the_same_with_other_loops_and_groups(interpreter: Interpreter, ho
                 del expected["of second loop"]  # nothing but the frames of its thread leads to the loop
             wait_for_parents(mirror, expected)
             for name, above in zip(more, ("anyio_groups", "anyio 3", "anyio 2"), strict=False):
+                row = mirror.named(name)
+                assert row is not None and label_of(mirror, mirror.nodes[row["parent"]]["parent"]) == above
+            assert mirror.problems == []
+        silence(target.stop())
+
+
+@on_interpreters
+@pytest.mark.parametrize("how", [(), ("--anyio",)], ids=["trio", "anyio on trio"])
+def test_nurseries_three_deep(interpreter: Interpreter, how: tuple[str, ...]) -> None:
+    able = with_packages(interpreter, "trio", "anyio")
+    with launch(able, "nurseries", *how) as target:
+        with observed(target.pid) as mirror:
+            mirror.wait_until_known()
+            inner = ("leaf 1", "leaf 2", "leaf 3", "branch 2", "branch 3")
+            in_main = {"branch 1": ("owns", "nursery in main")}
+            wait_for_parents(mirror, {**dict.fromkeys(inner, ("owns", "nursery in opens")), **in_main})
+            for name, above in {
+                "leaf 1": "branch 1",
+                "branch 2": "branch 1",
+                "leaf 2": "branch 2",
+                "branch 3": "branch 2",
+                "leaf 3": "branch 3",
+                "branch 1": "main",
+            }.items():
                 row = mirror.named(name)
                 assert row is not None and label_of(mirror, mirror.nodes[row["parent"]]["parent"]) == above
             assert mirror.problems == []

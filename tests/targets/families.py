@@ -184,10 +184,11 @@ def build(arguments: argparse.Namespace) -> None:
     """Make all of them."""
     global cache, crew, keep, lone
     cache, crew, keep, lone = Cache(), Crew(), closing(), start("in module")
-    for key in ("a", "b", "awaited"):
+    for key in ("a", "b", "awaited", "twice"):
         cache.load(key)
     for name in ("hired", "both"):
         crew.hire(name)
+    crew.background.add(cache.by_key["twice"])
     keep("in closure")
     Registry.started.append(start("in class"))
     kept.append(("record", start("in record")))
