@@ -77,7 +77,7 @@ class Survey(Walk):
     def stop(self):
         """Leave out what is left; `run` has only to let go of what is remembered."""
         self.restart()
-        self._unsorted = []
+        self._modules.stop()
         self._variables = iter(())
 
     def _push(self, owner, kind):

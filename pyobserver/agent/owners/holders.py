@@ -30,6 +30,7 @@ from pyobserver.agent.owners.holder_kinds import (
     container_base,
 )
 from pyobserver.agent.owners.holder_paths import NOWHERE, RANK, Paths
+from pyobserver.agent.owners.modules import Modules
 from pyobserver.agent.owners.route import route_to
 from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
@@ -45,10 +46,6 @@ MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
 SHARDS = 1024
-
-PROCESSES = ("billiard.process", "billiard.util", "multiprocessing.process", "multiprocessing.util", "subprocess")
-SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref", *PROCESSES)
-SKIPPED_PACKAGES = ("asyncio.", "pyobserver.agent.", "pyobserver.protocol.")
 
 
 def _calibrate():
@@ -115,15 +112,12 @@ class Walk:
         self._large = []  # routes to large containers that were not looked into yet
         self._decisions = Kinds(self.types)
         self._shapes = {}
-        self._unsorted = list(sys.modules)
-        self._modules = []
-        self._libraries = []
-        self._namespaces = set()
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
         self.pauses = False  # between the modules and the variables of tasks, at the wish of `tasks()`
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
         self._paths = Paths(self._owners, self._kinds, self._shape, self._slots)
+        self._modules = Modules(self._paths.is_application)
 
     @property
     def incomplete(self):
@@ -187,19 +181,15 @@ class Walk:
         """Put what to walk from next on the stack, or come closer to that. Return False when there is no more."""
         if self._old:
             del self._old[-8:]
-        elif self._unsorted:
-            self._sort_modules()
+        elif not self._modules.is_sorted():
+            self._modules.sort_some()
         elif self._deferred:
             reference, self.inside, kind = self._deferred.pop()
             thing = reference()
             if thing is not None:
                 self._push(thing, kind)
-        elif self._modules or self._libraries:
-            name = (self._modules or self._libraries).pop()
-            namespace = namespace_of(name)
-            if namespace is not None:
-                self._paths.module = name
-                self._push(namespace, MODULE)
+        elif self._begin_module():
+            pass
         elif self._large:
             self._begin_large(self._large.pop(0))
         elif self._variables is None:
@@ -220,37 +210,28 @@ class Walk:
             return False
         return True
 
-    def _sort_modules(self):
-        """Take some modules: applications come before libraries, and packages before what is in them."""
-        some = self._unsorted[-STRIDE:]
-        del self._unsorted[-STRIDE:]
-        for name in some:
-            if type(name) is not str:
-                continue
-            namespace = namespace_of(name)
-            if namespace is None:
-                continue
-            self._namespaces.add(id(namespace))
-            if name == "__mp_main__" and namespace is namespace_of("__main__"):  # multiprocessing's second name for it
-                continue
-            if name in SKIPPED or name.startswith(SKIPPED_PACKAGES):
-                continue
-            (self._modules if self._paths.is_application(name) else self._libraries).append(name)
-        if not self._unsorted:
-            for names in (self._modules, self._libraries):
-                names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
+    def _begin_module(self):
+        name = self._modules.next()
+        namespace = None if name is None else namespace_of(name)
+        if namespace is not None:
+            self._paths.module = name
+            self._push(namespace, MODULE)
+        return name is not None
 
     def _begin_large(self, route):
         """Look into a large container, as if the walk had just come to it."""
         found = route.stack()
-        self._restless += not found
         self._paths.module = route.module
-        for owner, kind in found:
-            self._push(owner, kind)
-            if owner is not found[-1][0]:
-                self._iterators[-1] = iter(())
-        if found and found[-1][1] is VALUES and _has_keys(found[-1][0]):
-            self._push(found[-1][0], KEYS)
+        try:
+            for owner, kind in found:
+                self._push(owner, kind)
+                if owner is not found[-1][0]:
+                    self._iterators[-1] = iter(())
+            if found and found[-1][1] is VALUES and _has_keys(found[-1][0]):
+                self._push(found[-1][0], KEYS)
+        except TypeError:  # something else is there now
+            found = []
+        self._restless += not found
 
     def _put_off(self, thing, kind):
         """Leave a large container for later; return whether it is."""
@@ -369,7 +350,7 @@ class Walk:
             if closure_of(thing) is None:
                 return False
         elif kind is VALUES:
-            if not is_tracked(thing) or id(thing) in self._namespaces:
+            if not is_tracked(thing) or id(thing) in self._modules.namespaces:
                 return False
         elif kind is CLASS:
             if not flags_of(thing) & HEAP_TYPE:
