@@ -97,10 +97,9 @@ class Details:
             above = self._tasks.row_of(waits) if waits is not None else None
             if above is not None:
                 answer["awaited_by"] = [[above.id, self._label(above)]]
-        holder = self._ownership.holder_of(row)
-        if holder is not None:
-            answer["holders"] = [[holder.label, holder.detail, self._ownership.tasks_in(holder)]]
-        elif not self._ownership.complete:
+        holders = self._ownership.holders_of(row)
+        answer["holders"] = [[node.label, node.detail, self._ownership.tasks_in(node)] for node in holders]
+        if not holders and not self._ownership.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
 

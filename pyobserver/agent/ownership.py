@@ -21,7 +21,6 @@ _LOOK_SECONDS = 0.5  # whether a walk is needed
 _WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
 _WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
 _TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
-_SO_FAR, _ALL_BUT_VARIABLES, _ALL = "so far", "all but variables", "all"  # how much a walk has seen
 _AT_ONCE = 20
 _AT_FIRST = 2000
 _MAX_NAMED_TASKS = 2000
@@ -53,9 +52,10 @@ class Ownership:
         owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
         return [owners, self._membership.job(), self._walk_job]
 
-    def holder_of(self, row):
-        """Return the node of the container that a row is in, None if none is known."""
-        return self._table.nodes.get(row.held)
+    def holders_of(self, row):
+        """Return the nodes of the containers that a row is in, as far as they are known, at most two."""
+        found = [self._table.nodes.get(number) for number in (row.held, row.held_too)]
+        return [node for node in found if node is not None]
 
     def tasks_in(self, node):
         """Return how many tasks the walk has found in a container."""
@@ -194,15 +194,17 @@ class Ownership:
         while not self._walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
             if self._walk.pauses and not is_told:
                 is_told = True
-                now = yield from self._tell_found(now, end, last, _ALL_BUT_VARIABLES)
+                now = yield from self._tell_found(now, end, last)
+                self.complete = True
             elif len(self._walk.found) > told and now.clock() - told_at > pause:
                 told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
-                now = yield from self._tell_found(now, end, last, _SO_FAR)
+                now = yield from self._tell_found(now, end, last)
             now = yield
         self._walked_at = begun
-        yield from self._tell_found(now, end, last, _ALL_BUT_VARIABLES if self._walk.incomplete else _ALL)
+        yield from self._tell_found(now, end, last, is_through=True)
+        self.complete = True
 
-    def _tell_found(self, now, end, last, extent):
+    def _tell_found(self, now, end, last, is_through=False):
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
         for position in range(end):
@@ -212,11 +214,10 @@ class Ownership:
             holding = found.get(position + 1)
             if holding is not None:
                 self.hold(Row(self._table, position), holding, found.second(position + 1))
-            elif extent is not _SO_FAR:
-                self._not_held(Row(self._table, position), extent is _ALL)
+            elif is_through:
+                self._not_held(Row(self._table, position), not self._walk.incomplete)
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
-        self.complete = self.complete or extent is not _SO_FAR
         return now
 
     def _to_walk(self):

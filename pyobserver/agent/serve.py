@@ -337,7 +337,8 @@ class Service:
 
 def _others(table, positions):
     """Return the columns that tell of the owners of rows but their parents; none when there are none."""
-    found = [(table.id_at(p), number, edge) for p in positions for number, edge in table.others(p)]
+    some = table.positions_with_others(positions)
+    found = [(table.id_at(p), number, edge) for p in some for number, edge in table.others(p)]
     if not found:
         return []
     return [(name, code, [each[at] for each in found]) for at, (name, code) in enumerate(schema.OTHERS_COLUMNS)]

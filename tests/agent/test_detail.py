@@ -77,7 +77,7 @@ async def test_what_torn_slices_have_measured_is_never_told() -> None:
         torn=0,
     )
     describer = SimpleNamespace(unavailable="", waits_in_full=lambda coroutine, waiter: "")
-    ownership = SimpleNamespace(owner=lambda task: None, holder_of=lambda row: None, complete=True)
+    ownership = SimpleNamespace(owner=lambda task: None, holders_of=lambda row: [], complete=True)
     work = Details(agent, SimpleNamespace(describer=describer), ownership).work(torn := slice_that_is_torn())
     next(work)
     while not sent:
