@@ -18,7 +18,8 @@ from pyobserver.protocol import schema
 _OWNERS_SECONDS = 2.0
 _OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
 _LOOK_SECONDS = 0.5  # whether a walk is needed
-_WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
+_WALK_SECONDS = 60.0  # from one look whether all are where they were to the next, when all holders are known
+_WALK_AGAIN_SECONDS = 120.0  # from one walk to the next when they are: there may be more than what was found
 _WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
 _TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
 _AT_ONCE = 20
@@ -38,12 +39,12 @@ class Ownership:
         self._table = agent.table
         self._tasks = tasks
         self.supervisors = Supervisors(agent, tasks)
-        self._membership = Membership(agent.table, self.supervisors, self._hold_under, self.miss)
+        self._membership = Membership(agent.table, self.supervisors, tasks.row_at, self._hold_under, self.miss)
         self._unresolved = 0  # tasks met since the last walk began whose holder is not known
         self._walk = None
         self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
         self.on_process = None  # told in the same way of objects that stand for a process
-        self._walked_at = 0.0
+        self._walked_at = self._looked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
         tasks.on_new.append(self._note_new)
 
@@ -170,8 +171,13 @@ class Ownership:
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
         if not (self._tasks.complete and self._agent.trio.complete):
             return
-        if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
-            return
+        if self.complete and not self._unresolved:
+            if now.begun - self._looked_at < _WALK_SECONDS:
+                return
+            self._looked_at = now.begun
+            now, missing = yield from self._membership.confirm(now)
+            if not missing and now.begun - self._walked_at < _WALK_AGAIN_SECONDS:
+                return
         if self._walk is None:
             self._walk = holders.Walk(
                 self._wanted,
@@ -200,7 +206,7 @@ class Ownership:
                 told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
                 now = yield from self._tell_found(now, end, last)
             now = yield
-        self._walked_at = begun
+        self._walked_at = self._looked_at = begun
         yield from self._tell_found(now, end, last, is_through=True)
         self.complete = True
 

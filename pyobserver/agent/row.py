@@ -14,6 +14,7 @@ LOGGED = 2  # it has changed, and nobody has read that yet
 OWNED = 4  # by a task, a group or a gather, which goes before any container
 MET = 8  # what it does has been looked at
 MOVED = 16  # since it was measured
+CONFIRMED = 32  # it is still in the container that a walk has found it in
 FREE = 255  # the kind of a position without a row
 
 COLUMNS = (

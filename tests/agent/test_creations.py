@@ -94,6 +94,22 @@ def test_a_factory_that_the_program_wraps_only_passes_on_afterwards(interpreter:
 
 
 @on_interpreters
+def test_it_leaves_with_the_agent_and_a_forked_child_has_none(interpreter: Interpreter) -> None:
+    with launch(interpreter, "makers") as target:
+        before = target.ask("factory")
+        with observed(target.pid) as first:
+            first.wait_until_known()
+            mirror = allowed(first, target.pid)
+            ask(mirror, 1)
+            assert 0.0 < mirror.ticks[-1]["remedies"]["creation_seconds"] < 0.001
+            mirror.wait(lambda: mirror.ticks[-1]["remedies"]["creations"], "that it is on")
+            assert target.ask("factory") != before
+            assert target.ask("fork")["left"] == 0
+        assert target.ask("factory") == before
+        silence(target.stop())
+
+
+@on_interpreters
 def test_who_may_not_act_is_refused(interpreter: Interpreter) -> None:
     with launch(interpreter, "makers") as target:
         before = target.ask("factory")

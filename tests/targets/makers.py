@@ -3,13 +3,14 @@
 makers.py [--how plain|factory|eager|uvloop]
 
 `make` lets it make two, and tells in which order things happened; `factory` tells which one the loop has; `wrap` wraps
-the one that the loop has in one of its own.
+the one that the loop has in one of its own; `fork` tells whether a child's loop has any.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from typing import Any, Dict, List
 
 from conversation import serve
@@ -79,9 +80,16 @@ async def main(how: str) -> None:
         loop.set_task_factory(lambda loop, coro, **options: before(loop, coro, **options))
         return {}
 
+    def fork() -> Dict[str, Any]:
+        pid = os.fork()
+        if not pid:
+            os._exit(0 if loop.get_task_factory() is None else 1)
+        return {"left": os.waitpid(pid, 0)[1]}
+
     await serve(
         {
             "make": make,
+            "fork": fork,
             "factory": lambda: {"factory": repr(loop.get_task_factory())},
             "wrap": wrap,
         }
