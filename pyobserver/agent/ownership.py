@@ -76,8 +76,12 @@ class Ownership:
             self._unresolved += 1
             return
         self._assign(row, task)
-        if not row.is_marked(OWNED) and not row.held:
+        if row.is_marked(OWNED) or row.held:
+            return
+        if self.complete:
             self._membership.note(row, task)
+        else:  # no container is known yet
+            self._unresolved += 1
 
     def miss(self, count):
         """So many tasks, or other things, have to be looked for by a walk."""
