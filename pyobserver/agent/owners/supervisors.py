@@ -7,6 +7,7 @@ from pyobserver.agent.row import node_id
 from pyobserver.protocol import schema
 
 _EMPTY_SECONDS = 10.0
+_KNOWN_SECONDS = 120.0  # a container that is still there: the next task in it needs no walk
 _LABELS = {schema.NODE_TASK_GROUP: "task group", schema.NODE_GATHER: "gather"}
 
 
@@ -118,8 +119,14 @@ class Supervisors:
                     node.empty_since = 0.0
                 elif not node.empty_since:
                     node.empty_since = now.clock()
-                elif node.ref is None and now.clock() - node.empty_since < _EMPTY_SECONDS:
+                elif node.ref is None and now.clock() - node.empty_since < _patience(node):
                     continue
                 else:
                     del known_nodes[key]
                     self._table.remove(node.id)
+
+
+def _patience(node):
+    """Return for how many seconds a node stays with nothing under it."""
+    is_there = node.route is not None and node.route.container() is not None
+    return _KNOWN_SECONDS if is_there else _EMPTY_SECONDS
