@@ -7,7 +7,7 @@ followed by looks, with weak references only, until it is over. To add one: its 
 
 from _weakref import ref
 
-from pyobserver.agent import remedies
+from pyobserver.agent import creations, remedies
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, attribute, class_dict, class_name, inherits, mro_of
 from pyobserver.agent.loop_calls import call_soon
@@ -91,6 +91,14 @@ class Actions:
         if is_over or asked.observer not in self._agent.service.observers.values():
             self._followed.remove(asked)
             asked.doing.leave()
+
+    def end_noting(self, observer):
+        """End what notes for an observer where tasks are made; return whether there was such."""
+        found = False
+        for asked in self._followed:
+            if asked.observer is observer and type(asked.doing) is creations.Noting:
+                asked.doing.is_over = found = True
+        return found
 
     def close(self):
         """Follow nothing any more."""
@@ -196,4 +204,5 @@ _DONE_BY = {
     "collect": remedies.collect,
     "trim": remedies.trim,
     "trace": remedies.trace,
+    "creations": creations.note,
 }

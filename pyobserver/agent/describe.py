@@ -18,6 +18,8 @@ from pyobserver.agent.attributes import (
     short_name,
     text,
 )
+from pyobserver.agent.retention.slots import Slots
+from pyobserver.agent.runs import WRAPPERS
 from pyobserver.agent.values import variables
 from pyobserver.agent.waits import Waits
 
@@ -25,7 +27,6 @@ MAX_CHAIN = 60
 _MAX_CODES = 4000
 _MAX_NAMES = 20  # of one code
 _LIBRARIES = ("trio", "anyio")  # whose own coroutines are, as asyncio's, not where a program stands
-_WRAPPERS = frozenset(["coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"])
 
 
 class Place:
@@ -61,6 +62,7 @@ class Describer:
         self.waits = Waits(self, clock)
         self._texts = table.texts
         self._lines = lines.Lines()
+        self.slots = Slots(self._lines.memory)
         self._places = {}
         self._asyncio_folder = folder_of("asyncio")
 
@@ -70,7 +72,7 @@ class Describer:
 
     @property
     def memory(self):
-        """The file descriptor of this process's memory, -1 where it is not needed or cannot be had."""
+        """The file descriptor of this process's memory, -1 where it cannot be had."""
         return self._lines.memory
 
     def close(self):
@@ -123,7 +125,7 @@ class Describer:
             if kind is not None:
                 found.append(coroutine)
                 coroutine = kind.awaited(coroutine)
-            elif short_name(type(coroutine)) in _WRAPPERS:
+            elif short_name(type(coroutine)) in WRAPPERS:
                 wrappers += 1
                 coroutine = _wrapped(coroutine)
             else:
@@ -208,11 +210,11 @@ class Describer:
         return self._qualname(link)
 
     def spot(self, coroutine):
-        """Return (qualified name, "file:line") of the innermost coroutine of a chain that is not asyncio's own."""
+        """Return (qualified name, "file:line") of the program's own innermost coroutine of a chain."""
         for link in reversed(self.chain(coroutine)[0]):
             code = self._code(link)
             place = self._place(code)
-            if place is not None and not place.is_asyncio:
+            if place is not None and not place.is_library:
                 return self._qualname(link), self._texts.items[self._where(link, code, place)]
         return "", ""
 
@@ -277,7 +279,7 @@ def folder_of(package):
 def _wrapped(wrapper):
     """What the object that awaits something refers to first, which is that; None if it is nothing to follow."""
     for each in get_referents(wrapper):
-        if lines.kind_of(each) is not None or short_name(type(each)) in _WRAPPERS:
+        if lines.kind_of(each) is not None or short_name(type(each)) in WRAPPERS:
             return each
     return None
 

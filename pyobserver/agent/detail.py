@@ -54,6 +54,8 @@ class Details:
             "awaited_by": [],
             "holders": [],
             "created_at": None,
+            "spawned_at": "",
+            "spawned_by": [],
             "blocked": 0,
             "note": "",
         }
@@ -85,19 +87,24 @@ class Details:
         answer["blocked"] = self._agent.blocking.hits(row)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
+        answer["spawned_at"] = self._agent.table.texts.items[row.made]
+        maker = self._agent.table.rows.get(row.spawner)
+        if maker is not None:
+            answer["spawned_by"] = [[maker.id, self._label(maker)]]
         owner = self._ownership.owner(task) if row.kind == schema.KIND_TASK else None
         if owner is not None:
             waits = owner.obj if owner.kind == "awaits" else owner.via
             above = self._tasks.row_of(waits) if waits is not None else None
             if above is not None:
-                function = self._agent.table.texts.items[above.function]
-                answer["awaited_by"] = [[above.id, "%s  %s" % (above.name, function)]]
-        holder = self._ownership.holder_of(row)
-        if holder is not None:
-            answer["holders"] = [[holder.label, holder.detail, self._ownership.tasks_in(holder)]]
-        elif not self._ownership.complete:
+                answer["awaited_by"] = [[above.id, self._label(above)]]
+        holders = self._ownership.holders_of(row)
+        answer["holders"] = [[node.label, node.detail, self._ownership.tasks_in(node)] for node in holders]
+        if not holders and not self._ownership.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
+
+    def _label(self, row):
+        return "%s  %s" % (self._agent.table.name_at(row.position), self._agent.table.texts.items[row.function])
 
     def _measure(self, answer, subject, task, now, values):
         if self._agent.self_check != "ok":

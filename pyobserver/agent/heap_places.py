@@ -4,6 +4,7 @@ The walk is that of `owners.holders`, with other things to look for: it holds th
 and nothing else, runs no code of the program, and ends after some seconds of work whatever is left.
 """
 
+import sys
 from gc import is_tracked
 from itertools import islice
 
@@ -60,7 +61,9 @@ class Survey(Walk):
     places      (path, type of the holder) -> [references met, items of the holder or None, lengths of some objects]
     """
 
-    def __init__(self, clock, least, name, leaves, tasks, coroutine_of):
+    least_put_off = sys.maxsize  # what is large is what it looks for
+
+    def __init__(self, clock, least, name, leaves, tasks, coroutine_of, slots=None):
         self.containers = {}
         self.places = {}
         self.references = 0
@@ -68,13 +71,13 @@ class Survey(Walk):
         self.changed = 0  # containers that have changed size while they were walked through
         self._passed = {}  # by level, how many items of the container there the walk had passed before this slice
         self.least = least  # it grows when there are too many
-        Walk.__init__(self, None, clock, tasks, None, coroutine_of)
+        Walk.__init__(self, None, clock, tasks, None, coroutine_of, None, slots)
         self._decisions = _Kinds(name, leaves)
 
     def stop(self):
         """Leave out what is left; `run` has only to let go of what is remembered."""
         self.restart()
-        self._unsorted = []
+        self._modules.stop()
         self._variables = iter(())
 
     def _push(self, owner, kind):
@@ -114,7 +117,7 @@ class Survey(Walk):
 
     def _enter(self, thing, kind, shared):
         if kind is VALUES and not is_tracked(thing) and len(thing) >= self.least:  # of texts and numbers only
-            if id(thing) not in self._namespaces and (not shared or self._mark(id(thing))):
+            if id(thing) not in self._modules.namespaces and (not shared or self._mark(id(thing))):
                 self._note_container(self._paths._path(len(self._owners) - 1, thing)[0], thing, len(thing))
             return False
         return Walk._enter(self, thing, kind, shared)
@@ -202,6 +205,7 @@ class HeapPlaces:
             self._agent.trio.types,
             self._agent.tasks.references,
             self._agent.ownership.coroutine_of,
+            self._agent.tasks.describer.slots,
         )
         spent, notes = 0.0, []
         while True:

@@ -88,16 +88,17 @@ class Lines:
         self._offset = self._shift = None
         self.unavailable = ""
         self._has_frames = sys.version_info < (3, 11)
-        if not self._has_frames:
-            try:
-                self._memory = posix.open("/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            self._memory = posix.open("/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
+            if not self._has_frames:
                 self._calibrate()
-            except OSError as error:
+        except OSError as error:
+            if not self._has_frames:
                 self.unavailable = "/proc/self/mem cannot be read: %s" % error.strerror
 
     @property
     def memory(self):
-        """The file descriptor of this process's memory, -1 where it is not needed or cannot be had."""
+        """The file descriptor of this process's memory, -1 where it cannot be had."""
         return self._memory
 
     def close(self):

@@ -8,6 +8,7 @@ from pyobserver.agent import (
     allocators,
     blocking,
     collector,
+    creations,
     detail,
     facts,
     forks,
@@ -23,7 +24,7 @@ from pyobserver.agent import (
     threads,
     tracing,
 )
-from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, trio
+from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, processes, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -71,7 +72,9 @@ class Agent:
         self.jobs = jobs.JobProbe(self)
         self.never_awaited = never_awaited.NeverAwaitedProbe(self)
         self.generators = generators.GeneratorProbe(self)
+        self.processes = processes.ProcessProbe(self)
         self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
+        self.ownership.on_process = self.processes.meet
         self.frames = frames.ThreadFrames(self)
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
@@ -84,6 +87,7 @@ class Agent:
         self.details = detail.Details(self, self.tasks, self.ownership)
         self.blocking = blocking.Blocking(self, original("time", "clock_gettime"))
         self.tracing = tracing.Tracing(self)
+        self.creations = creations.Creations(self)
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
         self.groups = groups.Groups(self, self.tasks, self.ownership)
@@ -108,10 +112,12 @@ class Agent:
             *self.frames.jobs(),
             *self.generators.jobs(),
             *self.never_awaited.jobs(),
+            *self.processes.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             self.history.job,
             schedule.Job("allocators", allocators.PERIOD, self.allocators.work, duty=allocators.DUTY),
+            self.creations.job,
             schedule.Job("own memory", 3600.0, self._memory.count),
         ]
         self._listener = listener
@@ -205,6 +211,7 @@ class Agent:
         reason = self.farewell or "no observer is left, or another agent takes over"
         self.tracing.close()
         self.actions.close()
+        self.creations.close()
         self.farewell = ""  # those who are connected hear it now; nobody has to be told later
         for observer in self.service.observers.values():
             observer.update = None
@@ -217,7 +224,7 @@ class Agent:
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
         self.schedule.jobs = []
-        kinds = (self.trio, self.jobs, self.generators, self.never_awaited)
+        kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
         for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
             begun = self.clock()
             while kept:
@@ -232,6 +239,7 @@ class Agent:
             self.measure,
             self.details,
             self.actions,
+            self.creations,
             self.tracing,
             self.blocking,
             self.groups,
@@ -253,6 +261,7 @@ class Agent:
         if self._is_open:
             self.service.abandon()
             self.tracing.switch_off()
+            self.creations.close()
             self.tasks.close()
 
     def _is_awaited(self):

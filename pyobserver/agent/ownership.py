@@ -4,23 +4,27 @@ Who waits is told by a task's own callbacks, at once. Who holds it is found by a
 container that is known from a walk is known for new tasks too, when their callbacks name it.
 """
 
-from _weakref import ref
-
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.owners import holders
-from pyobserver.agent.owners.parents import is_unowned, owner_of
-from pyobserver.agent.row import OWNED, Row, node_count, node_id
+from pyobserver.agent.owners.membership import Membership
+from pyobserver.agent.owners.parents import is_unowned, owner_of, owners_of
+from pyobserver.agent.owners.supervisors import Supervisors
+from pyobserver.agent.row import OWNED, Row, node_count
+from pyobserver.agent.runs import GENERATORS
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
 _OWNERS_SECONDS = 2.0
 _OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
 _LOOK_SECONDS = 0.5  # whether a walk is needed
-_WALK_SECONDS = 60.0  # from one walk to the next when all holders are known
-_EMPTY_SECONDS = 10.0
+_WALK_SECONDS = 60.0  # from one look whether all are where they were to the next, when all holders are known
+_WALK_AGAIN_SECONDS = 120.0  # from one walk to the next when they are: there may be more than what was found
+_WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
+_TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
 _AT_ONCE = 20
 _AT_FIRST = 2000
+_MAX_NAMED_TASKS = 2000
 
 
 class Ownership:
@@ -34,28 +38,30 @@ class Ownership:
         self._agent = agent
         self._table = agent.table
         self._tasks = tasks
-        self._groups = {}  # id of a task group or gather -> its node
-        self._containers = {}  # key of a container -> its node
-        self._unowned = {}  # id of a loop's node -> the node under it
-        self._unresolved = 0  # tasks met since the last walk began
+        self.supervisors = Supervisors(agent, tasks)
+        self._membership = Membership(agent.table, self.supervisors, tasks.row_at, self._hold_under, self.miss)
+        self._unresolved = 0  # tasks met since the last walk began whose holder is not known
         self._walk = None
         self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
-        self._walked_at = 0.0
+        self.on_process = None  # told in the same way of objects that stand for a process
+        self._walked_at = self._looked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
         tasks.on_new.append(self._note_new)
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY), self._walk_job]
+        owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
+        return [owners, self._membership.job(), self._walk_job]
 
     def begin_anew(self):
         """Walk again before the holders count as known: for a while hardly anybody has looked."""
         self.complete = False
         self._walk_job.hurry()
 
-    def holder_of(self, row):
-        """Return the node of the container that a row is in, None if none is known."""
-        return self._table.nodes.get(row.held)
+    def holders_of(self, row):
+        """Return the nodes of the containers that a row is in, as far as they are known, at most two."""
+        found = [self._table.nodes.get(number) for number in (row.held, row.held_too)]
+        return [node for node in found if node is not None]
 
     def tasks_in(self, node):
         """Return how many tasks the walk has found in a container."""
@@ -75,8 +81,16 @@ class Ownership:
             self._unresolved += 1
             return
         self._assign(row, task)
-        if not row.is_marked(OWNED) and not row.held:
+        if row.is_marked(OWNED) or row.held:
+            return
+        if self.complete:
+            self._membership.note(row, task)
+        else:  # no container is known yet
             self._unresolved += 1
+
+    def miss(self, count):
+        """So many tasks, or other things, have to be looked for by a walk."""
+        self._unresolved += count
 
     def _look_again(self, now):
         """Somebody may begin or cease to wait for a task without its moving."""
@@ -88,75 +102,72 @@ class Ownership:
             task = row.ref()
             if task is not None and row.state != schema.STATE_DONE_HELD:
                 self._assign(row, task)
+            elif task is not None and row.is_marked(OWNED):
+                self._release(row)
             task = None
             count += 1
             if count % _AT_ONCE == 0 and now.over():
                 now = yield
-        yield from self._sweep(now)
+        yield from self.supervisors.sweep(now)
 
     def _assign(self, row, task):
-        types = known()
-        callbacks = types.callbacks(task)
-        owner = owner_of(task, callbacks) if callbacks else None
-        if owner is None and callbacks and not row.flags & schema.FLAG_MAIN and _is_main(callbacks):
+        """Hang a task under the first of its owners, and note the others: who waits comes before who holds."""
+        callbacks = known().callbacks(task)
+        owners = owners_of(task, callbacks) if callbacks else ()
+        if not owners and callbacks and not row.flags & schema.FLAG_MAIN and _is_main(callbacks):
             row.flags |= schema.FLAG_MAIN
             self._table.touch(row)
-        parent, edge = 0, schema.EDGE_RUNS
-        if owner is not None:
-            parent, edge = self._place_of(owner, row)
-        is_owned = parent != 0 and edge != schema.EDGE_HOLDS
-        row.mark(OWNED, is_owned)
-        if is_owned:
-            self._hang(row, parent, edge)
-            return
-        if parent:
-            row.held = parent
+        waiting, held = [], 0
+        for owner in owners:
+            if owner.kind == "holder":
+                node = self.supervisors.container_of(owner.obj)
+                held = held or (0 if node is None else node.id)
+                continue
+            place = self._place_of(owner, row)
+            if place[0] and place not in waiting:
+                waiting.append(place)
+        row.mark(OWNED, bool(waiting))
+        self._set_also(row, tuple(waiting[1:]))
+        if held:
+            self._set_held(row, held)
         elif row.held not in self._table.nodes:
-            row.held = 0
-        if row.held:
+            self._set_held(row, 0)
+        if waiting:
+            self._hang(row, *waiting[0])
+        elif row.held:
             self._hang(row, row.held, schema.EDGE_HOLDS)
         elif not row.flags & schema.FLAG_UNOWNED:
             self._hang(row, row.loop, schema.EDGE_RUNS)
 
     def _place_of(self, owner, row):
-        """Return (node or row, edge) for an owner; (0, 0) when there is none yet."""
+        """Return (node or row, edge) for one who waits for a task; (0, 0) when there is none yet."""
         if owner.kind == "awaits":
             above = self._tasks.row_of(owner.obj)
             return (0, 0) if above is None or above.id == row.id else (above.id, schema.EDGE_AWAITS)
-        if owner.kind == "holder":
-            node = self._containers.get(id(owner.obj))
-            return (node.id, schema.EDGE_HOLDS) if node is not None and node.id in self._table.nodes else (0, 0)
-        kind = schema.NODE_TASK_GROUP if owner.kind == "task_group" else schema.NODE_GATHER
-        node = self._group(kind, owner, row)
+        node = self.supervisors.group(owner, row)
         return (0, 0) if node is None else (node.id, schema.EDGE_OWNS)
 
-    def _group(self, kind, owner, row):
-        """Return the node of a task group or a gather, made when it is met first."""
-        node = self._groups.get(id(owner.obj))
-        if node is None or node.ref() is not owner.obj:
-            try:
-                reference = ref(owner.obj)
-            except TypeError:
-                return None
-            label = "task group" if kind == schema.NODE_TASK_GROUP else "gather"
-            node = self._table.add_node(kind, label, row.loop, schema.EDGE_OWNS)
-            if node is None:
-                return None
-            node.ref = reference
-            self._groups[id(owner.obj)] = node
-        if not node.detail:  # who waits for it may be met later than those that it waits for
-            self._place_group(node, owner, row)
-        return node
-
-    def _place_group(self, node, owner, row):
-        """Hang a group under the task that waits for it, and say where that is."""
-        above = self._tasks.row_of(owner.via) if owner.via is not None else None
-        if above is None or above.id == row.id:
+    def _release(self, row):
+        """A task that has ended is owned by its group as long as that is there, and awaited by nobody."""
+        node = self._table.nodes.get(row.parent)
+        if node is not None and (node.ref is None or node.ref() is not None):
             return
-        name, node.detail = self._tasks.describer.spot(known().coroutine(owner.via))
-        node.label = node.label.partition(" in ")[0] + (" in " + name if name else "")
-        node.parent = above.id
-        self._table.touch(node)
+        row.mark(OWNED, False)
+        self._set_also(row, ())
+        if row.held in self._table.nodes:
+            self._hang(row, row.held, schema.EDGE_HOLDS)
+        else:
+            self._hang(row, row.loop, schema.EDGE_RUNS)
+
+    def _set_also(self, row, also):
+        if row.also != also:
+            row.also = also
+            self._table.touch(row)
+
+    def _set_held(self, row, number):
+        if row.held != number:
+            row.held = number
+            self._table.touch(row)
 
     def _hang(self, row, parent, edge):
         if row.parent != parent or row.edge != edge:
@@ -169,10 +180,23 @@ class Ownership:
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
         if not (self._tasks.complete and self._agent.trio.complete):
             return
-        if not self._unresolved and self.complete and now.begun - self._walked_at < _WALK_SECONDS:
-            return
+        if self.complete and not self._unresolved:
+            if now.begun - self._looked_at < _WALK_SECONDS:
+                return
+            self._looked_at = now.begun
+            now, missing = yield from self._membership.confirm(now)
+            if not missing and now.begun - self._walked_at < _WALK_AGAIN_SECONDS:
+                return
         if self._walk is None:
-            self._walk = holders.Walk(self._wanted, now.clock, self._to_walk, self._meet, self.coroutine_of)
+            self._walk = holders.Walk(
+                self._wanted,
+                now.clock,
+                self._to_walk,
+                self._meet,
+                self.coroutine_of,
+                self._name_of,
+                self._tasks.describer.slots,
+            )
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
@@ -181,15 +205,21 @@ class Ownership:
         last = self._table.last_generation()
         end = self._table.end_position
         is_told = False
-        while not self._walk.run(now.deadline):
+        pause, told_at, told = _TELL_SECONDS, begun, 0
+        while not self._walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
             if self._walk.pauses and not is_told:
                 is_told = True
-                now = yield from self._tell_found(now, end, last, False)
+                now = yield from self._tell_found(now, end, last)
+                self.complete = True
+            elif len(self._walk.found) > told and now.clock() - told_at > pause:
+                told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
+                now = yield from self._tell_found(now, end, last)
             now = yield
-        self._walked_at = begun
-        yield from self._tell_found(now, end, last, not self._walk.incomplete)
+        self._walked_at = self._looked_at = begun
+        yield from self._tell_found(now, end, last, is_through=True)
+        self.complete = True
 
-    def _tell_found(self, now, end, last, is_whole):
+    def _tell_found(self, now, end, last, is_through=False):
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
         for position in range(end):
@@ -198,12 +228,11 @@ class Ownership:
                 continue  # it has come meanwhile, perhaps to the place of one that was found
             holding = found.get(position + 1)
             if holding is not None:
-                self.hold(Row(self._table, position), holding)
-            elif is_whole:
-                self._not_held(Row(self._table, position))
+                self.hold(Row(self._table, position), holding, found.second(position + 1))
+            elif is_through:
+                self._not_held(Row(self._table, position), not self._walk.incomplete)
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
-        self.complete = True
         return now
 
     def _to_walk(self):
@@ -234,6 +263,15 @@ class Ownership:
         is_trio = id(type(task)) in self._agent.trio.types
         return self._agent.subjects[schema.KIND_TRIO_TASK if is_trio else schema.KIND_TASK].coroutine(task)
 
+    def _name_of(self, task):
+        """Return the name of a task, None for a task among very many: their variables are called by the function."""
+        if self._tasks.count > _MAX_NAMED_TASKS:
+            return None
+        if id(type(task)) not in self._agent.trio.types:
+            return self._tasks.describer.name(task)
+        row = self._table.rows.get(self._agent.trio.row_at(id(task)))
+        return None if row is None else row.name
+
     def walk(self):
         """Return the walk that goes on, or has been through; None before the first."""
         return self._walk
@@ -248,71 +286,48 @@ class Ownership:
         return 0 if row is None else row.position + 1
 
     def _meet(self, thing, place):
+        if id(type(thing)) not in GENERATORS:
+            self.on_process(thing, place)
+            return
         for meet in self.on_met:
             meet(thing, place)
 
-    def hold(self, row, holding):
-        """Hang a row under the container that a walk has found it in."""
-        node = self._containers.get(holding.key)
-        if node is None or node.id not in self._table.nodes or node.label != holding.path:
-            node = self._table.add_node(schema.NODE_HOLDER, holding.path, row.loop, schema.EDGE_HOLDS, holding.type)
-            if node is None:
-                return
-            self._containers[holding.key] = node
-        row.held = node.id
+    def hold(self, row, holding, second=None):
+        """Hang a row under the container that a walk has found it in; it may have found it in a `second` one, too."""
+        node = self.supervisors.container(holding, row.loop)
+        if node is None:
+            return
+        more = None if second is None else self.supervisors.container(second, row.loop)
+        held_too = 0 if more is None or more is node else more.id
+        if row.held_too != held_too:
+            row.held_too = held_too
+            self._table.touch(row)
+        self._hold_under(row, node)
+
+    def _hold_under(self, row, node):
+        self._set_held(row, node.id)
         if row.flags & schema.FLAG_UNOWNED:
             row.flags &= ~schema.FLAG_UNOWNED
         if not row.is_marked(OWNED):
             self._hang(row, node.id, schema.EDGE_HOLDS)
 
-    def _not_held(self, row):
-        row.held = 0
+    def _not_held(self, row, is_certain):
+        """A walk has not found who holds a task; that nobody does is told by its references, and by them alone."""
         task = row.ref()
-        if task is None or row.is_marked(OWNED):
+        if task is None or not (is_certain or not row.held):
+            return
+        self._set_held(row, 0)
+        row.held_too = 0
+        if row.is_marked(OWNED):
             return
         nobody = is_unowned(task, known().callbacks(task))
         task = None
         if nobody:
             row.flags |= schema.FLAG_UNOWNED
-            self._hang(row, self._unowned_under(row.loop), schema.EDGE_HOLDS)
+            self._hang(row, self.supervisors.unowned_under(row.loop), schema.EDGE_HOLDS)
         else:
             row.flags &= ~schema.FLAG_UNOWNED
             self._hang(row, row.loop, schema.EDGE_RUNS)
-
-    def _unowned_under(self, loop):
-        node = self._unowned.get(loop)
-        if node is None or node.id not in self._table.nodes:
-            node = self._table.add_node(schema.NODE_UNOWNED, "Unowned tasks", loop, schema.EDGE_HOLDS)
-            if node is None:
-                return loop
-            self._unowned[loop] = node
-        return node.id
-
-    # -- nodes that are not needed any more ---------------------------------------------------------------------------
-
-    def _sweep(self, now):
-        used = set()
-        position = 0
-        while position < self._table.end_position:
-            columns = self._table.columns
-            end = position + 500
-            used.update(columns.parent[position:end])
-            used.update(map(node_id, set(columns.held[position:end])))
-            position = end
-            if now.over():
-                columns = None
-                now = yield
-        for known_nodes in (self._groups, self._containers, self._unowned):
-            for key, node in list(known_nodes.items()):
-                if node.id in used:
-                    node.empty_since = 0.0
-                elif not node.empty_since:
-                    node.empty_since = now.clock()
-                elif node.ref is None and now.clock() - node.empty_since < _EMPTY_SECONDS:
-                    continue
-                else:
-                    del known_nodes[key]
-                    self._table.remove(node.id)
 
 
 def _is_main(callbacks):

@@ -41,6 +41,8 @@ def prospects(agent):
         "collect": "" if _running_loops(agent) or agent.trio.is_running() else _NO_LOOP,
         "foreign": foreign.is_loaded(),
         "tracing": agent.tracing.is_foreign(),
+        "creations": agent.creations.is_on,
+        "creation_seconds": agent.creations.cost(),
     }
 
 

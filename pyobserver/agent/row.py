@@ -14,6 +14,7 @@ LOGGED = 2  # it has changed, and nobody has read that yet
 OWNED = 4  # by a task, a group or a gather, which goes before any container
 MET = 8  # what it does has been looked at
 MOVED = 16  # since it was measured
+CONFIRMED = 32  # it is still in the container that a walk has found it in
 FREE = 255  # the kind of a position without a row
 
 COLUMNS = (
@@ -30,15 +31,18 @@ COLUMNS = (
     ("accuracy", "B"),
     ("parent", "q"),
     ("edge", "B"),
-    ("loop", "i"),  # this and the next are what counts in the id of a node
+    ("loop", "i"),  # this and the next two are what counts in the id of a node
     ("held", "i"),  # in the container that the walk found it in
+    ("held_too", "i"),  # in another one
     ("moves", "H"),  # how often it has been seen to have moved
     ("since", "i"),  # the number of the look before its first; where looks are not common to all, how many there were
     ("tries", "B"),  # scans since it has moved that gave only a lower bound
     ("marks", "B"),
 )
 NAN = float("nan")
-RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": ""}  # and what they are where nobody has set them
+# And what they are where nobody has set them. `also` are ((owner's id, edge), ...) that wait for it, but the parent;
+# `made` is the text that says where it was made, and `spawner` the row of the task that has made it.
+RARE = {"error": 0, "cpu": NAN, "os_id": 0, "queue": -1, "name": "", "also": (), "made": 0, "spawner": 0}
 
 
 class Row:
@@ -143,7 +147,7 @@ for _name in ("refs", "keys"):
     setattr(Row, _name[:-1], _reference(_name))
 for _place, (_name, _code) in enumerate(COLUMNS):
     if _name not in ("generation", "marks"):
-        _make = _node if _name in ("loop", "held") else _time if _code == "f" else _number
+        _make = _node if _name in ("loop", "held", "held_too") else _time if _code == "f" else _number
         setattr(Row, _name, _make(_place))
 for _name, _missing in RARE.items():
     setattr(Row, _name, _rare(_name, _missing))

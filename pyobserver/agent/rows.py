@@ -11,16 +11,31 @@ from pyobserver.protocol import schema
 
 MAX_ROWS = 250000
 MAX_NODES = 50000
+MAX_OTHERS = 4  # owners of one row that are told beside its parent
 MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
 
 
 class Node:
     """One tree node that is not a row: a loop, a task group, a gather, a holder, the unowned, an executor.
 
-    `ref` is a weak reference to what it stands for, None where there is none.
+    `ref` is a weak reference to what it stands for, None where there is none; `route` leads to a container; `pids` are
+    of the child processes that hang under it.
     """
 
-    __slots__ = ("detail", "edge", "empty_since", "id", "is_logged", "kind", "label", "parent", "queue", "ref")
+    __slots__ = (
+        "detail",
+        "edge",
+        "empty_since",
+        "id",
+        "is_logged",
+        "kind",
+        "label",
+        "parent",
+        "pids",
+        "queue",
+        "ref",
+        "route",
+    )
 
     def __init__(self, number, kind, label, parent, edge, detail=""):
         self.id = number
@@ -30,7 +45,8 @@ class Node:
         self.edge = edge
         self.detail = detail
         self.queue = None
-        self.ref = None
+        self.ref = self.route = None
+        self.pids = ()
         self.empty_since = 0.0
         self.is_logged = False
 
@@ -161,6 +177,27 @@ class Table:
             task = self.refs[position]()
             return "" if task is None else self.namer(task)
         return self.rare["name"].get(position, "")
+
+    def positions_with_others(self, positions):
+        """Return those of the positions whose rows may have other owners than the parent: 0.2 us for each."""
+        held, too, parent = self.columns.held, self.columns.held_too, self.columns.parent
+        also, spawner = self.rare["also"], self.rare["spawner"]
+        return [
+            p
+            for p in positions
+            if too[p] or (held[p] and held[p] << BITS | NO_POSITION != parent[p]) or p in also or p in spawner
+        ]
+
+    def others(self, position):
+        """Return [(owner's id, edge)] of the owners of a row but its parent, at most `MAX_OTHERS`."""
+        columns = self.columns
+        held = [(node_id(each[position]), schema.EDGE_HOLDS) for each in (columns.held, columns.held_too)]
+        found = []
+        spawner = (self.rare["spawner"].get(position, 0), schema.EDGE_SPAWNED)
+        for number, edge in (*self.rare["also"].get(position, ()), *held, spawner):
+            if number and number != columns.parent[position] and (number in self.nodes or number in self.rows):
+                found.append((number, edge))
+        return found[:MAX_OTHERS]
 
     def column(self, name, positions):
         """Return a list of what a column of the protocol has at these positions."""

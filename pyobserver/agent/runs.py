@@ -26,6 +26,8 @@ def _types():
 
 Coroutine, Generator, AsyncGenerator = _types()
 Frame = type(sys._getframe())
+# What an `await` has between a coroutine and what that awaits, by the names of their types.
+WRAPPERS = frozenset(["coroutine_wrapper", "async_generator_asend", "async_generator_athrow", "anext_awaitable"])
 _code_of_frame = Frame.__dict__["f_code"].__get__
 _globals_of_frame = Frame.__dict__["f_globals"].__get__
 # By the id of the type: how to read the code and the qualified name.

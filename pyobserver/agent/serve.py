@@ -323,6 +323,7 @@ class Service:
             names = _fitting(self._names(observer, positions), 0, _ROWS_IN_FRAME, json_bytes)
             del positions[len(names) :]
             columns = [(name, code, table.column(name, positions)) for name, code in schema.ROW_COLUMNS]
+            columns += _others(table, positions)
             observer.send({"t": "rows", "names": names}, columns)
             for position in positions:
                 table.told(position)
@@ -339,6 +340,15 @@ class Service:
         named, generation = observer.named.generation, table.columns.generation
         is_kept = table.rare["name"]
         return [None if named[p] == generation[p] and p not in is_kept else table.name_at(p) for p in positions]
+
+
+def _others(table, positions):
+    """Return the columns that tell of the owners of rows but their parents; none when there are none."""
+    some = table.positions_with_others(positions)
+    found = [(table.id_at(p), number, edge) for p in some for number, edge in table.others(p)]
+    if not found:
+        return []
+    return [(name, code, [each[at] for each in found]) for at, (name, code) in enumerate(schema.OTHERS_COLUMNS)]
 
 
 def _fitting(items, start, count, cost):
@@ -371,6 +381,7 @@ def _node(node):
         "edge": node.edge,
         "queue": node.queue,
         "detail": node.detail,
+        "pids": list(node.pids),
     }
 
 

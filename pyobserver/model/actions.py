@@ -50,6 +50,8 @@ class Prospects:
     collect: str  # why garbage cannot be collected, "" if it can
     foreign: bool  # whether C functions can be called without loading _ctypes into the program
     tracing: bool  # whether the program traces its allocations itself
+    creations: bool = False  # whether it is noted where tasks are made
+    creation_seconds: float | None = None  # what that takes in the program for each task, where it was measured
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Node:
     queue: int | None
     detail: str
     ended: bool = False
+    pids: tuple[int, ...] = ()  # of the child processes that hang under it
 
 
 @dataclass(frozen=True)

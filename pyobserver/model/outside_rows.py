@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -34,8 +34,13 @@ def thread_row_id(thread_id: int) -> int:
     return -(1 << 40) - thread_id
 
 
-def child_columns(children: Sequence[ChildProcess], intern: Intern, now: float) -> dict[str, Array]:
-    """The columns of rows that are child processes: their RSS is what they retain."""
+def child_columns(
+    children: Sequence[ChildProcess], parents: Mapping[int, int], intern: Intern, now: float
+) -> dict[str, Array]:
+    """The columns of rows that are child processes: their RSS is what they retain.
+
+    `parents` are the ids of the nodes that they hang under, by pid; the others hang under the process.
+    """
     rss = [c.rss for c in children]
     return {
         "id": np.array([child_row_id(c.pid) for c in children], np.int64),
@@ -48,6 +53,7 @@ def child_columns(children: Sequence[ChildProcess], intern: Intern, now: float) 
         "measured_at": np.array([0.0 if r is None else now for r in rss]),
         "cpu": np.array([c.cpu_seconds for c in children]),
         "os_id": np.array([c.pid for c in children], np.int64),
+        "parent": np.array([parents.get(c.pid, 0) for c in children], np.int64),
         "edge": np.full(len(children), schema.EDGE_CHILD, np.uint8),
     }
 

@@ -1,9 +1,11 @@
-"""Who owns a row beside its parent."""
+"""Who owns a row beside its parent, and which node a child process hangs under."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+
+from .forest import Node
 
 Owners = tuple[tuple[int, str], ...]  # (id of a row or node, the edge's kind)
 
@@ -47,3 +49,8 @@ class OtherOwners:
         if self._view is None:
             self._view = MappingProxyType(dict(self._known))
         return self._view
+
+
+def parents_of_children(nodes: Iterable[Node]) -> dict[int, int]:
+    """Return the id of the node that each child process hangs under, by its pid, where one is known."""
+    return {pid: node.id for node in nodes if not node.ended for pid in node.pids}

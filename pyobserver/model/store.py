@@ -18,7 +18,7 @@ from .forest_sums import SumsOverTime, mark
 from .groups import group_name, group_sums
 from .history import COARSE, TIERS, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
-from .owners import NO_OWNERS, OtherOwners, Owners
+from .owners import NO_OWNERS, OtherOwners, Owners, parents_of_children
 from .past import PastSeries
 from .places import PlacesAnswer
 from .readings import (
@@ -220,7 +220,7 @@ class Store:
         known = {child_row_id(c.pid) for c in children}
         self._tasks.end([n for n in self._tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
         if children:
-            columns = child_columns(children, self._tasks.intern, now)
+            columns = child_columns(children, parents_of_children(self._nodes.values()), self._tasks.intern, now)
             self._tasks.put(columns, [f"pid {c.pid}" for c in children], now)
         self._view = None
 
@@ -321,6 +321,9 @@ class Store:
                     label, detail = clean(node.label, _LABEL), clean(node.detail, _LABEL)
                     self._nodes[node.id] = replace(node, label=label, detail=detail)
                     self._gone_nodes.pop(node.id, None)
+                    for pid in node.pids:
+                        self._tasks.set_value(child_row_id(pid), "parent", node.id)
+                        self._view = None
 
     def remove(self, ids: Iterable[int]) -> None:
         """Rows and nodes that are not there any more."""

@@ -15,6 +15,8 @@ cancel  id (int), token (int): cancels an asyncio task, by its loop, in its loop
 collect token: collects garbage, in a thread of the program by its event loop. An action, as those that follow
 trim    token, load (bool: _ctypes may be loaded for it): malloc gives back what it holds but nobody uses
 trace   token, seconds (1 to TRACE_MOST_SECONDS), load (as above): traces allocations. One at a time in a target
+creations token, on (bool): notes from now on where tasks are made, by a task factory of each loop, until this observer
+        leaves or asks with `on` false. An action, which says "moved" when it has begun, and "ended" at its end
 enough  ends the trace that this observer has asked for before its time; what it found is told as usual
 group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
         of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
@@ -35,11 +37,13 @@ hello   protocol, build (str: digest of the agent's sources), pid (as the target
         method (how the agent came in), followed (float or null: for how many seconds it has kept the history of groups)
 strings first (int), items (list of str): texts with the ids first, first+1, ...; sent before the first row using them
 rows    columns `ROW_COLUMNS`; names (list of str, or null for "unchanged"): one entry per row. A row is new or
-        changed; either way it is sent whole
+        changed; either way it is sent whole. With them, if any of these rows has several owners, columns
+        `OTHERS_COLUMNS` of a length of their own: an entry for each owner of a row but its parent, at most 4 of a row.
+        A row's parent is the first of: the task groups it is in, those that wait for it, the container that holds it
 gone    column id: rows and nodes that ended or are not seen any more
 nodes   items (list of objects: id, kind (an index of NODE_KINDS), label, parent (id or 0 = the process), edge (an
-        index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line)): new or
-        changed tree nodes which are not rows
+        index of EDGES), queue (int or null), detail (str: e.g. the container's type "set", or file:line), pids (list
+        of at most MAX_PIDS int: the child processes that hang under it)): new or changed tree nodes which are not rows
 history what has been, one message for each series, before the first tick: series (one of PAST_SERIES; or of
         PAST_GROUP_SERIES, and then group is [kind, function (str: as the text of the rows' column), whether they are
         done and still held], else null). Columns `PAST_COLUMNS`: cells of at most a day, oldest first, which do not
@@ -52,15 +56,18 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         memory_bytes, dropped, torn, observers, stays (bool: it goes on when no observer is left), rows_limit_hit (bool:
         there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
-        tracing (bool: the program traces its allocations itself)}, allocators (list of at most 64 [name (one of
-        ALLOCATORS), detail (str: of "arrow" its back-end, of "cuda" the number of the device), in use, held, peak of
-        what is in use (bytes or null), why (str: why they are null)]: of libraries that the program has loaded; an
-        agent of before has none of this)
+        tracing (bool: the program traces its allocations itself), creations (bool: where tasks are made is noted),
+        creation_seconds (float: what noting takes in the program for each task, as measured in the agent's thread)},
+        allocators (list of at most 64 [name (one of ALLOCATORS), detail (str: of "arrow" its back-end, of "cuda" the
+        number of the device), in use, held, peak of what is in use (bytes or null), why (str: why they are null)]: of
+        libraries that the program has loaded; an agent of before has none of this)
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the
         innermost coroutines that are not asyncio's), retained, accuracy, error, awaited_by (list of [id, label]),
-        holders (list of [path, type, tasks in it or null]), created_at (float or null), blocked (int: how often it was
+        holders (list of [path, type, tasks in it or null]), created_at (float or null), spawned_at (str: "file:line
+        function" of where it was made, "" where nobody has noted it), spawned_by (list of at most one [id, label]: the
+        task that has made it), blocked (int: how often it was
         seen holding its loop, each time for 5 ms or more), note (str: what could not be had, and why, and what is not
         counted). A value is ""
         unless it was asked for, and is of one of the interpreter's own types, no container
@@ -149,13 +156,15 @@ NODE_KINDS = (
     NODE_GROUP,
 ) = range(11)
 
-EDGES = ("runs", "owns", "awaits", "holds", "child process")
-EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD = 0, 1, 2, 3, 4
+# "spawned" leads from the task that made another, where that is known; it is never the edge to the parent.
+EDGES = ("runs", "owns", "awaits", "holds", "child process", "spawned")
+EDGE_RUNS, EDGE_OWNS, EDGE_AWAITS, EDGE_HOLDS, EDGE_CHILD, EDGE_SPAWNED = 0, 1, 2, 3, 4, 5
+MAX_PIDS = 256  # of one node
 
 # Allocators that only the process can be asked about. Arrow's is in its memory, CUDA's in that of the GPU.
 ALLOCATORS = ("arrow", "cuda")
 
-ACTIONS = ("cancel", "collect", "trim", "trace")
+ACTIONS = ("cancel", "collect", "trim", "trace", "creations")
 TRACE_MOST_SECONDS = 60
 
 ACTION_STATES = ("asked", "moved", "ended", "refused")
@@ -202,5 +211,10 @@ ROW_COLUMNS = (
     ("parent", "q"),  # node or row that it hangs under in the tree, 0 = the process
     ("edge", "B"),
     ("queue", "i"),  # items waiting for it, -1 = not known
+)
+OTHERS_COLUMNS = (
+    ("others_row", "q"),  # the id of the row
+    ("others_owner", "q"),  # the id of a row or node that owns it, too
+    ("others_edge", "B"),
 )
 ROW_NAMES = tuple([name for name, _ in ROW_COLUMNS])

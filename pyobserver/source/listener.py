@@ -211,7 +211,7 @@ class Listener:
         store = self._store
         name = frame.head["t"]
         if name == "rows":
-            store.put_rows(*messages.rows(frame))
+            store.put_rows(*messages.rows(frame), messages.other_owners(frame))
         elif name == "strings":
             store.add_texts(*messages.strings(frame))
         elif name == "nodes":

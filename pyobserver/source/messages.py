@@ -29,7 +29,9 @@ MAX_ID = 1 << 50
 MAX_BYTES = 1 << 48  # no address space is larger
 _MAX_TIME = 1e11  # Unix seconds: the year 5138
 _MAX_SECONDS = 1e12
-_CODES = dict(schema.ROW_COLUMNS)
+MAX_OTHERS = 4  # owners of one row beside its parent
+_CODES = dict(schema.ROW_COLUMNS + schema.OTHERS_COLUMNS)
+_OTHERS = frozenset(dict(schema.OTHERS_COLUMNS))
 _TABLES = {"kind": schema.KINDS, "state": schema.STATES, "accuracy": schema.ACCURACIES, "edge": schema.EDGES}
 Array = NDArray[np.generic]
 
@@ -137,6 +139,23 @@ def rows(frame: Frame) -> tuple[dict[str, Array], list[str | None]]:
     return columns, [_name(name) for name in names]
 
 
+def other_owners(frame: Frame) -> dict[int, tuple[tuple[int, str], ...]]:
+    """Return the owners of rows but their parents, by the row: (the owner's id, the edge's kind), at most four."""
+    if all(name not in frame.columns for name in _OTHERS):
+        return {}
+    length = frame.columns.get(schema.OTHERS_COLUMNS[0][0], ("", 0, b""))[1]
+    rows, owners, edges = (_column(frame, name, length).tolist() for name, _ in schema.OTHERS_COLUMNS)
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row, owner, edge in zip(rows, owners, edges, strict=True):
+        if not 0 < row < MAX_ID or not 0 < owner < MAX_ID or edge >= len(schema.EDGES):
+            raise MessageError("rows: an owner that cannot be")
+        entry = (owner, schema.EDGES[edge])
+        of_row = found.setdefault(row, [])
+        if len(of_row) < MAX_OTHERS and entry not in of_row:
+            of_row.append(entry)
+    return {row: tuple(entries) for row, entries in found.items()}
+
+
 def _column(frame: Frame, name: str, length: int) -> Array:
     code, count, packed = frame.columns.get(name, ("", 0, b""))
     if code != _CODES[name] or count != length:
@@ -195,7 +214,14 @@ def _node(item: dict[str, Any]) -> Node:
         edge=schema.EDGES[fields.whole(item, "edge", 0, len(schema.EDGES) - 1)],
         queue=queue if type(queue) is int and 0 <= queue <= 1 << 31 else None,
         detail=fields.tail(item, "detail"),
+        pids=_pids(item),
     )
+
+
+def _pids(item: dict[str, Any]) -> tuple[int, ...]:
+    if "pids" not in item:  # of an older agent
+        return ()
+    return tuple(n for n in fields.entries(item, "pids", int, schema.MAX_PIDS) if 0 < n < 1 << 31)
 
 
 # -- the end of an update -------------------------------------------------------------------------------------------
@@ -235,7 +261,13 @@ def row_limit_is_hit(frame: Frame) -> bool:
 
 
 def _prospects(said: dict[str, Any]) -> Prospects:
-    return Prospects(fields.text(said, "collect"), fields.flag(said, "foreign"), fields.flag(said, "tracing"))
+    return Prospects(
+        collect=fields.text(said, "collect"),
+        foreign=fields.flag(said, "foreign"),
+        tracing=fields.flag(said, "tracing"),
+        creations=said.get("creations") is True,
+        creation_seconds=fields.optional_number(said, "creation_seconds", _MAX_SECONDS),
+    )
 
 
 def _collector(said: dict[str, Any]) -> Collector:
@@ -283,6 +315,10 @@ def detail(frame: Frame) -> DetailAnswer:
             (fields.cleaned(p), fields.cleaned(t), fields.length(n)) for p, t, n in fields.parts(head, "holders", 3)
         ),
         created_at=created or None,
+        spawned_at=fields.tail(head, "spawned_at") if "spawned_at" in head else "",
+        spawned_by=tuple((fields.count(n), fields.cleaned(label)) for n, label in fields.parts(head, "spawned_by", 2))
+        if "spawned_by" in head
+        else (),
         blocked=fields.whole(head, "blocked", 0, MAX_COUNT),
         note=fields.text(head, "note", 1000),
     )

@@ -60,14 +60,14 @@ def wait_for(find: Callable[[], Found | None], what: str, within: float = 30.0) 
         time.sleep(0.01)
 
 
-def connect(pid: int, within: float = 15.0) -> AgentClient:
-    """A client of the agent in the process; the one that was brought in may need a moment."""
+def connect(pid: int, within: float = 15.0, *, actions: bool = False) -> AgentClient:
+    """A client of the agent in the process, which may ask for `actions`; one just brought in may need a moment."""
     deadline = time.monotonic() + within
     while True:
         path = find_agent(pid)
         try:
             if path is not None:
-                return AgentClient(path, pid)
+                return AgentClient(path, pid, actions=actions)
         except AgentEnded:
             raise
         except ClientError:
@@ -97,6 +97,7 @@ class Mirror:
     def __init__(self, client: AgentClient, interval: float = 0.1) -> None:
         self.client = client
         self.rows: dict[int, Row] = {}
+        self.others: dict[int, list[tuple[int, str]]] = {}
         self.nodes: dict[int, dict[str, Any]] = {}
         self.ticks: list[dict[str, Any]] = []
         self.problems: list[str] = []
@@ -207,6 +208,11 @@ class Mirror:
             row["state"] = schema.STATES[row["state"]]
             row["name"] = self.rows[row["id"]]["name"] if name is None else name
             self.rows[row["id"]] = row
+            self.others.pop(row["id"], None)
+        if schema.OTHERS_COLUMNS[0][0] in frame.columns:
+            told = [_column(frame, name) for name, _ in schema.OTHERS_COLUMNS]
+            for number, owner, edge in zip(*told, strict=True):
+                self.others.setdefault(number, []).append((owner, schema.EDGES[edge]))
 
 
 def _column(frame: Frame, name: str) -> tuple[Any, ...]:

@@ -63,11 +63,13 @@ async def test_what_torn_slices_have_measured_is_never_told() -> None:
     """It is tried again in slices of their own; when all were torn, there is no number, and the reason."""
     subject = Asked()
     task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
-    row = SimpleNamespace(ref=weakref.ref(task), kind=schema.KIND_TASK, flags=schema.FLAG_AGE_IS_MINIMUM)
+    row = SimpleNamespace(
+        ref=weakref.ref(task), kind=schema.KIND_TASK, flags=schema.FLAG_AGE_IS_MINIMUM, made=0, spawner=0
+    )
     sent: list[Any] = []
     observer = SimpleNamespace(wants=[(1, 7, False)], out_bytes=0, send=sent.append)
     agent = SimpleNamespace(
-        table=SimpleNamespace(rows={1: row}),
+        table=SimpleNamespace(rows={1: row}, texts=SimpleNamespace(items=[""])),
         service=SimpleNamespace(observers={1: observer}),
         subjects={schema.KIND_TASK: subject},
         blocking=SimpleNamespace(hits=lambda row: 0),
@@ -75,7 +77,7 @@ async def test_what_torn_slices_have_measured_is_never_told() -> None:
         torn=0,
     )
     describer = SimpleNamespace(unavailable="", waits_in_full=lambda coroutine, waiter: "")
-    ownership = SimpleNamespace(owner=lambda task: None, holder_of=lambda row: None, complete=True)
+    ownership = SimpleNamespace(owner=lambda task: None, holders_of=lambda row: [], complete=True)
     work = Details(agent, SimpleNamespace(describer=describer), ownership).work(torn := slice_that_is_torn())
     next(work)
     while not sent:

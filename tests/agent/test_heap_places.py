@@ -26,7 +26,7 @@ def test_large_containers_are_found_by_path(interpreter: Interpreter) -> None:
     assert found["__main__.Cache.payloads", "list"] == [1, 1200, 1200]
     assert found["__main__.Cache.recent", "deque"] == [1, 2500, 2500]
     assert found["__main__.Session.items", "list"] == [4, 4400, 1100]
-    assert found["locals of __main__.keeper", "list"] == [1, 2000, 2000]
+    assert found["__main__.keeper: locals.mine", "list"] == [1, 2000, 2000]
     assert ("__main__.Cache.by_key", "dict") not in found
     assert [row[3] for row in told["containers"]] == sorted((row[3] for row in told["containers"]), reverse=True)
     assert told["places"] == []
@@ -47,8 +47,8 @@ def test_objects_of_a_type_are_found_by_holder(interpreter: Interpreter) -> None
     assert found["__main__.Cache.payloads", "list"] == (1200, 1200)
     assert found["__main__.Cache.by_key", "dict"] == (300, 300)
     assert found["__main__.Cache.last", "attribute"] == (1, None)
-    assert found["locals of __main__.keeper", "list"] == (2000, 2000)
-    assert found["locals of __main__.keeper", "local"] == (1, None)
+    assert found["__main__.keeper: locals.mine", "list"] == (2000, 2000)
+    assert found["__main__.keeper: locals.one", "local"] == (1, None)
     assert told["references"] == sum(number for number, _ in found.values())
     assert told["places"][0][2] == 2000
 

@@ -104,22 +104,22 @@ def dress(thing):
 
 
 def closing():
-    held = [task("locals of app.closing.<locals>.closed", "list", 1)]
+    held = [task("app.closing.<locals>.closed: closure.held", "list", 1)]
     def closed():
         return held
     return closed
 
 
 async def keeps_in_locals():
-    mine = task("locals of app.keeps_in_locals", "local")
-    several = [task("locals of app.keeps_in_locals", "list", 2) for _ in range(2)]
+    mine = task("task keeper: locals.mine", "local")
+    several = [task("task keeper: locals.several", "list", 2) for _ in range(2)]
     async for _ in numbers():
         pass
     return mine, several
 
 
 async def numbers():
-    inner = {"a": task("locals of app.numbers", "dict", 1)}
+    inner = {"a": task("task keeper: locals.inner", "dict", 1)}
     await asyncio.get_running_loop().create_future()
     yield inner
 
@@ -137,13 +137,16 @@ def build():
     _closures.append(closing())
     chain = Chain(100)
     loop = asyncio.get_running_loop()
-    return [loop.create_task(keeps_in_locals())]
+    keeper = loop.create_task(keeps_in_locals())
+    keeper.set_name("keeper")
+    return [keeper]
 """
 
 # What all scripts begin with: how to walk, from a function, so that no module holds what the walk makes.
 WALK = """
 import asyncio, gc, json, os, sys, time, weakref
 from pyobserver.agent.owners import holders
+from pyobserver.agent.retention import slots as variables
 
 CLOCK = time.perf_counter
 
@@ -152,7 +155,8 @@ def walk_for(tasks, budget=0.001, make=None, between=None):
     rows = {id(task): number for number, task in enumerate(tasks, 1)}
     types = {id(type(task)) for task in tasks}
     refs = [weakref.ref(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    walk = holders.Walk(lambda number: rows.get(number, 0), CLOCK, lambda: refs)
+    walk = holders.Walk(lambda number: rows.get(number, 0), CLOCK, lambda: refs, name_of=lambda task: task.get_name(),
+                        slots=variables.Slots(os.open("/proc/self/mem", os.O_RDONLY)))
     walk.types.update(types)
     del tasks
     return walk
@@ -706,3 +710,98 @@ asyncio.run(main())
 def test_a_walk_gets_on_even_where_each_slice_is_over_at_once(interpreter: Interpreter) -> None:
     """To come back to where it was can take a whole slice, as below classes with many names."""
     assert run_inside(interpreter, HURRIED) == {"through": True, "found": 1}
+
+
+AGAIN = (
+    WALK
+    + """
+import types
+from pyobserver.agent.owners import membership
+from pyobserver.agent.rows import Table
+from pyobserver.protocol import schema
+
+
+class Cache:
+    def __init__(self):
+        self.by_key = {}
+
+
+async def kid():
+    await asyncio.get_running_loop().create_future()
+
+
+def keeping():
+    held = []
+    def keep(task):
+        held.append(task)
+    return keep
+
+
+CACHE, KEEP, SET, LATER = Cache(), keeping(), set(), []
+
+
+class Slice:
+    deadline, begun = 1e9, 0.0
+    def over(self):
+        return False
+
+
+def run(work):
+    try:
+        next(work)
+    except StopIteration as end:
+        return end.value
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    start = lambda: loop.create_task(kid())
+    for number in range(3):
+        CACHE.by_key[number] = start()
+        KEEP(start())
+        SET.add(start())
+    await asyncio.sleep(0)
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    walk = walk_for(tasks)
+    go(walk)
+    table = Table(0.0)
+    rows, nodes, missed = {}, {}, []
+    def row_of(task):
+        row = table.add_row(schema.KIND_TASK)
+        row.ref = weakref.ref(task)
+        rows[id(task)] = row
+        return row
+    for row, holding in walk.found.items():
+        node = nodes.get(holding.path)
+        if node is None:
+            node = nodes[holding.path] = table.add_node(schema.NODE_HOLDER, holding.path, 0, schema.EDGE_HOLDS)
+            node.route = holding.route
+        row_of(tasks[row - 1]).held = node.id
+    held = []
+    supervisors = types.SimpleNamespace(containers=lambda: list(nodes.values()))
+    hold = lambda row, node: held.append(node.label)
+    members = membership.Membership(table, supervisors, rows.get, hold, missed.append)
+    confirmed = run(members.confirm(Slice()))[1]
+    fresh = [start() for _ in range(4)]
+    CACHE.by_key["new"] = fresh[0]
+    KEEP(fresh[1])
+    SET.add(fresh[2])
+    LATER.append(fresh[3])
+    for task in fresh:
+        members.note(row_of(task), task)
+    run(members._look(Slice()))
+    del CACHE.by_key[0]
+    lost = run(members.confirm(Slice()))[1]
+    del tasks, walk
+    finish(paths=sorted(nodes), confirmed=confirmed, held=sorted(held), missed=missed, lost=lost)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_known_containers_are_looked_into_again(interpreter: Interpreter) -> None:
+    """New tasks are found in them, those that have left are missed, and nothing is walked for that."""
+    told = run_inside(interpreter, AGAIN)
+    paths = ["__main__.Cache.by_key", "__main__.SET", "__main__.keeping.<locals>.keep: closure.held"]
+    assert told == {"paths": paths, "confirmed": 0, "held": paths, "missed": [1], "lost": 1}

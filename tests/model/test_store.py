@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,6 +178,34 @@ def test_texts_from_the_target_are_harmless(store: Store) -> None:
     for text in [*texts, *snapshot.problems, snapshot.status.text]:
         assert text.isprintable() and len(text) <= 300
         text.encode("utf-8")
+
+
+def test_other_owners_of_rows(store: Store) -> None:
+    """They are told with the row, whole; those of a row that is gone go with it, and a snapshot does not change."""
+    rows = made.columns([{"id": 1}, {"id": 2}])
+    store.put_rows(rows, ["a", "b"], {1: ((7, "holds"),), 2: ((8, "awaits"), (9, "holds"))})
+    first = store.snapshot()
+    assert first.other_owners == {1: ((7, "holds"),), 2: ((8, "awaits"), (9, "holds"))}
+    store.put_rows(made.columns([{"id": 1}]), [None])
+    store.remove([2])
+    assert store.snapshot().other_owners == {} and len(first.other_owners) == 2
+    store.put_rows(rows, ["a", "b"], {1: ((7, "holds"),)})
+    store.greet(made.facts())
+    assert store.snapshot().other_owners == {}
+
+
+def test_child_processes_under_nodes(store: Store) -> None:
+    """They hang there whichever is told first, and under the process when the node has gone."""
+    store.set_children([made.child(50)])
+    assert row(store, -50).parent == 0
+    store.put_nodes([replace(node(3, kind="executor"), pids=(50, 51))])
+    assert row(store, -50).parent == 3
+    store.set_children([made.child(50), made.child(51), made.child(52)])
+    assert [row(store, -pid).parent for pid in (50, 51, 52)] == [3, 3, 0]
+    assert row(store, -51).edge == "child process"
+    store.remove([3])
+    store.set_children([made.child(50)])
+    assert row(store, -50).parent == 0
 
 
 def test_names_that_are_unchanged(store: Store) -> None:

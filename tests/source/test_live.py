@@ -230,7 +230,7 @@ def test_objects_are_counted_and_containers_found_when_they_are_wanted() -> None
     assert census is not None and containers is not None
     assert round(census.count[census.names.index("__main__.Payload")]) == 1200 + 300 + 1 + 2000 + 1
     assert containers.items["__main__.SESSIONS", "dict"] == 5000
-    assert answers[0].places[0].path == "locals of __main__.keeper"
+    assert answers[0].places[0].path == "__main__.keeper: locals.mine"
 
 
 def test_where_objects_are_without_an_agent() -> None:

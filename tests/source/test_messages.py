@@ -66,6 +66,27 @@ def test_rows() -> None:
     assert all(column.dtype.isnative and column.flags.writeable for column in columns.values())
 
 
+def others(*entries: tuple[int, int, int]) -> list[tuple[str, str, list[int]]]:
+    """The columns that tell of other owners: (row, owner, edge)."""
+    return [(name, code, [e[at] for e in entries]) for at, (name, code) in enumerate(schema.OTHERS_COLUMNS)]
+
+
+def test_the_other_owners_of_rows() -> None:
+    """They have a length of their own; of a row at most four are kept, each once."""
+    columns = [*row_columns([5, 6]), *others((5, 9, schema.EDGE_HOLDS), (5, 6, schema.EDGE_AWAITS), (5, 6, 2))]
+    told = frame({"t": "rows", "names": [None, None]}, columns)
+    assert messages.other_owners(told) == {5: ((9, "holds"), (6, "awaits"))}
+    assert messages.rows(told)[0]["id"].tolist() == [5, 6]
+    assert messages.other_owners(frame({"t": "rows", "names": [None]}, row_columns([5]))) == {}
+    many = frame({"t": "rows", "names": []}, others(*[(5, n, 0) for n in range(1, 20)]))
+    assert len(messages.other_owners(many)[5]) == 4
+    for wrong in ((0, 9, 0), (5, -1, 0), (5, 1 << 50, 0), (5, 9, 99)):
+        with pytest.raises(MessageError):
+            messages.other_owners(frame({"t": "rows", "names": []}, others(wrong)))
+    with pytest.raises(MessageError):
+        messages.other_owners(frame({"t": "rows", "names": []}, others((5, 9, 0))[:2]))
+
+
 def test_no_rows_at_all() -> None:
     columns, names = messages.rows(frame({"t": "rows", "names": []}, row_columns([])))
     assert names == [] and all(len(column) == 0 for column in columns.values())
@@ -74,6 +95,15 @@ def test_no_rows_at_all() -> None:
 def test_nodes() -> None:
     said = node(3, parent=2, queue=4, detail="set", kind=schema.NODE_HOLDER, edge=schema.EDGE_HOLDS)
     assert messages.nodes(frame({"t": "nodes", "items": [said]})) == [Node(3, "holder", "loop", 2, "holds", 4, "set")]
+
+
+def test_the_child_processes_under_a_node() -> None:
+    """An agent that does not know of them says nothing; what is no number of a process is left out."""
+    said = {**node(3), "pids": [12, 0, 13, -4]}
+    assert messages.nodes(frame({"t": "nodes", "items": [said]}))[0].pids == (12, 13)
+    assert messages.nodes(frame({"t": "nodes", "items": [node(3)]}))[0].pids == ()
+    with pytest.raises(MessageError):
+        messages.nodes(frame({"t": "nodes", "items": [{**node(3), "pids": ["12"]}]}))
 
 
 def test_a_tick() -> None:
@@ -98,6 +128,10 @@ def test_a_detail() -> None:
     assert answer.holders == (("app._tasks", "set", 12),)
     assert answer.created_at == 1_700_000_000.5
     assert messages.detail(frame(changed(DETAIL, "retained", None))).retained is None
+    assert (answer.spawned_at, answer.spawned_by) == ("", ())
+    more = {**DETAIL, "spawned_at": "/srv/app.py:3 App.start", "spawned_by": [[9, "Task-3  app.main"]]}
+    assert messages.detail(frame(more)).spawned_at == "/srv/app.py:3 App.start"
+    assert messages.detail(frame(more)).spawned_by == ((9, "Task-3  app.main"),)
 
 
 def test_what_an_action_on_memory_has_done() -> None:
@@ -119,6 +153,9 @@ def test_what_could_be_done_is_told_with_an_update() -> None:
     said = {"collect": "no loop\x1b[2J", "foreign": True, "tracing": False}
     prospects = messages.tick(frame({**TICK, "remedies": said})).prospects
     assert prospects is not None and prospects.foreign and not prospects.tracing and "\x1b" not in prospects.collect
+    assert not prospects.creations and prospects.creation_seconds is None
+    more = messages.tick(frame({**TICK, "remedies": {**said, "creations": True, "creation_seconds": 1e-6}})).prospects
+    assert more is not None and more.creations and more.creation_seconds == 1e-6
     assert messages.tick(frame(TICK)).prospects is None
 
 

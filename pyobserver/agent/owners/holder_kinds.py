@@ -18,6 +18,7 @@ from pyobserver.agent.attributes import (
     inherits,
     namespace_of,
 )
+from pyobserver.agent.runs import GENERATORS
 
 LEAF = "leaf"  # there is nothing to find in it
 TASK = "task"  # one of those that are looked for
@@ -35,6 +36,12 @@ KEYS = "keys"
 CONTAINERS = (list, dict, set, frozenset, tuple, Deque)
 EXACT_CONTAINERS = frozenset(map(id, CONTAINERS))
 OURS = ("pyobserver.agent", "pyobserver.protocol")
+PROCESSES = (  # classes whose instances stand for a process: module, name
+    ("multiprocessing.process", "BaseProcess"),
+    ("billiard.process", "BaseProcess"),
+    ("asyncio.subprocess", "Process"),
+    ("subprocess", "Popen"),
+)
 
 
 def _exact():
@@ -55,6 +62,8 @@ class Kinds:
         self._types = types  # the ids of the types of tasks
         self._static = _exact()
         self.known = dict(self._static)
+        self.met = set(GENERATORS)  # ids of types that the walk tells of
+        self._processes = process_types()
         asyncio = known()
         events = namespace_of("asyncio.events") or {}
         opaque = (
@@ -70,6 +79,8 @@ class Kinds:
     def begin_slice(self):
         """Forget what is known of classes."""
         self.known = dict(self._static)
+        self.met = set(GENERATORS)
+        self._processes = process_types()
 
     def of_type(self, kind):
         """Decide on a type that is not in `known`."""
@@ -91,7 +102,16 @@ class Kinds:
                 return LEAF
         if container_base(kind) is not None:
             return SUBCLASS
+        for base in self._processes:
+            if inherits(kind, base):
+                self.met.add(id(kind))
         return LEAF if class_module(kind).startswith(OURS) else OBJECT
+
+
+def process_types():
+    """Return the classes whose instances stand for a process, those that are loaded."""
+    found = [(namespace_of(module) or {}).get(name) for module, name in PROCESSES]
+    return [each for each in found if each is not None]
 
 
 def container_base(kind):

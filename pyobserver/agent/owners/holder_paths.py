@@ -5,6 +5,8 @@ from pyobserver.agent.attributes import (
     class_dict,
     class_module,
     class_name,
+    closure_of,
+    code_of,
     flags_of,
     function_name,
     globals_of,
@@ -15,13 +17,20 @@ from pyobserver.agent.attributes import (
     text,
 )
 from pyobserver.agent.owners.holder_kinds import ATTRIBUTES, CLASS, FUNCTION, MODULE, OBJECT, VALUES, length_of
-from pyobserver.agent.runs import GENERATORS, Frame, frame_name, run_name
+from pyobserver.agent.runs import GENERATORS, WRAPPERS, Frame, frame_name, run_name
 
 # How good a place is: that of an application before that of a library before a variable, a container before an
 # attribute that holds one task; of two alike, the one with the shorter path.
 LIBRARY, SINGLE, VARIABLE, RANK = 2, 1, 4, 64
+NOWHERE = 8  # what asyncio's own functions have among their variables, and what lies on the stack of values, only
+# refers to what somebody waits for, which its callbacks tell.
 
 PACKAGES = ("/site-packages/", "/dist-packages/")
+# What is in these is said to be where they are: there may be many, and all have the same attribute.
+TRANSPARENT = frozenset(
+    ["asyncio.queues." + name for name in ("Queue", "LifoQueue", "PriorityQueue")]
+    + ["queue." + name for name in ("Queue", "LifoQueue", "PriorityQueue")]
+)
 
 
 class _Label:
@@ -43,13 +52,17 @@ class _Label:
 
 
 class Paths:
-    """Paths of what is on the stack: `owners` and `kinds` are its columns, `shape` the shapes of classes."""
+    """Paths of what is on the stack: `owners` and `kinds` are its columns, `shape` the shapes of classes, `slots` tells
+    the names of variables."""
 
-    def __init__(self, owners, kinds, shape):
+    def __init__(self, owners, kinds, shape, slots):
         self.module = ""  # the name of the one at the bottom of the stack
+        self.task = None  # the name of the task whose coroutine is at the bottom of the stack, None if it is none's
+        self.task_id = 0  # and its id
         self._owners = owners
         self._kinds = kinds
         self._shape = shape
+        self._slots = slots
         self._labels = {}
         self._applications = {}
         self._standard = _folder(namespace_of("os"))
@@ -72,8 +85,18 @@ class Paths:
         else:
             path, rank = self._path(top, thing)
             kind, length, key = ("local" if rank & VARIABLE else "attribute"), None, path
+            if self.is_of_task(path):
+                key = (path, self.task_id)
             rank += SINGLE
         return path, kind, length, key, rank * RANK + min(RANK - 1, path.count(".") + path.count("["))
+
+    def container_level(self):
+        """Return the level of the container that is on top of the stack, or that the record there is in; or None."""
+        return self._label(len(self._owners) - 1).level
+
+    def is_of_task(self, path):
+        """Return whether a path begins at a variable of the task at the bottom of the stack."""
+        return self.task is not None and path.startswith("task %s: locals" % self.task)
 
     def is_application(self, module):
         """Return whether a module is neither from the standard library nor installed as a package."""
@@ -96,6 +119,9 @@ class Paths:
     def _rank(self, module):
         return 0 if self.is_application(module) else LIBRARY
 
+    def _rank_of_variables(self, module):
+        return self._rank(module) + VARIABLE + (NOWHERE if module.partition(".")[0] == "asyncio" else 0)
+
     def _path(self, level, thing):
         """Return path and rank of `thing`, which the frame at `level` refers to."""
         label = self._label(level)
@@ -103,6 +129,8 @@ class Paths:
             return label.path + "[...]", label.rank
         if label.has_names:
             name = label.names(thing)
+            if name is None and label.rank & VARIABLE:
+                return label.path, label.rank | (NOWHERE if self._slots.is_exact else 0)
             return label.path + "." + ("?" if name is None else name), label.rank
         return label.path, label.rank
 
@@ -119,7 +147,8 @@ class Paths:
         if kind is CLASS:
             return _Label(class_name(owner), self._rank(class_module(owner)), names=_names_in(class_dict(owner)))
         if kind is FUNCTION:
-            return self._variables(function_name(owner), text(dict.get(globals_of(owner), "__name__"), ""))
+            rank = self._rank_of_variables(text(dict.get(globals_of(owner), "__name__"), ""))
+            return _Label(function_name(owner) + ": closure", rank, names=_names_in_closure(owner))
         if kind is ATTRIBUTES:
             return self._instance(owner)
         if kind is OBJECT:
@@ -129,12 +158,13 @@ class Paths:
     def _of_object(self, level, owner):
         kind = type(owner)
         if id(kind) in GENERATORS:
-            return self._variables(*run_name(owner))
+            return self._variables(level, owner, *run_name(owner))
         if kind is Frame:
             if level and id(type(self._owners[level - 1])) in GENERATORS:
                 return self._label(level - 1)
-            return self._variables(*frame_name(owner))
-        if flags_of(kind) & HEAP_TYPE:
+            name, module = frame_name(owner)
+            return _Label(name + ": locals", self._rank_of_variables(module))
+        if flags_of(kind) & HEAP_TYPE and not (level and class_name(kind) in TRANSPARENT):
             return self._instance(owner)
         path, rank = self._path(level - 1, owner) if level else (class_name(kind), LIBRARY)
         return _Label(path, rank)
@@ -151,7 +181,7 @@ class Paths:
         if kind is OBJECT and type(owner) is dict and flags_of(type(below)) & HEAP_TYPE:
             if self._shape(type(below)).is_dict_of(below, owner):
                 label = self._label(level - 1)
-                return _Label(label.path, label.rank, names=_names_in(owner))
+                return _Label(label.path, label.rank, names=_names_in(owner) if label.has_names else None)
         label = self._label(level - 1)
         if label.is_container and inherits(type(owner), tuple):  # a record, rather than a container of its own
             return _Label(label.path, label.rank, label.level)
@@ -167,12 +197,37 @@ class Paths:
             names=lambda thing: shape(kind).name_of(owner, thing),
         )
 
-    def _variables(self, function, module):
-        return _Label("locals of " + function, self._rank(module) + VARIABLE)
+    def _variables(self, level, suspended, function, module):
+        """Name the variables of a coroutine or generator: by the task that runs it, where one does."""
+        whose = function
+        if self.task is not None and self._is_run_by_task(level):
+            whose = "task " + self.task
+        rank = self._rank_of_variables(module)
+        return _Label(whose + ": locals", rank, names=lambda thing: self._slots.name_of(suspended, thing))
+
+    def _is_run_by_task(self, level):
+        """Whether the coroutine at `level` is the task's own, or is awaited by that through coroutines alone."""
+        for below in self._owners[:level]:
+            kind = type(below)
+            if id(kind) not in GENERATORS and kind is not Frame and short_name(kind) not in WRAPPERS:
+                return False
+        return True
 
 
 def _names_in(namespace):
     return lambda thing: key_of(namespace, thing)
+
+
+def _names_in_closure(function):
+    names = code_of(function).co_freevars
+
+    def name_of(thing):
+        for name, cell in zip(names, closure_of(function) or ()):  # noqa: B905 (3.10 and later)
+            if cell is thing:
+                return name
+        return None
+
+    return name_of
 
 
 def _folder(namespace):

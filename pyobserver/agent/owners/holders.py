@@ -29,20 +29,23 @@ from pyobserver.agent.owners.holder_kinds import (
     Kinds,
     container_base,
 )
-from pyobserver.agent.owners.holder_paths import Paths
+from pyobserver.agent.owners.holder_paths import NOWHERE, RANK, Paths
+from pyobserver.agent.owners.modules import Modules
+from pyobserver.agent.owners.route import route_to
+from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
 
 DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root of its own
 MAX_DEPTH = 12
 MAX_MARKS = 300000  # 15 to 20 MB
 MAX_DEFERRED = 10000
+MAX_THREADS = 1000
+LARGE = 5000  # items; what is so large comes last, as what holds tasks is small as a rule
+MAX_LARGE = 1000  # that are left for then
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
 SHARDS = 1024
-
-SKIPPED = ("_asyncio", "_weakref", "_weakrefset", "asyncio", "gc", "sys", "threading", "weakref")
-SKIPPED_PACKAGES = ("asyncio.", "pyobserver.agent.", "pyobserver.protocol.")
 
 
 def _calibrate():
@@ -58,6 +61,7 @@ ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 _END = object()
 LATER = object()
+DEFERRED = (OBJECT, FUNCTION, CLASS)  # kinds of what may be walked from later
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
@@ -71,12 +75,18 @@ class Walk:
     number to `Holding`: a container of the application before an attribute, before the same of a library, before
     variables; the shortest path, and the first met.
 
-    `meet(thing, place)` is told of every coroutine and generator that is no task's, where it is met first; `place()`
-    returns the Holding of that. `coroutine_of(task)` returns what a task runs.
+    `meet(thing, place)` is told of every coroutine and generator that is no task's, and of every object that stands for
+    a process, where it is met first; `place()` returns the Holding of that. `coroutine_of(task)` returns what a task
+    runs, and `name_of(task)` by which name its variables are called, None for by their function. `slots` tells the
+    names of variables.
     """
 
-    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None):
+    least_put_off = LARGE
+
+    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
         self.wanted = wanted
+        self._slots = slots or Slots(-1)
+        self._name_of = name_of
         self._meet = meet
         self._coroutine_of = coroutine_of or asyncio_types.coroutine_of
         self.types = set()
@@ -99,17 +109,15 @@ class Walk:
         self._iterators = []  # how far,
         self._tries = {}  # by level, how often it has changed meanwhile
         self._deferred = []
+        self._large = []  # routes to large containers that were not looked into yet
         self._decisions = Kinds(self.types)
         self._shapes = {}
-        self._unsorted = list(sys.modules)
-        self._modules = []
-        self._libraries = []
-        self._namespaces = set()
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
         self.pauses = False  # between the modules and the variables of tasks, at the wish of `tasks()`
         self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
-        self._paths = Paths(self._owners, self._kinds, self._shape)
+        self._paths = Paths(self._owners, self._kinds, self._shape, self._slots)
+        self._modules = Modules(self._paths.is_application)
 
     @property
     def incomplete(self):
@@ -173,20 +181,19 @@ class Walk:
         """Put what to walk from next on the stack, or come closer to that. Return False when there is no more."""
         if self._old:
             del self._old[-8:]
-        elif self._unsorted:
-            self._sort_modules()
+        elif not self._modules.is_sorted():
+            self._modules.sort_some()
         elif self._deferred:
-            reference, self.inside = self._deferred.pop()
+            reference, self.inside, kind = self._deferred.pop()
             thing = reference()
             if thing is not None:
-                self._push(thing, OBJECT)
-        elif self._modules or self._libraries:
-            name = (self._modules or self._libraries).pop()
-            namespace = namespace_of(name)
-            if namespace is not None:
-                self._paths.module = name
-                self._push(namespace, MODULE)
+                self._push(thing, kind)
+        elif self._begin_module():
+            pass
+        elif self._large:
+            self._begin_large(self._large.pop(0))
         elif self._variables is None:
+            self._add_threads()
             self._variables = iter(() if self._tasks is None else self._tasks())
         elif not self._is_searched:
             reference = next(self._variables, _END)
@@ -203,28 +210,50 @@ class Walk:
             return False
         return True
 
-    def _sort_modules(self):
-        """Take some modules: applications come before libraries, and packages before what is in them."""
-        some = self._unsorted[-STRIDE:]
-        del self._unsorted[-STRIDE:]
-        for name in some:
-            if type(name) is not str:
-                continue
-            namespace = namespace_of(name)
-            if namespace is None:
-                continue
-            self._namespaces.add(id(namespace))
-            if name in SKIPPED or name.startswith(SKIPPED_PACKAGES):
-                continue
-            (self._modules if self._paths.is_application(name) else self._libraries).append(name)
-        if not self._unsorted:
-            for names in (self._modules, self._libraries):
-                names.sort(key=lambda name: (name != "__main__", name.count("."), name), reverse=True)
+    def _begin_module(self):
+        name = self._modules.next()
+        namespace = None if name is None else namespace_of(name)
+        if namespace is not None:
+            self._paths.module = name
+            self._push(namespace, MODULE)
+        return name is not None
+
+    def _begin_large(self, route):
+        """Look into a large container, as if the walk had just come to it."""
+        found = route.stack()
+        self._paths.module = route.module
+        try:
+            for owner, kind in found:
+                self._push(owner, kind)
+                if owner is not found[-1][0]:
+                    self._iterators[-1] = iter(())
+            if found and found[-1][1] is VALUES and _has_keys(found[-1][0]):
+                self._push(found[-1][0], KEYS)
+        except TypeError:  # something else is there now
+            found = []
+        self._restless += not found
+
+    def _put_off(self, thing, kind):
+        """Leave a large container for later; return whether it is."""
+        if len(self._large) >= MAX_LARGE or self._variables is not None:
+            return False
+        route = route_to([*self._owners, thing], [*self._kinds, kind], self._paths.module)
+        if route is not None:
+            self._large.append(route)
+        return route is not None
+
+    def _add_threads(self):
+        """Walk from the threads that Python knows, once the modules have been walked: they may have more."""
+        threads = (namespace_of("threading") or {}).get("_active")
+        for thread in list(dict.values(threads))[:MAX_THREADS] if type(threads) is dict else ():
+            if id(thread) not in self._seen[(id(thread) >> 4) & (SHARDS - 1)] and self._mark(id(thread)):
+                self._deferred.append((ref(thread), 0, OBJECT))
 
     def _begin_task(self, task):
         coroutine = None if task is None else self._coroutine_of(task)
         if id(type(coroutine)) in GENERATORS:
-            self.inside = id(task)
+            self.inside = self._paths.task_id = id(task)
+            self._paths.task = None if self._name_of is None else self._name_of(task)
             self._push(coroutine, OBJECT)
 
     # The stack
@@ -246,6 +275,7 @@ class Walk:
         self._paths.forget(level)
         if not level:
             self.inside = 0
+            self._paths.task = None
 
     def _iterator(self, owner, kind):
         if kind is OBJECT:
@@ -314,13 +344,13 @@ class Walk:
 
     def _enter(self, thing, kind, shared):
         """Look into an object that was met, now or later. Return whether it is on top of the stack."""
-        if kind is OBJECT and id(type(thing)) in GENERATORS and self._meet is not None:
-            self._meet(thing, lambda: Holding(*self._paths.place_of(thing)[:4]))
+        if kind is OBJECT and self._meet is not None and id(type(thing)) in self._decisions.met:
+            self._meet(thing, lambda: self._holding(*self._paths.place_of(thing)[:4]))
         if kind is FUNCTION:
             if closure_of(thing) is None:
                 return False
         elif kind is VALUES:
-            if not is_tracked(thing) or id(thing) in self._namespaces:
+            if not is_tracked(thing) or id(thing) in self._modules.namespaces:
                 return False
         elif kind is CLASS:
             if not flags_of(thing) & HEAP_TYPE:
@@ -330,12 +360,14 @@ class Walk:
         ):
             return False
         depth = len(self._owners)
-        if depth >= DEFER_DEPTH and kind is OBJECT and self._defer(thing, shared):
+        if depth >= DEFER_DEPTH and kind in DEFERRED and self._defer(thing, kind, shared):
             return False
         if depth >= MAX_DEPTH:
             self._too_deep += 1
             return False
         if shared and not self._mark(id(thing)):
+            return False
+        if (kind is VALUES or kind is ITEMS) and len(thing) > self.least_put_off and self._put_off(thing, kind):
             return False
         if kind is SUBCLASS:
             self._push_container(thing)
@@ -363,17 +395,28 @@ class Walk:
         self._seen[(number >> 4) & (SHARDS - 1)].add(number)
         return True
 
-    def _defer(self, thing, shared):
-        """Put an instance that is far down on the list of what to walk from later. Return whether it is there."""
-        if not flags_of(type(thing)) & HEAP_TYPE or len(self._deferred) >= MAX_DEFERRED:
+    def _defer(self, thing, kind, shared):
+        """Put what is far down on the list of what to walk from later. Return whether it is there."""
+        if kind is OBJECT and not flags_of(type(thing)) & HEAP_TYPE and id(type(thing)) not in GENERATORS:
+            return False
+        if len(self._deferred) >= MAX_DEFERRED:
             return False
         try:
             reference = ref(thing)
         except TypeError:  # its class allows no weak references
             return False
         if not shared or self._mark(id(thing)):
-            self._deferred.append((reference, self.inside))
+            self._deferred.append((reference, self.inside, kind))
         return True
+
+    def _holding(self, path, kind, length, key):
+        """Return the Holding of what was met on top of the stack."""
+        task = self.inside if self._paths.is_of_task(path) else 0
+        level = self._paths.container_level() if length is not None else None
+        route = None
+        if level is not None:
+            route = route_to(self._owners[: level + 1], self._kinds[: level + 1], self._paths.module)
+        return Holding(path, kind, length, key, task, route)
 
     def _found(self, task):
         """Note where a task was met, if it is looked for and that is a better place than the one known.
@@ -385,8 +428,8 @@ class Walk:
         if not row or number == self.inside:
             return 0
         path, kind, length, key, score = self._paths.place_of(task)
-        if self.found.is_better(row, score):
-            self.found.put(row, score, path, kind, length, key)
+        if score < NOWHERE * RANK and self.found.is_wanted(row, score):
+            self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
 
 

@@ -26,6 +26,7 @@ from pyobserver.agent.attributes import (
 )
 
 MAX_OBJECTS = 60  # looked at for one task
+MAX_OWNERS = 5  # that are told of one task
 MAX_GETTERS = 20  # of those that wait for a queue
 MAX_AWAITED = 200  # futures that one task waits for
 MAX_OWN = 60  # objects of a task that are searched for references to itself
@@ -70,22 +71,32 @@ class _Search:
     def __init__(self, task):
         self.task = task
         self.types = known()
-        self.waiting = None  # the owner that was found by waiting
-        self.group = None
-        self.holder = None
+        self._groups = []
+        self._waiting = []  # those that were found by waiting
+        self._holders = []
         self._queue = Deque()
         self._seen = set()
 
     def run(self, callbacks):
         self._add_callbacks(callbacks, None)
         steps = 0
-        while self._queue and steps < MAX_OBJECTS and self.group is None:
+        while self._queue and steps < MAX_OBJECTS:
             steps += 1
             thing, gathering = self._queue.popleft()
             if id(thing) not in self._seen:
                 self._seen.add(id(thing))
                 self._look(thing, gathering)
-        return self.group or self.waiting or self.holder
+        return (self._groups + self._waiting + self._holders)[:MAX_OWNERS]
+
+    def _add(self, owners, kind, obj, via=None):
+        """Note an owner that is not known; return it, or the known one."""
+        for each in owners:
+            if each.obj is obj:
+                return each
+        made = Owner(kind, obj, via)
+        if len(owners) < MAX_OWNERS:
+            owners.append(made)
+        return made
 
     def _add_callbacks(self, callbacks, gathering):
         if type(callbacks) is list:
@@ -111,25 +122,26 @@ class _Search:
         elif self.types.is_future(thing):
             if kind is self.types.gathering and gathering is None:
                 gathering = thing
-                if self.waiting is None:
-                    self.waiting = Owner("gather", thing)
+                self._add(self._waiting, "gather", thing)
             self._add_callbacks(self.types.callbacks(thing), gathering)
 
     def _found(self, task, gathering):
         """`task` waits for what has been followed to here."""
         if task is self.task or not self.types.is_task(task):
             return
-        if self.waiting is None:
-            self.waiting = Owner("awaits", task) if gathering is None else Owner("gather", gathering, task)
-        elif self.waiting.via is None and self.waiting.obj is gathering:
-            self.waiting.via = task
+        if gathering is None:
+            self._add(self._waiting, "awaits", task)
+            return
+        found = self._add(self._waiting, "gather", gathering)
+        if found.via is None:
+            found.via = task
 
     def _look_at_builtin(self, bound, name, gathering):
         kind = type(bound)
         if self.types.is_task(bound):
             self._found(bound, gathering)
-        elif self.holder is None and name in RELEASING and _holds(kind):
-            self.holder = Owner("holder", bound)
+        elif name in RELEASING and _holds(kind):
+            self._add(self._holders, "holder", bound)
 
     def _look_at_method(self, bound, function, gathering):
         types = self.types
@@ -138,7 +150,7 @@ class _Search:
         home = globals_of(function)
         if home is types.groups and types.group is not None and inherits(type(bound), types.group):
             parent = attribute(bound, "_parent_task")
-            self.group = Owner("task_group", bound, parent if types.is_task(parent) else None)
+            self._add(self._groups, "task_group", bound, parent if types.is_task(parent) else None)
         elif home is types.tasks:
             if types.is_task(bound):  # the wakeup of a task that is written in Python
                 self._found(bound, gathering)
@@ -166,7 +178,7 @@ class _Search:
             return
         scope = attribute(group, "cancel_scope")
         parent = attribute(scope, "_host_task")
-        self.group = Owner("task_group", group, parent if self.types.is_task(parent) else None)
+        self._add(self._groups, "task_group", group, parent if self.types.is_task(parent) else None)
 
     def _add_futures(self, things, gathering):
         """Follow futures: what waits for one that a callback of the task will set, waits for the task."""
@@ -192,13 +204,20 @@ def _is_wakeup(kind):
     return not flags_of(kind) & HEAP_TYPE and short_name(kind) == "TaskWakeupMethWrapper"
 
 
-def owner_of(task, callbacks):
-    """Return the `Owner` of a task, or None where its done callbacks tell none.
+def owners_of(task, callbacks):
+    """Return up to `MAX_OWNERS` different `Owner`s of a task, as far as its done callbacks tell.
 
-    `callbacks` is its `_callbacks`, read through the C descriptor: a list of (callback, context), or None. A task group
-    comes before one that awaits, and that before a container. The work is bounded by 60 objects, 2 to 80 us.
+    `callbacks` is its `_callbacks`, read through the C descriptor: a list of (callback, context), or None. Task groups
+    come before those that await, and these before containers; of each, the first that has come to own it is the first.
+    The work is bounded by 60 objects, 2 to 80 us.
     """
-    return _Search(task).run(callbacks) if callbacks else None
+    return _Search(task).run(callbacks) if callbacks else []
+
+
+def owner_of(task, callbacks):
+    """Return the first of `owners_of`, or None."""
+    found = owners_of(task, callbacks)
+    return found[0] if found else None
 
 
 def _references(task, callbacks):
