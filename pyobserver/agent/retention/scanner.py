@@ -44,7 +44,7 @@ class Scanner:
 
     def add_barrier(self, tp):
         """Do not walk through instances of `tp` and of its subclasses: each is a row of its own."""
-        self._kinds.barriers.add(tp)
+        self._kinds.add_barrier(tp)
 
     def add_lenient(self, tp):
         """Take instances of `tp` as owned although one more reference to them exists: the timers of a loop."""
