@@ -92,7 +92,7 @@ class Walker:
         plain, leaf, inline, most = kinds.sizes.plain, kinds.sizes.leaf, kinds.sizes.inline, kinds.sizes.most
         special, lengths, barrier = kinds.edges.special, kinds.containers.lengths, kinds.barrier
         counts, pending, stack = walk.counts, walk.pending, walk.stack
-        get, pop, push, in_loop = counts.get, stack.pop, stack.append, IN_LOOP
+        get, pop, push, count, in_loop, only = counts.get, stack.pop, stack.append, getrefcount, IN_LOOP, IN_LOOP + 1
         left = CHECK
         while stack:
             if left < 0:
@@ -125,21 +125,25 @@ class Walker:
                 i = id(r)
                 if i in shared:
                     continue
-                c = counts[i] = get(i, 0) + 1
-                if getrefcount(r) - in_loop == c + (i in pending):
-                    t = id(type(r))
-                    if t in barrier:
+                c = get(i)
+                if c is None:
+                    if count(r) != only or id(type(r)) in barrier:
+                        counts[i] = 1
                         pending[i] = r
                         continue
+                else:
+                    c = counts[i] = c + 1
+                    if count(r) - in_loop != c + (i in pending) or id(type(r)) in barrier:
+                        if c > 0:
+                            pending[i] = r
+                        continue
                     pending.pop(i, None)
-                    counts[i] = OWNED
-                    if t in leaf:
-                        size += getsizeof(r)
-                        objects += 1
-                    else:
-                        push(r)
-                elif c > 0:
-                    pending[i] = r
+                counts[i] = OWNED
+                if id(type(r)) in leaf:
+                    size += getsizeof(r)
+                    objects += 1
+                else:
+                    push(r)
             left -= len(refs) + 2
             walk.bytes += size
             walk.objects += objects
