@@ -214,7 +214,7 @@ class TaskProbe:
         row.loop = loop = self.loops.node_of(types.loop(task))
         columns.parent[position] = loop
         if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
-            self._look(row, task, types)
+            self._look(position, task, types)
         else:
             self._table.keys[position] = _ANYTHING
         for tell in self.on_new:
@@ -288,14 +288,14 @@ class TaskProbe:
         if row.is_marked(MET):
             row.moves += 1
             self._note_activity(row)
-        self._look(row, task, types)
+        self._look(position, task, types)
         for tell in self.on_moved:
             tell(row, task)
 
-    def look(self, row, task):
+    def look(self, position, task):
         """Write down what a task does, if that has not been done: it is in the processor's cache now."""
-        if not row.is_marked(MET):
-            self._look(row, task, known())
+        if not self._table.columns.marks[position] & MET:
+            self._look(position, task, known())
 
     def _note_activity(self, row):
         """A task has been looked at, as all others have: their looks are counted together."""
@@ -305,24 +305,31 @@ class TaskProbe:
             row.moves >>= 1
             row.since = self._table.looks - (looks >> 1)
 
-    def _look(self, row, task, types):
+    def _look(self, position, task, types):
         """Write down what a task does now."""
+        table, columns = self._table, self._table.columns
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        row.key = _ANYTHING if waiter is None else ref(waiter)
-        changed = self.describer.describe(row, coroutine, waiter)
+        table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
+        where, waiting, queued = self.describer.described(coroutine, waiter)
+        state = self._state(task, coroutine, waiter, types)
+        columns.marks[position] |= MET
+        before = columns.where[position], columns.waiting[position], columns.state[position]
+        if queued != table.rare["queue"].get(position, -1):
+            Row(table, position).queue = queued
+        elif (where, waiting, state) == before:
+            return
+        columns.where[position], columns.waiting[position], columns.state[position] = where, waiting, state
+        table.touch_at(position)
+
+    def _state(self, task, coroutine, waiter, types):
+        if waiter is not None and type(task) is types.c_task:  # it lets go of that with its next step
+            return schema.STATE_WAITING
         if not types.is_pending(task):
-            state = schema.STATE_DONE_HELD
-        elif waiter is not None:
-            state = schema.STATE_WAITING
-        elif self.describer.is_running(coroutine):
-            state = schema.STATE_RUNNING
-        else:
-            state = schema.STATE_READY
-        row.mark(MET)
-        if changed or state != row.state:
-            row.state = state
-            self._table.touch(row)
+            return schema.STATE_DONE_HELD
+        if waiter is not None:
+            return schema.STATE_WAITING
+        return schema.STATE_RUNNING if self.describer.is_running(coroutine) else schema.STATE_READY
 
 
 class Met:

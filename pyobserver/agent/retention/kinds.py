@@ -31,10 +31,12 @@ class NamedTypes:
 
     def begin_slice(self):
         """Drop what is gone, and what was put into `ids` for the last slice."""
-        for key in [key for key, weak in self.classes.items() if weak() is None]:
+        gone = [key for key, weak in self.classes.items() if weak() is None]
+        for key in gone:
             del self.classes[key]
-        self.ids.clear()
-        self.ids.update(self._static, self.classes)
+        if gone or len(self.ids) > len(self._static) + len(self.classes):
+            self.ids.clear()
+            self.ids.update(self._static, self.classes)
 
 
 class Kinds:

@@ -45,10 +45,13 @@ class Scan:
         """Look at as much as the time allows."""
         walk = self.walk
         self._walker.kinds.containers.begin_scan()
-        reached = self._walker.exhaust(walk, self.nobodys, self._within(FIRST), LIMIT)
+        now = self._clock()
+        left = self._deadline - now
+        self._border.seconds = left * 0.9
+        reached = self._walker.exhaust(walk, self.nobodys, now + left * FIRST, LIMIT)
         if walk.large or not reached:
             self._settle(reached)
-        elif self._owns_no_cycle():
+        elif owns_no_cycle(walk, self._walker.kinds, self._border):
             return
         if self.reached:
             stop = self._within(0.5 if self.parts else 0.9)
@@ -63,10 +66,6 @@ class Scan:
         elif self._border.admit(list(walk.pending), walk.pending)[0]:
             self.complete = False
         self._refine(self._within(0.85))
-
-    def _owns_no_cycle(self):
-        self._border.seconds = self._within(0.9) - self._clock()
-        return owns_no_cycle(self.walk, self._walker.kinds, self._border, self.nobodys)
 
     def own(self, i):
         """Take a pending object as owned after all, with what it alone owns; return the bytes this adds."""

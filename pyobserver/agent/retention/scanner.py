@@ -77,7 +77,7 @@ class Scanner:
         if id(task) in self._batch:
             self.begin_batch()
         self._batch.add(id(task))
-        scan = Scan(self._walker, Border(self._shared, id(task), self._shared.nobodys), [task], deadline)
+        scan = Scan(self._walker, Border(self._shared, id(task), True), [task], deadline)
         measure = _run(scan)
         self._shared.see(scan.walk.pending)
         return measure

@@ -48,6 +48,7 @@ class Shared:
         self._kinds = kinds
         self.always = set()
         self.nobodys = set()
+        self.rejected = set()  # what was looked up in this batch, and is known to be shared
         self._of_batch = []  # what is only for this batch in `nobodys`
         self._outside = {}  # id -> identity
         self._doubts = {}  # id -> (id of the root, seconds it had, identity)
@@ -64,6 +65,7 @@ class Shared:
         self._since = self._clock()
         self.always = _of_the_interpreter()
         self.nobodys = set(self.always)
+        self.rejected = set()
         self._of_batch = []
         self._outside = {}
         self._doubts = {}
@@ -71,6 +73,7 @@ class Shared:
     def begin_batch(self):
         """Forget what the last batch of walks has seen."""
         self.nobodys.difference_update(self._of_batch)
+        self.rejected.clear()
         self._of_batch = []
 
     def see(self, pending):
@@ -137,13 +140,16 @@ class Shared:
 
 
 class Border:
-    """Where the search for cycles ends, for a walk from one root which has so many `seconds` for it. Ids in `nobodys`
-    are not even counted."""
+    """Where the search for cycles ends, for a walk from one root which has so many `seconds` for it.
 
-    def __init__(self, shared, root, nobodys=None):
+    Ids in `nobodys` are not even counted, those in `rejected` need not be asked for again.
+    """
+
+    def __init__(self, shared, root, is_of_batch=False):
         self._shared = shared
         self._root = root
-        self.nobodys = shared.always if nobodys is None else nobodys
+        self.nobodys = shared.nobodys if is_of_batch else shared.always
+        self.rejected = shared.rejected if is_of_batch else set()
         self.seconds = 0.0
 
     def admit(self, ids, found):
@@ -161,6 +167,7 @@ class BorderOfGroup:
     def __init__(self, shared):
         self.seconds = 0.0
         self.nobodys = shared.always
+        self.rejected = set()
 
     def admit(self, ids, found):
         """Return (those of the `ids` that may be looked through, False)."""
