@@ -139,12 +139,13 @@ class Agent:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
             start, begun = clock(), self.cpu()
-            self.scanner.begin_slice()
-            self.schedule.work()
-            self._held(self.cpu() - begun)
-            every = schedule.EVERY_SECONDS
+            seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if not self.is_known():
+                seconds = schedule.LONG_SECONDS
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
+            self.scanner.begin_slice()
+            self.schedule.work(seconds)
+            self._held(self.cpu() - begun)
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
         return ready

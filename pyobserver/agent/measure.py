@@ -110,7 +110,9 @@ class Measuring:
         """Take a task among the sample of its function with the same chance for each."""
         if row.function not in self._samples and len(self._samples) >= _MOST_SAMPLED:
             return
-        entry = self._samples.setdefault(row.function, [[], 0])
+        entry = self._samples.get(row.function)
+        if entry is None:
+            entry = self._samples[row.function] = [[], 0]
         entry[1] += 1
         if len(entry[0]) < _SAMPLE:
             entry[0].append(row.id)
@@ -316,7 +318,9 @@ class Measuring:
                 table.touch_at(position)
             return True
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
-        deadline = now.begun + _LONGER_SECONDS if is_fresh and columns.tries[position] else now.deadline
+        deadline = now.deadline
+        if is_fresh and columns.tries[position]:
+            deadline = max(deadline, now.begun + _LONGER_SECONDS)
         found = subject.scan_of_batch(thing, deadline)
         thing = None
         if now.torn():
