@@ -149,8 +149,14 @@ class TaskProbe:
             self._listed[name] = len(references)
             self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
             while references:
-                self._meet(references.pop())
+                some = self._met.new(references[-_AT_ONCE:])
+                del references[-_AT_ONCE:]
+                for reference in some:
+                    self._meet(reference)
+                    if now.over():
+                        now = yield
                 if now.over():
+                    some = None
                     now = yield
         if not self.complete:
             self.complete = True
