@@ -31,6 +31,7 @@ _FIRST_OBSERVER_SECONDS = 20.0
 _AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
+_CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
 class Agent:
@@ -141,8 +142,9 @@ class Agent:
             start, begun = clock(), self.cpu()
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if not self.is_known():
-                seconds = schedule.LONG_SECONDS
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
+                if self.tasks.count > _CROWD:
+                    seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
             self.schedule.work(seconds)
             self._held(self.cpu() - begun)

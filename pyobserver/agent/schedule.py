@@ -7,12 +7,12 @@ why reference counts read in it are true, and why nothing that is held only in i
 import sys
 
 SLICE_SECONDS = 0.001
-LONG_SECONDS = 0.0015  # until the first picture is complete: what is done first in a slice takes five times as long
 _SHORTEST_SECONDS = 0.0002  # where the switch interval is so short that nothing is atomic, work goes on nevertheless
 EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
-LATER_SECONDS = 0.0145  # for the long ones: with the time to wake up it is one in ten, too
-FIRST_SECONDS = 0.0075  # for a while, until the first picture is complete: somebody waits for it
+LATER_SECONDS = 0.0097  # until the first picture is complete: with the time to wake up it is one in ten, too
+FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
+LONG = 1.5  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
 _FAILURES = 3
 _TORN_SHARE = 0.9
