@@ -58,6 +58,7 @@ class Scanner:
 
     def begin_slice(self):
         """Forget what may not be true any more: the classes seen, and after a while what is shared."""
+        self.begin_batch()
         self._kinds.begin_slice()
         self._shared.begin_slice()
 
