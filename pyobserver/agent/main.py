@@ -143,7 +143,7 @@ class Agent:
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if not self.is_known():
                 every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
-                if self.tasks.count > _CROWD:
+                if self.tasks.complete and self.tasks.count > _CROWD:  # to list them, more is done at once now and then
                     seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
             self.schedule.work(seconds)
