@@ -57,7 +57,9 @@ class AsyncioTypes:
 
     def _read(self, getter, thing, name):
         """Return what a C future or task has, by C; what a Python one has, as an attribute."""
-        if self.c_future is not None and inherits(type(thing), self.c_future):
+        kind = type(thing)
+        is_exact = kind is self.c_task or kind is self.c_future
+        if is_exact or (self.c_future is not None and inherits(kind, self.c_future)):
             return None if getter is None else getter(thing)
         return attribute(thing, name)
 

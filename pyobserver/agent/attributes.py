@@ -14,7 +14,7 @@ MAX_NAMES = 2000  # candidates for an attribute's name, per class
 MAX_FAILURES = 4  # to name an attribute of one class, at up to 1 ms each
 MAX_KEYS = 20000  # keys looked through in a dict that may be an instance's own (0.6 ms)
 
-HAVE_GC, HEAP_TYPE, IS_STR, IS_CLASS = 1 << 14, 1 << 9, 1 << 28, 1 << 31
+HAVE_GC, HEAP_TYPE, IMMUTABLE, IS_STR, IS_CLASS = 1 << 14, 1 << 9, 1 << 8, 1 << 28, 1 << 31
 
 
 def _function():

@@ -26,14 +26,16 @@ from pyobserver.agent.waits import Waits
 MAX_CHAIN = 60
 _MAX_CODES = 4000
 _MAX_NAMES = 20  # of one code
+_MANY = 50  # times that it was asked where something stands in one code
 _LIBRARIES = ("trio", "anyio")  # whose own coroutines are, as asyncio's, not where a program stands
 
 
 class Place:
     """One code object: its name, whether it is asyncio's own or of a library like it, and the texts of the lines where
-    tasks stand in it."""
+    tasks stand in it. `only` is that of the single place where it can be suspended, 0 if it has more, or is not known
+    yet."""
 
-    __slots__ = ("_module", "code", "file", "functions", "is_asyncio", "is_library", "texts")
+    __slots__ = ("_module", "asked", "code", "file", "functions", "is_asyncio", "is_library", "only", "texts")
 
     def __init__(self, code, asyncio_folder):
         self.code = ref(code)
@@ -41,6 +43,7 @@ class Place:
         self.is_asyncio = bool(asyncio_folder) and self.file.startswith(asyncio_folder)
         self.is_library = self.is_asyncio or self.file.startswith(tuple(filter(None, map(folder_of, _LIBRARIES))))
         self.texts = {}
+        self.only = self.asked = 0
         self.functions = {}  # by qualified name, as closures may share a code
         self._module = None
 
@@ -132,22 +135,15 @@ class Describer:
                 break
         return found, coroutine
 
-    def describe(self, row, coroutine, waiter):
-        """Set `where`, `waiting` and `queue` of a row; return whether they have changed."""
+    def described(self, coroutine, waiter):
+        """Return (where it stands and what it waits on, as the ids of texts; items in its queue or -1)."""
         chain = self.chain(coroutine)[0]
         inner, link = self._of_asyncio(chain)
-        where = 0
         if link is None and chain:
             link = chain[0]
-        if link is not None:
-            code = self._code(link)
-            place = self._place(code)
-            where = self._where(link, code, place) if place is not None else 0
+        where = 0 if link is None else self.where(link)
         words, queued = self.waits.words(inner, waiter)
-        waiting = self._texts.intern(words)
-        changed = where != row.where or waiting != row.waiting or queued != row.queue
-        row.where, row.waiting, row.queue = where, waiting, queued
-        return changed
+        return where, self._texts.intern(words), queued
 
     def waits_in_full(self, coroutine, waiter):
         """Return all that is known of what a task waits on, "" if it waits on nothing."""
@@ -169,12 +165,13 @@ class Describer:
         """
         inner = []
         for link in reversed(chain):
-            place = self._place(self._code(link))
+            kind = lines.kind_of(link)
+            place = self._place(kind.code(link))
             if place is None:
                 continue
             if not place.is_asyncio:
                 return inner, link
-            inner.append((link, self._qualname(link)))
+            inner.append((link, text(kind.qualname(link))))
         return inner, None
 
     def stand(self, coroutine):
@@ -261,11 +258,16 @@ class Describer:
         return found
 
     def _where(self, link, code, place):
+        if place.only and lines.kind_of(link).awaited(link) is not None:
+            return place.only
         position = self._lines.position(link, code)
         found = place.texts.get(position)
         if found is None:
             line = self._lines.line(code, position) or code.co_firstlineno
             found = place.texts[position] = self._texts.intern("%s:%d" % (place.file, line))
+        place.asked += 1
+        if place.asked == _MANY and position is not None and self._lines.has_one_stop(code):
+            place.only = found if lines.kind_of(link).awaited(link) is not None else 0
         return found
 
 

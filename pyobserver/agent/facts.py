@@ -5,6 +5,7 @@ import posix
 import sys
 from _weakref import ref
 
+_GRAIN = 16  # bytes: objects take a multiple of it (Objects/obmalloc.c)
 _NODE_BYTES = 350  # with its label and its share of a dict
 
 
@@ -58,7 +59,7 @@ class OwnMemory:
         self._modules = modules
         self._code = 0
         own = 1 + (sys.version_info >= (3, 14))  # to what it awaits; up to 3.13 the one to the task is asyncio's own
-        self._reference_bytes = own * (sys.getsizeof(ref(OwnMemory)) + 8)
+        self._reference_bytes = own * (-(-sys.getsizeof(ref(OwnMemory)) // _GRAIN) * _GRAIN)
 
     def count(self, now):
         """Count the code, in slices; a round of a job."""

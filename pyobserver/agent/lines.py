@@ -46,6 +46,32 @@ async def _async_generator():
     yield
 
 
+async def _stops_once(pause):
+    a, b, c, d = 1, 2.5, "x", None
+    value = await pause
+    return value, a, b, c, d
+
+
+async def _stops_twice(pause):
+    await pause
+    await pause
+
+
+def _stops_three_times(a):
+    yield a
+    b = yield a
+    yield b
+
+
+def _yield_value():
+    """Return the number of YIELD_VALUE, at which everything is suspended; None where it is not found to be one."""
+    found = set(range(1, 256))
+    for stops, function in enumerate((_stops_once, _stops_twice, _stops_three_times), 1):
+        instructions = function.__code__.co_code[::2]
+        found = {one for one in found if instructions.count(one) == stops}
+    return found.pop() if len(found) == 1 else None
+
+
 def _type_of_coroutine():
     one = _coroutine()
     one.close()
@@ -88,6 +114,7 @@ class Lines:
         self._offset = self._shift = None
         self.unavailable = ""
         self._has_frames = sys.version_info < (3, 11)
+        self._yield_value = None if self._has_frames else _yield_value()
         try:
             self._memory = posix.open("/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
             if not self._has_frames:
@@ -120,6 +147,13 @@ class Lines:
         word = collector.outside(posix.pread, self._memory, _WORD, id(suspended) + self._offset)
         last = int.from_bytes(word, "little") - id(code) - _CODE_BYTES + self._shift
         return last if last >= 0 else None
+
+    def has_one_stop(self, code):
+        """Return whether there is only one place where this code is suspended, so that it need not be asked where.
+
+        The interpreter keeps what is looked through here with the code, so it is for codes that many stand in.
+        """
+        return self._yield_value is not None and code.co_code[::2].count(self._yield_value) == 1
 
     def line(self, code, position):
         """Return the line of a position, None if there is none."""

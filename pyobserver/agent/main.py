@@ -34,6 +34,7 @@ _FIRST_OBSERVER_SECONDS = 20.0
 _AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
+_CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
 class Agent:
@@ -161,15 +162,17 @@ class Agent:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
             start, begun = clock(), self.cpu()
+            seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
+            if busy and not self.is_known():
+                every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
+                if self.tasks.complete and self.tasks.count > _CROWD:  # to list them, more is done at once now and then
+                    seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
-            worked = self.schedule.work()
+            worked = self.schedule.work(seconds)
             self._held(self.cpu() - begun)
-            every = schedule.EVERY_SECONDS
             if not busy:
                 is_behind = worked >= schedule.SLICE_SECONDS
                 every = schedule.BEHIND_SECONDS if is_behind else schedule.ALONE_SECONDS
-            elif not self.is_known():
-                every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
             ready = max(ready, start - schedule.LATE_SECONDS) + every
             self.service.flush(clock())
         return ready

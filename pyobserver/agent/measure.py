@@ -9,7 +9,7 @@ from _collections import deque
 from itertools import islice
 
 from pyobserver.agent.retention.containers import Chance
-from pyobserver.agent.row import MOVED, Row
+from pyobserver.agent.row import BITS, MET, MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
@@ -30,6 +30,9 @@ _AGAIN_SECONDS = 0.3  # before the next of them
 _LONGER_SECONDS = 0.0016  # what the later ones of them may take
 _DUTY_FIRST, _DUTY = 1.0, 0.008  # at first the pauses between slices are what limits it
 _FRESH_SHARE = 0.8
+_BATCH = 32  # rows that are looked at together
+_ROOM_SHARE, _ROOM_ROWS = 0.3, 4  # of a slice, or of what a row takes, that have to be left for another one
+_WEIGHT = 0.1  # of the last batch, in what a row takes on average
 
 
 class Measuring:
@@ -52,7 +55,7 @@ class Measuring:
         self._without = 0  # position from which on there may be rows without a value that nothing else leads to
         self._oldest = 0  # position from which on the next old values are looked for
         self._measured = 0
-        self._seconds = 0.0005  # that one scan takes, on average
+        self._seconds = 0.0005  # that one row takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST, goes_on=True)
         self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
@@ -108,7 +111,9 @@ class Measuring:
         """Take a task among the sample of its function with the same chance for each."""
         if row.function not in self._samples and len(self._samples) >= _MOST_SAMPLED:
             return
-        entry = self._samples.setdefault(row.function, [[], 0])
+        entry = self._samples.get(row.function)
+        if entry is None:
+            entry = self._samples[row.function] = [[], 0]
         entry[1] += 1
         if len(entry[0]) < _SAMPLE:
             entry[0].append(row.id)
@@ -132,23 +137,70 @@ class Measuring:
     # -- one round ----------------------------------------------------------------------------------------------------
 
     def _round(self, now):
-        for row in self._next(self._agent.wall()):
-            if row is None:  # nothing to be measured was found so far
-                if now.over():
-                    now = yield
-                continue
-            while now.left() < 0.3 * now.seconds:
+        chosen = self._next(self._agent.wall())
+        is_over = False
+        while not is_over:
+            while not self._has_room(now):
                 now = yield
-            number = row.id
-            if row.tries or not self._scan(row, now):
-                now = yield WHOLE  # a large one gets a slice of its own
-                if row.id == number:
-                    self._scan(row, now, True)
-            if now.over():
-                now = yield
+            begun, first = now.clock(), now
+            numbers, is_over = self._take(chosen, now)
+            self._agent.scanner.begin_batch()
+            for number in numbers:
+                if not self._has_room(now):
+                    now = yield from self._room()
+                position = self._table.position_of(number)
+                if position < 0:
+                    continue
+                if self._table.columns.tries[position] or not self._scan(position, now):
+                    now = yield WHOLE  # a large one gets a slice of its own
+                    self._agent.scanner.begin_batch()
+                    if self._table.position_of(number) == position:
+                        self._scan(position, now, True)
+            if numbers and now is first:
+                self._seconds += _WEIGHT * ((now.clock() - begun) / len(numbers) - self._seconds)
         first = bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
         self._job.period = _ROUND_SECONDS * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
+
+    def _has_room(self, now):
+        """Whether there is time for one more in this slice, most likely."""
+        return now.left() >= min(_ROOM_SHARE * now.seconds, _ROOM_ROWS * self._seconds)
+
+    def _room(self):
+        """Wait for another slice; what was seen in the last one may not be true any more."""
+        now = yield
+        while not self._has_room(now):
+            now = yield
+        self._agent.scanner.begin_batch()
+        return now
+
+    def _take(self, chosen, now):
+        """Return (ids of as many rows as there is time for, whether these are the last), after a look at what they do.
+
+        Looking reads lines, and lets go of the interpreter lock for that. So all looks come first, and nothing else
+        runs between the scans.
+        """
+        numbers = {}  # in order; one that has no value yet may be found in two ways
+        most = min(_BATCH, int(now.left() / self._seconds))
+        kinds, generations, marks = self._table.columns.kind, self._table.columns.generation, self._table.columns.marks
+        for row in chosen:
+            if row is None:  # nothing to be measured was found so far
+                if numbers or now.over():
+                    return numbers, False
+                continue
+            position = row.position
+            number = generations[position] << BITS | position
+            if number in numbers:
+                continue
+            if kinds[position] == schema.KIND_TASK and not marks[position] & MET:
+                task = self._table.refs[position]()
+                if task is not None:
+                    self._tasks.look(position, task)
+                    task = None
+            numbers[number] = None
+            if len(numbers) >= most:
+                return numbers, False
+        return numbers, True
 
     def _next(self, wall):
         """Yield the rows to measure; None now and then, when none is found. New ones may come in meanwhile."""
@@ -202,23 +254,24 @@ class Measuring:
             while waiting and waiting[0][0] <= wall:
                 row = self._table.rows.get(waiting.popleft()[1])
                 if row is not None:
-                    self._wait_young(row, wall, stage + 1)
+                    self._wait_young(row.id, wall, stage + 1)
                     yield row
 
-    def _wait_young(self, row, wall, stage):
+    def _wait_young(self, number, wall, stage):
         if stage < len(self._young):
-            self._young[stage].append((wall + _YOUNG_SECONDS[stage], row.id))
+            self._young[stage].append((wall + _YOUNG_SECONDS[stage], number))
 
     def _take_without(self):
         """Yield rows that have no value yet, in the order of the columns."""
-        end = min(self._without + _LOOKED_AT, self._table.end_position)
+        table, columns, subjects = self._table, self._table.columns, self._agent.subjects
+        end = min(self._without + _LOOKED_AT, table.end_position)
         while self._without < end:
             position = self._without
             self._without += 1
-            columns = self._table.columns
-            if not columns.measured_at[position] and columns.kind[position] in self._agent.subjects:
-                yield from self._take_new()
-                yield Row(self._table, position)
+            if not columns.measured_at[position] and columns.kind[position] in subjects:
+                if self._new:
+                    yield from self._take_new()
+                yield Row(table, position)
             elif not position & 63:
                 yield None
 
@@ -252,66 +305,67 @@ class Measuring:
             seconds = _AGAIN_SECONDS
         return not row.measured_at or (row.is_marked(MOVED) and wall - row.measured_at >= seconds)
 
-    def _scan(self, row, now, is_last_try=False):
-        """Measure one row; False when it needs a slice of its own, or the slice was torn."""
-        thing = row.ref() if row.ref is not None else None
-        if thing is None or row.kind not in self._agent.subjects:
+    def _scan(self, position, now, is_last_try=False):
+        """Measure the row at a position; False when it needs a slice of its own, or the slice was torn."""
+        table, columns = self._table, self._table.columns
+        reference = table.refs[position]
+        thing = reference() if reference is not None else None
+        subject = self._agent.subjects.get(columns.kind[position])
+        if thing is None or subject is None:
             return True
         if self._agent.ownership.is_walking_in(thing):
-            self._again(row)
+            self._again(position)
             return True
-        if row.kind == schema.KIND_TASK:
-            self._tasks.look(row, thing)
-        subject = self._subject(row)
         if subject.is_executing(thing):
-            if row.measured_at and row.accuracy != schema.STALE:
-                row.accuracy = schema.STALE
-                self._table.touch(row)
+            if columns.measured_at[position] and columns.accuracy[position] != schema.STALE:
+                columns.accuracy[position] = schema.STALE
+                table.touch_at(position)
             return True
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
-        begun = now.clock()
-        deadline = now.begun + _LONGER_SECONDS if is_fresh and row.tries else now.deadline
-        found = subject.scan(thing, deadline)
+        deadline = now.deadline
+        if is_fresh and columns.tries[position]:
+            deadline = max(deadline, now.begun + _LONGER_SECONDS)
+        found = subject.scan_of_batch(thing, deadline)
         thing = None
-        taken = now.clock() - begun
         if now.torn():
             self._agent.torn += 1
             if is_last_try:
-                self._again(row)
+                self._again(position)
             return is_last_try
         if found.accuracy != schema.EXACT and not is_fresh and not is_last_try:
             return False
-        self._seconds += 0.02 * (taken - self._seconds)
-        self._write(row, found)
+        if found.accuracy != schema.UNAVAILABLE:
+            self._write(position, found, subject.is_counted)
         return True
 
-    def _write(self, row, found):
-        if found.accuracy == schema.UNAVAILABLE:
-            return
+    def _write(self, position, found, is_counted):
+        table, columns = self._table, self._table.columns
         wall = self._agent.wall()
-        subject = self._subject(row)
-        if not row.measured_at:
-            self._measured += subject.is_counted
-            if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
-                self._wait_young(row, wall, 0)
-        row.measured_at = wall
-        row.mark(MOVED, False)
-        self._moved.pop(row.id, None)
-        retained, error = int(found.bytes), int(found.error or 0)
-        if (retained, found.accuracy, error) != (row.retained, row.accuracy, row.error):
-            row.retained, row.accuracy, row.error = retained, found.accuracy, error
-        self._table.touch(row)
-        if found.accuracy == schema.AT_LEAST and row.tries < _MOST_TRIES and subject.is_counted:
-            row.tries += 1
-            self._doubted.add(row.id)
-            self._again(row)  # what was in the way may have become known meanwhile
-        else:
-            self._doubted.discard(row.id)
+        number = table.id_at(position)
+        if not columns.measured_at[position]:
+            self._measured += is_counted
+            if not columns.flags[position] & schema.FLAG_AGE_IS_MINIMUM:
+                self._wait_young(number, wall, 0)
+        columns.measured_at[position] = table.seconds(wall)
+        columns.marks[position] &= ~MOVED
+        self._moved.pop(number, None)
+        columns.retained[position], columns.accuracy[position] = int(found.bytes), found.accuracy
+        error = int(found.error)
+        if error != table.rare["error"].get(position, 0):
+            Row(table, position).error = error
+        table.touch_at(position)
+        if found.accuracy == schema.AT_LEAST and columns.tries[position] < _MOST_TRIES and is_counted:
+            columns.tries[position] += 1
+            self._doubted.add(number)
+            self._again(position)  # what was in the way may have become known meanwhile
+        elif self._doubted:
+            self._doubted.discard(number)
 
-    def _again(self, row):
+    def _again(self, position):
         """Measure it once more, although it may not move."""
-        row.mark(MOVED)
-        if not row.measured_at:
-            self._without = min(self._without, row.position)
-        elif len(self._moved) < _MOST_NEW or row.id in self._doubted:
-            self._moved[row.id] = None
+        columns, number = self._table.columns, self._table.id_at(position)
+        columns.marks[position] |= MOVED
+        if not columns.measured_at[position]:
+            self._without = min(self._without, position)
+        elif len(self._moved) < _MOST_NEW or number in self._doubted:
+            self._moved[number] = None

@@ -239,10 +239,16 @@ class Ownership:
         """The tasks whose variables are searched: all of them, when there is a task that nothing else holds.
 
         Otherwise the main one's, which lead to what a program does not keep in its modules. Where there are very many,
-        the first picture of all goes before.
+        the first picture of all goes before, and the main one's are searched first: they may lead to all others.
         """
         while self._tasks.count > _AT_FIRST and not self._agent.is_known():
             yield holders.LATER
+        if self._tasks.count > _AT_FIRST:
+            for position in self._tasks.positions():
+                if self._table.columns.flags[position] & schema.FLAG_MAIN:
+                    yield self._table.refs[position]
+                elif position % _AT_ONCE == 0:
+                    yield None
         found = self._walk.found
         main = []
         for position in self._tasks.positions():

@@ -157,11 +157,6 @@ class Table:
         """Return a Unix time as a column has it: never 0, which stands for none, unless it is 0."""
         return max(0.001, wall - self.begun) if wall else 0.0
 
-    def time_at(self, name, position):
-        """Return a column's Unix time, 0.0 for none."""
-        seconds = getattr(self.columns, name)[position]
-        return self.begun + seconds if seconds else 0.0
-
     def activity(self, position):
         """Return the share of looks at which a task had moved, NaN when there was none."""
         kind, looks = self.columns.kind[position], self.columns.since[position]
@@ -200,21 +195,30 @@ class Table:
         return found[:MAX_OTHERS]
 
     def column(self, name, positions):
-        """Return a list of what a column of the protocol has at these positions."""
+        """Return a list of what a column of the protocol has at these positions, a list or a range (of steps of 1)."""
         if name == "id":
             generation = self.columns.generation
             return [generation[p] << BITS | p for p in positions]
         if name == "activity":
-            return [self.activity(p) for p in positions]
-        if name == "created" or name == "measured_at":
-            return [self.time_at(name, p) for p in positions]
+            return self._activities(positions)
         if name in RARE:
             found, missing = self.rare[name], RARE[name]
             return [found.get(p, missing) for p in positions] if found else [missing] * len(positions)
-        numbers = getattr(self.columns, name)
+        numbers = _picked(getattr(self.columns, name), positions)
+        if name == "created" or name == "measured_at":
+            begun = self.begun
+            return [begun + seconds if seconds else 0.0 for seconds in numbers]
         if name == "loop":
-            return [node_id(numbers[p]) for p in positions]
-        return [numbers[p] for p in positions]
+            return [node_id(number) for number in numbers]
+        return numbers
+
+    def _activities(self, positions):
+        """Return `activity` for each of the positions; most of many tasks have never moved."""
+        kinds, moves = self.columns.kind, self.columns.moves
+        since, looks, task = self.columns.since, self.looks, schema.KIND_TASK
+        return [
+            self.activity(p) if moves[p] or kinds[p] != task else 0.0 if looks > since[p] else NAN for p in positions
+        ]
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
@@ -308,3 +312,10 @@ class Table:
         """Forget the entries before `position`: everybody has read them."""
         del self._log[: max(0, position - self._base)]
         self._base = max(self._base, position)
+
+
+def _picked(numbers, positions):
+    """Return a list of the numbers at these positions."""
+    if type(positions) is range:
+        return numbers[positions.start : positions.stop].tolist()
+    return [numbers[p] for p in positions]

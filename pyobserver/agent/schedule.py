@@ -1,4 +1,4 @@
-"""When the agent works: slices of a millisecond, each after a real sleep, shared by jobs that take turns.
+"""When the agent works: slices of a millisecond or two, each after a real sleep, shared by jobs that take turns.
 
 A slice shorter than the switch interval, begun after a sleep, is atomic: no other Python thread runs meanwhile. That is
 why reference counts read in it are true, and why nothing that is held only in it can become the last reference.
@@ -12,8 +12,9 @@ EVERY_SECONDS = 0.010  # from the beginning of one slice to that of the next
 ALONE_SECONDS = 1.0  # the same while nobody observes: 0.1 % of a core at most
 BEHIND_SECONDS = 0.2  # and after a slice that was too short for what there was to do: 0.5 %
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
-LATER_SECONDS = 0.009  # until the first picture is complete: with the time to wake up it is one in ten, too
+LATER_SECONDS = 0.010  # until the first picture is complete: with the time to wake up it is one in ten, too
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
+LONG = 1.5  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
 _FAILURES = 3
 _TORN_SHARE = 0.9
@@ -24,11 +25,11 @@ class Slice:
 
     __slots__ = ("begun", "clock", "deadline", "limit", "seconds")
 
-    def __init__(self, clock):
+    def __init__(self, clock, seconds):
         self.clock = clock
         interval = sys.getswitchinterval()
         self.begun = clock()
-        self.seconds = max(_SHORTEST_SECONDS, min(SLICE_SECONDS, 0.4 * interval))
+        self.seconds = max(_SHORTEST_SECONDS, min(seconds, 0.4 * interval))
         self.deadline = self.begun + self.seconds
         self.limit = _TORN_SHARE * interval
 
@@ -131,9 +132,9 @@ class Schedule:
                 due = job.due - now
         return max(0.0, due)
 
-    def work(self):
-        """Use one slice; return how long it was."""
-        now = Slice(self._clock)
+    def work(self, seconds):
+        """Use one slice of at most so many `seconds`; return how long it was."""
+        now = Slice(self._clock, seconds)
         jobs = self.jobs
         order = jobs[:1]
         if len(jobs) > 1:

@@ -165,8 +165,14 @@ class TaskProbe:
             self._listed[name] = len(references)
             self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
             while references:
-                self._meet(references.pop())
+                some = self._met.new(references[-_AT_ONCE:])
+                del references[-_AT_ONCE:]
+                for reference in some:
+                    self._meet(reference)
+                    if now.over():
+                        now = yield
                 if now.over():
+                    some = None
                     now = yield
         if is_aged:
             for position in self.positions():
@@ -236,7 +242,7 @@ class TaskProbe:
         row.loop = loop = self.loops.node_of(types.loop(task))
         columns.parent[position] = loop
         if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
-            self._look(row, task, types)
+            self._look(position, task, types)
         else:
             self._table.keys[position] = _ANYTHING
         for tell in self.on_new:
@@ -310,14 +316,14 @@ class TaskProbe:
         if row.is_marked(MET):
             row.moves += 1
             self._note_activity(row)
-        self._look(row, task, types)
+        self._look(position, task, types)
         for tell in self.on_moved:
             tell(row, task)
 
-    def look(self, row, task):
+    def look(self, position, task):
         """Write down what a task does, if that has not been done: it is in the processor's cache now."""
-        if not row.is_marked(MET):
-            self._look(row, task, known())
+        if not self._table.columns.marks[position] & MET:
+            self._look(position, task, known())
 
     def _note_activity(self, row):
         """A task has been looked at, as all others have: their looks are counted together."""
@@ -327,57 +333,71 @@ class TaskProbe:
             row.moves >>= 1
             row.since = self._table.looks - (looks >> 1)
 
-    def _look(self, row, task, types):
+    def _look(self, position, task, types):
         """Write down what a task does now."""
+        table, columns = self._table, self._table.columns
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        row.key = _ANYTHING if waiter is None else ref(waiter)
-        changed = self.describer.describe(row, coroutine, waiter)
+        table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
+        where, waiting, queued = self.describer.described(coroutine, waiter)
+        state = self._state(task, coroutine, waiter, types)
+        columns.marks[position] |= MET
+        before = columns.where[position], columns.waiting[position], columns.state[position]
+        if queued != table.rare["queue"].get(position, -1):
+            Row(table, position).queue = queued
+        elif (where, waiting, state) == before:
+            return
+        columns.where[position], columns.waiting[position], columns.state[position] = where, waiting, state
+        table.touch_at(position)
+
+    def _state(self, task, coroutine, waiter, types):
+        if waiter is not None and type(task) is types.c_task:  # it lets go of that with its next step
+            return schema.STATE_WAITING
         if not types.is_pending(task):
-            state = schema.STATE_DONE_HELD
-        elif waiter is not None:
-            state = schema.STATE_WAITING
-        elif self.describer.is_running(coroutine):
-            state = schema.STATE_RUNNING
-        else:
-            state = schema.STATE_READY
-        row.mark(MET)
-        if changed or state != row.state:
-            row.state = state
-            self._table.touch(row)
+            return schema.STATE_DONE_HELD
+        if waiter is not None:
+            return schema.STATE_WAITING
+        return schema.STATE_RUNNING if self.describer.is_running(coroutine) else schema.STATE_READY
 
 
 class Met:
     """Which weak references have been met: answered for most of them at once, in 0.1 us.
 
-    A place keeps the position of the last one that came there, and others that share it are asked about in full.
+    A place keeps the position of the last one that came there, and others that share it are asked about in full. Places
+    come in parts, which take memory when they are needed: a megabyte at once would take milliseconds.
     """
+
+    PART = 4096  # places
+    _UNUSED = memoryview(bytes(4 * PART)).cast("i")
 
     def __init__(self, table):
         self._table = table
-        self._make(1024)
+        self._make(1)
 
-    def _make(self, size):
-        self._mask = size - 1
-        self._positions = memoryview(bytearray(4 * size)).cast("i")
+    def _make(self, parts):
+        self._mask = parts - 1
+        self._parts = [self._UNUSED] * parts
 
     @property
     def bytes(self):
         """How much memory it takes."""
-        return self._positions.nbytes
+        return sum([part.nbytes for part in self._parts if part is not self._UNUSED])
 
     def new(self, references):
         """Return those of the references that may not have been met."""
-        refs, positions, mask = self._table.refs, self._positions, self._mask
+        refs, parts, mask = self._table.refs, self._parts, self._mask
         if not refs:
             return references
-        return [each for each in references if refs[positions[id(each) >> 4 & mask]] is not each]
+        return [each for each in references if refs[parts[id(each) >> 16 & mask][id(each) >> 4 & 4095]] is not each]
 
     def note(self, reference, position):
         """This reference has been met, and its row is at this position."""
-        if self._table.count > self._mask:
-            self._make(4 * len(self._positions))
-        self._positions[id(reference) >> 4 & self._mask] = position
+        if self._table.count > self.PART * len(self._parts):
+            self._make(4 * len(self._parts))
+        place = id(reference) >> 16 & self._mask
+        if self._parts[place] is self._UNUSED:
+            self._parts[place] = memoryview(bytearray(4 * self.PART)).cast("i")
+        self._parts[place][id(reference) >> 4 & 4095] = position
 
     def drop(self):
         """Let go of it."""

@@ -28,6 +28,7 @@ from pyobserver.agent.retention.variables import HAS_FRAMES, names_of
 
 MAX_NAMED = 2000  # different tasks and numbers in the words of rows; further ones are told without
 MAX_LEFT = 10 * 366 * 86400.0
+MAX_CHAINS = 1000  # of functions of asyncio that are remembered
 _BoundMethod = type((lambda: None).__get__(0))
 _CONTAINERS = {id(kind): kind.__len__ for kind in (deque, list, tuple, set, frozenset, dict)}
 
@@ -51,11 +52,11 @@ class Waits:
         self._describer = describer
         self._clock = clock  # on Linux the same for all processes, and for asyncio's own loops: CLOCK_MONOTONIC
         self._named = set()
+        self._chosen = {}  # by the names of a chain: which of them tells best what is waited for, and its words
 
     def words(self, inner, waiter):
         """Return (words for the row, items that wait for the task in its queue or -1)."""
-        link, name = _outermost_public(inner)
-        words = WORDS.get(name, _without_loop(name))
+        link, name, words = self._best(inner)
         found = self._of_future(waiter) or words
         if name == "to_thread":
             found = self._few(("executor job " + _job(link)).rstrip(), "executor job")
@@ -66,7 +67,7 @@ class Waits:
 
     def in_full(self, inner, waiter):
         """Return what is known of it now, with numbers; "" if it waits on nothing."""
-        link, name = _outermost_public(inner)
+        link, name, _ = self._best(inner)
         words, _ = self.words(inner, waiter)
         tell = _IN_FULL.get(name) or _IN_FULL.get(name.rpartition(".")[0])
         more = tell(link) if tell is not None and link is not None else ""
@@ -77,6 +78,22 @@ class Waits:
         left = self._left(inner)
         parts = [words, more, "%.1f s left" % left if left is not None else ""]
         return ", ".join([part for part in parts if part])
+
+    def _best(self, inner):
+        """Return (the coroutine whose name tells best what is waited for, its name, the words for it).
+
+        Without one it is (None, "", "").
+        """
+        names = tuple([name for _, name in inner])
+        found = self._chosen.get(names)
+        if found is None:
+            place = _outermost_public(names)
+            name = "" if place is None else names[place]
+            found = place, name, WORDS.get(name, _without_loop(name))
+            if len(self._chosen) < MAX_CHAINS:
+                self._chosen[names] = found
+        place, name, words = found
+        return None if place is None else inner[place][0], name, words
 
     def _few(self, words, without):
         """Return words that many tasks may not share, as long as there are few of them, else those `without`."""
@@ -91,6 +108,8 @@ class Waits:
         if waiter is None:
             return ""
         types = known()
+        if type(waiter) is types.c_future:
+            return _CALLBACKS.get(_first_callback(waiter)[0], "")
         if types.gathering is not None and inherits(type(waiter), types.gathering):
             count = _length(waiter, "_children")
             return self._few("gather of %d" % count, "gather") if count >= 0 else "gather"
@@ -134,21 +153,21 @@ class Waits:
         return None
 
 
-def _outermost_public(inner):
-    """Return the coroutine whose name tells best what is waited for, and that name; (None, "") if there is none.
+def _outermost_public(names):
+    """Return which of the names, the innermost first, tells best what is waited for; None if there is none.
 
-    It is the innermost with a public name, or the one of the same class that called it: `readline`, not `readuntil`.
+    It is the innermost public one, or that of the same class which called it: `readline`, not `readuntil`.
     """
-    found, found_name = None, ""
-    for link, name in inner:
+    found = None
+    for place, name in enumerate(names):
         head, _, last = name.rpartition(".")
         if last.startswith("_") and not last.startswith("__"):
             continue
-        if found is None or name in _RATHER or (head and head == found_name.rpartition(".")[0]):
-            found, found_name = link, name
+        if found is None or name in _RATHER or (head and head == names[found].rpartition(".")[0]):
+            found = place
         else:
             break
-    return found, found_name
+    return found
 
 
 def _without_loop(name):

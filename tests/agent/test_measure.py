@@ -10,6 +10,8 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from pyobserver.agent.measure import Measuring
 from pyobserver.agent.row import MOVED
 from pyobserver.agent.rows import Table
@@ -88,18 +90,64 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
     agent.torn, agent.wall = 0, time.time
     agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
-        is_counted=True, is_executing=lambda task: False, scan=lambda task, deadline: found
+        is_counted=True, is_executing=lambda task: False, scan_of_batch=lambda task, deadline: found
     )
-    measure._tasks.look = lambda row, task: None
     try:
         for is_last_try in (False, True):
-            assert measure._scan(row, slice_of(is_torn=True), is_last_try) is is_last_try
+            assert measure._scan(row.position, slice_of(is_torn=True), is_last_try) is is_last_try
             assert not row.measured_at and row.retained != found.bytes
         assert agent.torn == 2
         assert row.is_marked(MOVED)
-        assert measure._scan(row, slice_of(is_torn=False))
+        assert measure._scan(row.position, slice_of(is_torn=False))
         assert row.retained == found.bytes
     finally:
+        task.cancel()
+
+
+async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> None:
+    """All rows that there is time for are looked at first, and another slice begins another batch."""
+    measure, table = measuring()
+    told: list[Any] = []
+    found = SimpleNamespace(bytes=1000, error=0, accuracy=schema.EXACT)
+    left = [0.001]
+    now = SimpleNamespace(
+        begun=0.0,
+        seconds=0.001,
+        deadline=0.001,
+        clock=lambda: 0.001 - left[0],
+        left=lambda: left[0],
+        torn=lambda: False,
+        over=lambda: left[0] <= 0.0,
+    )
+
+    def scan(task: Any, deadline: float) -> Any:
+        told.append("scan")
+        left[0] -= 0.0004 if told.count("scan") == 2 else 0.00001
+        return found
+
+    agent = measure._agent
+    agent.torn, agent.wall = 0, time.time
+    agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
+    agent.scanner = SimpleNamespace(begin_batch=lambda: told.append("batch"))
+    agent.subjects[schema.KIND_TASK] = SimpleNamespace(
+        is_counted=True, is_executing=lambda task: False, scan_of_batch=scan
+    )
+    measure._tasks.complete, measure._tasks.look = True, lambda position, task: told.append("look")
+    measure._seconds = 0.0001
+    tasks = [asyncio.get_running_loop().create_task(asyncio.sleep(60)) for _ in range(5)]
+    for task, number in zip(tasks, met(measure, table, [1] * 5), strict=True):
+        row: Any = table.rows.get(number)
+        row.ref = weakref.ref(task)
+    left[0] = 0.0007
+    work = measure._round(now)
+    next(work)
+    assert told == ["look"] * 5 + ["batch", "scan", "scan"]
+    left[0] = 0.001
+    with pytest.raises(StopIteration):
+        work.send(now)
+    assert told[8:12] == ["batch", "scan", "scan", "scan"]
+    assert measure._measured == 5
+    for task in tasks:
         task.cancel()
 
 

@@ -43,12 +43,21 @@ def test_ids_that_are_used_again_do_little_harm(interpreter: Interpreter) -> Non
     assert told["wrong"] <= 3, told["first"]
 
 
+@pytest.mark.parametrize("mode", ["batch", "batch generators", "batch large"])
+def test_tasks_that_are_scanned_together_agree_with_it_too(interpreter: Interpreter, mode: str) -> None:
+    """Though what others were seen to hold is not looked at again, in whatever order they come."""
+    told = run(interpreter, "graphs.py", 12, 120, *mode.split())
+    assert told["wrong"] == 0, told["first"]
+    assert told["bounds"] == 0 or "large" in mode
+    assert told["called"] == []
+
+
 @pytest.mark.every
 @pytest.mark.parametrize("seed", range(1, 4))
-@pytest.mark.parametrize("mode", ["", "generators", "large", "hostile"])
+@pytest.mark.parametrize("mode", ["", "generators", "large", "hostile", "batch", "batch generators", "batch large"])
 def test_many_random_graphs_agree(interpreter: Interpreter, mode: str, seed: int) -> None:
     """As above, for many more graphs."""
-    told = run(interpreter, "graphs.py", seed, 300 if mode == "large" else 1500, *mode.split(), within=400)
+    told = run(interpreter, "graphs.py", seed, 300 if "large" in mode else 1500, *mode.split(), within=400)
     assert told["wrong"] == 0, told["first"]
 
 

@@ -29,6 +29,10 @@ class Subject:
         """Return the `Measure` of what it retains."""
         return self._agent.scanner.scan(thing, deadline)
 
+    def scan_of_batch(self, thing, deadline):
+        """As `scan`, in a batch of the scanner's."""
+        return self.scan(thing, deadline)
+
     def breakdown(self, thing, deadline, preview=None):
         """Return the `Breakdown` of what it retains; `preview` shows values."""
         return self._agent.scanner.breakdown(thing, deadline, preview)
@@ -40,3 +44,14 @@ class TaskSubject(Subject):
     def coroutine(self, thing):
         """Return the coroutine of a task."""
         return known().coroutine(thing)
+
+    def is_executing(self, thing):
+        """Return whether a task is being executed now; it has let go of what it has awaited then."""
+        types = known()
+        if type(thing) is types.c_task and types.awaited(thing) is not None:
+            return False
+        return Subject.is_executing(self, thing)
+
+    def scan_of_batch(self, thing, deadline):
+        """Return the `Measure` of what it retains."""
+        return self._agent.scanner.scan_of_batch(thing, deadline)

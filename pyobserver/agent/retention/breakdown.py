@@ -152,7 +152,7 @@ class Places:
     def _grow_one(self, node):
         """Add one object and what it owns."""
         walk = Walk((node.object,))
-        self._walker.exhaust(walk, self._scan.always, self._stop, INNER_LIMIT)
+        self._walker.exhaust(walk, self._scan.nobodys, self._stop, INNER_LIMIT)
         large = {id(o) for o in walk.large}
         self._grow([node], walk.counts, large, {id(o) for o in walk.stack})
 

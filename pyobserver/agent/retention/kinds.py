@@ -3,7 +3,7 @@
 from _weakref import ref
 from gc import get_referents
 
-from pyobserver.agent.attributes import HEAP_TYPE, Module, flags_of, namespace_of
+from pyobserver.agent.attributes import HEAP_TYPE, IMMUTABLE, Module, flags_of, namespace_of
 from pyobserver.agent.retention.containers import Containers
 from pyobserver.agent.retention.edges import Edges
 from pyobserver.agent.retention.sizes import Sizes, bases_of
@@ -19,22 +19,24 @@ class NamedTypes:
     def __init__(self):
         self.ids = set()
         self._static = set()
-        self._classes = {}  # id -> weak reference
+        self.classes = {}  # id -> weak reference to a class
 
     def add(self, tp):
         """Add a type."""
         if flags_of(tp) & HEAP_TYPE:
-            self._classes[id(tp)] = ref(tp)
+            self.classes[id(tp)] = ref(tp)
         else:
             self._static.add(id(tp))
         self.ids.add(id(tp))
 
     def begin_slice(self):
         """Drop what is gone, and what was put into `ids` for the last slice."""
-        for key in [key for key, weak in self._classes.items() if weak() is None]:
-            del self._classes[key]
-        self.ids.clear()
-        self.ids.update(self._static, self._classes)
+        gone = [key for key, weak in self.classes.items() if weak() is None]
+        for key in gone:
+            del self.classes[key]
+        if gone or len(self.ids) > len(self._static) + len(self.classes):
+            self.ids.clear()
+            self.ids.update(self._static, self.classes)
 
 
 class Kinds:
@@ -49,9 +51,16 @@ class Kinds:
         self.timers = NamedTypes()
         self.barrier = self.barriers.ids
         self.lenient = self.timers.ids
+        self._lasting = {}  # id -> weak reference to a class in C, of which all stays true that was learned
+
+    def add_barrier(self, tp):
+        """Add a type to `barriers`; what was learned of its subclasses is not true any more."""
+        self.barriers.add(tp)
+        self._forget(list(self._lasting))
 
     def begin_slice(self):
-        """Forget all classes: their ids may mean others by now."""
+        """Forget all classes: their ids may mean others by now. Those in C are known again as long as they live."""
+        self._forget([key for key, weak in self._lasting.items() if weak() is None])
         for one in (self.sizes, self.edges, self.containers, self.barriers, self.timers):
             one.begin_slice()
 
@@ -82,6 +91,27 @@ class Kinds:
             self.barrier.add(id(tp))
         if id(tp) in self.edges.special:
             self.sizes.leaf.discard(id(tp))
+        self._keep(tp, bases)
+
+    def _keep(self, tp, bases):
+        """Let what was learned of a class outlast the slice: nobody can change one in C (since 3.10), and its size does
+        not depend on what its instances have been given.
+
+        What comes from a barrier is recognised anew in each slice.
+        """
+        key = id(tp)
+        if not flags_of(tp) & IMMUTABLE or key not in self.sizes.plain or key not in self.sizes.heap_types:
+            return
+        if bases.isdisjoint(self.barrier) or key in self.barriers.classes:
+            self._lasting[key] = ref(tp)
+            for one in (self.sizes, self.edges, self.containers):
+                one.heap_types.discard(key)
+
+    def _forget(self, keys):
+        for key in keys:
+            del self._lasting[key]
+            for one in (self.sizes, self.edges, self.containers):
+                one.heap_types.add(key)
 
     def size_of(self, o):
         """Return the bytes of one object."""

@@ -22,11 +22,11 @@ class Sampler:
     """Weighs entries for one scan. What the scan's own walk has counted is not followed again; references to what that
     left pending, `targets`, are told to the part."""
 
-    def __init__(self, walker, shared, border, counts):
+    def __init__(self, walker, border, counts):
         self._walker = walker
         self._clock = walker.clock
         self._kinds = walker.kinds
-        self._always = shared.always
+        self._nobodys = border.nobodys
         self._border = BorderOfSample(border, counts)
         self.targets = set()
 
@@ -55,10 +55,10 @@ class Sampler:
 
     def owned(self, picked):
         """Return for each of the objects whether nothing but their container refers to it."""
-        always, barrier = self._always, self._kinds.barrier
+        nobodys, barrier = self._nobodys, self._kinds.barrier
         found = self.extra(picked)
         for i, o in enumerate(picked.objects):
-            found[i] = found[i] == 0 and id(o) not in always and id(type(o)) not in barrier
+            found[i] = found[i] == 0 and id(o) not in nobodys and id(type(o)) not in barrier
         return found
 
     def _weigh_owned(self, part, stop, number, depth):
@@ -103,10 +103,10 @@ class Sampler:
                 return 0
             part.objects += 1
             return size
-        if id(o) in self._always:
+        if id(o) in self._nobodys:
             return 0
         walk = Walk((o,))
-        finished = self._walker.exhaust(walk, self._always, stop, LIMITS[depth])
+        finished = self._walker.exhaust(walk, self._nobodys, stop, LIMITS[depth])
         if finished:
             Trial(self._walker, walk, self._border, stop, bound=TRIAL_BOUND).run()
         self._note_links(walk, links)

@@ -1,6 +1,7 @@
 """One scan: a walk, the estimates of what is too large for it, and the search for cycles, all within one slice."""
 
 from pyobserver.agent.retention.cycles import Trial
+from pyobserver.agent.retention.glance import owns_no_cycle
 from pyobserver.agent.retention.parts import Part, parts_of
 from pyobserver.agent.retention.sampling import ENOUGH, Sampler
 from pyobserver.agent.retention.walk import OWNED, Walk
@@ -20,33 +21,38 @@ class Scan:
     (the walk was ended), `complete` (the search for cycles saw everything), `cyclic` (bytes that this has found).
     """
 
-    def __init__(self, walker, shared, border, roots, deadline):
+    parts = ()
+    reached = complete = True
+    cyclic = 0
+    _sampler = None
+
+    def __init__(self, walker, border, roots, deadline):
         self._walker = walker
         self._clock = walker.clock
         self._border = border
-        self.always = shared.always
+        self.nobodys = border.nobodys
         self._deadline = deadline
         self.walk = Walk(roots)
-        self._shared = shared
-        self._sampler = None
-        self.parts = []
-        self.reached = self.complete = True
-        self.cyclic = 0
 
     @property
     def sampler(self):
         """What weighs entries for this scan; most scans need none."""
         if self._sampler is None:
-            self._sampler = Sampler(self._walker, self._shared, self._border, self.walk.counts)
+            self._sampler = Sampler(self._walker, self._border, self.walk.counts)
         return self._sampler
 
     def run(self):
         """Look at as much as the time allows."""
         walk = self.walk
         self._walker.kinds.containers.begin_scan()
-        reached = self._walker.exhaust(walk, self.always, self._within(FIRST), LIMIT)
+        now = self._clock()
+        left = self._deadline - now
+        self._border.seconds = left * 0.9
+        reached = self._walker.exhaust(walk, self.nobodys, now + left * FIRST, LIMIT)
         if walk.large or not reached:
             self._settle(reached)
+        elif owns_no_cycle(walk, self._walker.kinds, self._border):
+            return
         if self.reached:
             stop = self._within(0.5 if self.parts else 0.9)
             self._border.seconds = stop - self._clock()
@@ -67,7 +73,7 @@ class Scan:
         before = self.bytes()
         walk.counts[i] = OWNED
         walk.stack.append(walk.pending.pop(i))
-        reached = self._walker.exhaust(walk, self.always, self._within(0.5), LIMIT)
+        reached = self._walker.exhaust(walk, self.nobodys, self._within(0.5), LIMIT)
         if walk.large or not reached:
             self._settle(reached)
         return self.bytes() - before
@@ -119,7 +125,7 @@ class Scan:
                 else:
                     walk.expand.add(id(part.container))
                     walk.stack.append(part.container)
-            reached = self._walker.exhaust(walk, self.always, self._within(0.7), LIMIT)
+            reached = self._walker.exhaust(walk, self.nobodys, self._within(0.7), LIMIT)
             if not reached:  # it took longer than it seemed: the estimates have to do
                 walk.bytes, walk.objects = before
                 walk.large, walk.stack = [], []
@@ -155,7 +161,7 @@ class Scan:
 
     def _leave(self, parts):
         """Let these be estimates."""
-        self.parts += parts
+        self.parts = [*self.parts, *parts]
         if any(part.unreached for part in parts):
             self.reached = False
 

@@ -36,7 +36,8 @@ def _of_the_interpreter():
 
 
 class Shared:
-    """What was learned. `always`: ids of modules and singletons, which no walk counts.
+    """What was learned. `always`: ids of modules and singletons, which no walk counts. `nobodys`: these, and what was
+    seen to be none of a batch's own, for its other walks.
 
     A doubt is what one walk found to be held from elsewhere while it could not look at everything. It is settled when
     a walk from another root arrives there, and looked at again by one from the same root that has more time.
@@ -46,6 +47,9 @@ class Shared:
         self._clock = clock
         self._kinds = kinds
         self.always = set()
+        self.nobodys = set()
+        self.rejected = set()  # what was looked up in this batch, and is known to be shared
+        self._of_batch = []  # what is only for this batch in `nobodys`
         self._outside = {}  # id -> identity
         self._doubts = {}  # id -> (id of the root, seconds it had, identity)
         self._since = 0.0
@@ -60,8 +64,23 @@ class Shared:
         """Forget what was learned, and look at `sys.modules` anew (0.04 ms)."""
         self._since = self._clock()
         self.always = _of_the_interpreter()
+        self.nobodys = set(self.always)
+        self.rejected = set()
+        self._of_batch = []
         self._outside = {}
         self._doubts = {}
+
+    def begin_batch(self):
+        """Forget what the last batch of walks has seen."""
+        self.nobodys.difference_update(self._of_batch)
+        self.rejected.clear()
+        self._of_batch = []
+
+    def see(self, pending):
+        """Note the ids that the walk from a task left `pending`: the task holds them, so no other one owns them alone,
+        as long as nothing runs."""
+        self.nobodys.update(pending)
+        self._of_batch += pending
 
     def learn(self, root, seconds, outside, complete):
         """Note what a walk from `root`, which had so many `seconds`, found held from elsewhere, objects by id; in doubt
@@ -77,14 +96,14 @@ class Shared:
             elif getrefcount(o) >= WORTHWHILE:
                 known[i] = self._identity(o)
 
-    def admit(self, ids, found, root, seconds):
+    def admit(self, ids, found, root, seconds, nobodys):
         """Return (those of the `ids` that a walk from `root` may look through, whether one is in doubt); their objects
         are in `found`, by id."""
-        known, doubts, always = self._outside, self._doubts, self.always
+        known, doubts = self._outside, self._doubts
         admitted = []
         refused = False
         for i in ids:
-            if i in always:
+            if i in nobodys:
                 continue
             if i in known:
                 if self._is_same(found[i], known[i]):
@@ -121,16 +140,21 @@ class Shared:
 
 
 class Border:
-    """Where the search for cycles ends, for a walk from one root which has so many `seconds` for it."""
+    """Where the search for cycles ends, for a walk from one root which has so many `seconds` for it.
 
-    def __init__(self, shared, root):
+    Ids in `nobodys` are not even counted, those in `rejected` need not be asked for again.
+    """
+
+    def __init__(self, shared, root, is_of_batch=False):
         self._shared = shared
         self._root = root
+        self.nobodys = shared.nobodys if is_of_batch else shared.always
+        self.rejected = shared.rejected if is_of_batch else set()
         self.seconds = 0.0
 
     def admit(self, ids, found):
         """As `Shared.admit`."""
-        return self._shared.admit(ids, found, self._root, self.seconds)
+        return self._shared.admit(ids, found, self._root, self.seconds, self.nobodys)
 
     def learn(self, outside, complete):
         """As `Shared.learn`."""
@@ -142,11 +166,12 @@ class BorderOfGroup:
 
     def __init__(self, shared):
         self.seconds = 0.0
-        self._always = shared.always
+        self.nobodys = shared.always
+        self.rejected = set()
 
     def admit(self, ids, found):
         """Return (those of the `ids` that may be looked through, False)."""
-        return [i for i in ids if i not in self._always], False
+        return [i for i in ids if i not in self.nobodys], False
 
     def learn(self, outside, complete):
         """Nothing is learned: it would be wrong for another group."""
@@ -157,6 +182,7 @@ class BorderOfSample:
     another element led to. None of this is known of anything else."""
 
     def __init__(self, border, known):
+        self.nobodys = border.nobodys
         self._border = border
         self._known = known
         self._met = set()

@@ -102,6 +102,8 @@ class Sizes:
 
     def begin_slice(self):
         """Forget all classes: their ids may mean others by now."""
+        if not self.heap_types:
+            return
         self.known -= self.heap_types
         self.plain -= self.heap_types
         self.leaf -= self.heap_types

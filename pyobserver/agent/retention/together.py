@@ -97,7 +97,7 @@ class Together:
         return look
 
     def _scan(self, root, deadline):
-        scan = Scan(self._walker, self._shared, Border(self._shared, id(root)), [root], deadline)
+        scan = Scan(self._walker, Border(self._shared, id(root)), [root], deadline)
         scan.walk.goes_on = True
         scan.run()
         return scan
@@ -348,7 +348,7 @@ class Together:
                 stop = now + (deadline - now) / (1 + len(wanted) - len(told))
                 if now >= deadline:
                     break
-                measure = Scan(self._walker, self._shared, Border(self._shared, id(o)), [o], stop)
+                measure = Scan(self._walker, Border(self._shared, id(o)), [o], stop)
                 measure.run()
                 measure = (int(measure.bytes()), measure.accuracy(), int(measure.error()))
             told[id(o)] = (paths.of(node), type_name(type(o)), paths.length(o), measure)

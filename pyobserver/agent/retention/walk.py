@@ -8,9 +8,7 @@ How many references the walk itself adds differs between versions (3.14 counts n
 found out by the very expressions that are used. All of this holds while nothing else runs: a walk is one slice.
 """
 
-from _operator import ge, sub
 from gc import get_referents
-from itertools import compress, repeat
 from sys import getrefcount, getsizeof
 
 OWNED = -1 << 40  # in place of a count: however many edges too many are seen, it is not owned a second time
@@ -92,7 +90,7 @@ class Walker:
         plain, leaf, inline, most = kinds.sizes.plain, kinds.sizes.leaf, kinds.sizes.inline, kinds.sizes.most
         special, lengths, barrier = kinds.edges.special, kinds.containers.lengths, kinds.barrier
         counts, pending, stack = walk.counts, walk.pending, walk.stack
-        get, pop, push, in_loop = counts.get, stack.pop, stack.append, IN_LOOP
+        get, pop, push, count, in_loop, only = counts.get, stack.pop, stack.append, getrefcount, IN_LOOP, IN_LOOP + 1
         left = CHECK
         while stack:
             if left < 0:
@@ -125,21 +123,25 @@ class Walker:
                 i = id(r)
                 if i in shared:
                     continue
-                c = counts[i] = get(i, 0) + 1
-                if getrefcount(r) - in_loop == c + (i in pending):
-                    t = id(type(r))
-                    if t in barrier:
+                c = get(i)
+                if c is None:
+                    if count(r) != only or id(type(r)) in barrier:
+                        counts[i] = 1
                         pending[i] = r
                         continue
+                else:
+                    c = counts[i] = c + 1
+                    if count(r) - in_loop != c + (i in pending) or id(type(r)) in barrier:
+                        if c > 0:
+                            pending[i] = r
+                        continue
                     pending.pop(i, None)
-                    counts[i] = OWNED
-                    if t in leaf:
-                        size += getsizeof(r)
-                        objects += 1
-                    else:
-                        push(r)
-                elif c > 0:
-                    pending[i] = r
+                counts[i] = OWNED
+                if id(type(r)) in leaf:
+                    size += getsizeof(r)
+                    objects += 1
+                else:
+                    push(r)
             left -= len(refs) + 2
             walk.bytes += size
             walk.objects += objects
@@ -178,16 +180,17 @@ class Walker:
         An object that one parent lists twice showed a reference too many at the first. Of a timer the loop's heap has
         one more, and drops it when the sleep is cancelled.
         """
-        pending, counts, barrier = walk.pending, walk.counts, self.kinds.barrier
-        ids = list(pending)
-        known = map(counts.__getitem__, ids)
-        held = map(sub, map(getrefcount, pending.values()), repeat(IN_VALUES))
-        again = [i for i in compress(ids, map(ge, known, held)) if id(type(pending[i])) not in barrier]
-        if again or not self.kinds.lenient:
+        pending, counts = walk.pending, walk.counts
+        barrier, lenient = self.kinds.barrier, self.kinds.lenient
+        again, timers = [], []
+        for i in pending:
+            missing = getrefcount(pending[i]) - IN_ITEM - counts[i]
+            if missing <= 0:
+                if id(type(pending[i])) not in barrier:
+                    again.append(i)
+            elif missing == 1 and id(type(pending[i])) in lenient:
+                timers.append(i)
+        if again:
             return again
-        lenient = self.kinds.lenient
-        for i, t in zip(ids, map(id, map(type, pending.values()))):  # noqa: B905 (3.10 and later)
-            if t in lenient and getrefcount(pending[i]) - IN_ITEM - counts[i] == 1:
-                again.append(i)
-                walk.roots.add(i)
-        return again
+        walk.roots.update(timers)
+        return timers

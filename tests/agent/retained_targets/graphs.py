@@ -1,8 +1,9 @@
 """Random graphs of objects, each hung on a task: what the scanner says, and what an independent computation says.
 
-    graphs.py SEED NUMBER [generators] [large] [churn] [hostile]
+    graphs.py SEED NUMBER [generators] [large] [churn] [hostile] [batch]
 
-With `churn` the scanner is not given the time to forget what it learned about the last graphs.
+With `churn` the scanner is not given the time to forget what it learned about the last graphs. With `batch` each graph
+hangs on some tasks, which are scanned one after the other in each order of two.
 
 The truth is computed in another way: everything reachable from the task is collected, everything that has a reference
 from outside of that is taken away, and all that leads to. Printed is JSON.
@@ -157,7 +158,15 @@ class Graphs:
                 self.connect(self.random.choice(holders), objects)
             if self.large:
                 self.fill(self.random.choice(holders))
+        return self.some(objects)
+
+    def some(self, objects):
         return self.random.sample(objects, min(len(objects), self.random.randrange(1, 6)))
+
+    def shared(self):
+        """What some tasks hold of objects that refer to each other."""
+        made = [self.made() for _ in range(self.random.randrange(1, 4))]
+        return [self.some(self.random.choice(made)) for _ in range(self.random.randrange(2, 6))]
 
     def add_generators(self, objects):
         for one in [o for o in objects if type(o) is list]:
@@ -229,6 +238,34 @@ async def compare(scanner, clock, graphs, truth):
     return told, has_left, called
 
 
+async def compare_batch(scanner, clock, graphs, truth):
+    """As `compare`, of some tasks that share objects: what a batch says of each in two orders, and the truth."""
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(holding(objects)) for objects in graphs.shared()]
+    for task in tasks[1:]:
+        if graphs.random.random() < 0.3:
+            graphs.random.choice(ELSEWHERE).append(task)
+    await asyncio.sleep(0)
+    clock.ahead += 0 if graphs.churn else OLD
+    told = [[] for _ in tasks]
+    for order in (range(len(tasks)), reversed(range(len(tasks)))):
+        scanner.begin_slice()
+        scanner.begin_batch()
+        for place in order:
+            measure = scanner.scan_of_batch(tasks[place], clock() + FAR)
+            told[place].append((measure.objects, measure.bytes, measure.accuracy == schema.EXACT))
+    for place, task in enumerate(tasks):
+        owned = truth.owned(task)
+        told[place].append((len(owned), sum(map(scanner._kinds.size_of, owned.values())), True))
+        owned.clear()
+    called = sorted(set(CALLED))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    CALLED.clear()
+    return told, called
+
+
 def traces(objects):
     return [(getrefcount(o), len(get_referents(o))) for o in objects]
 
@@ -246,14 +283,19 @@ async def main(seed, number, *modes):
     for done in range(number):
         if done % 50 == 0:
             truth = Truth()
-        told, has_left, ran = await compare(scanner, clock, graphs, truth)
+        if "batch" in modes:
+            every, ran = await compare_batch(scanner, clock, graphs, truth)
+        else:
+            told, has_left, ran = await compare(scanner, clock, graphs, truth)
+            left += has_left
+            every = [told]
         called.update(ran)
-        left += has_left
-        *scans, truth_told = told
-        sizes += truth_told[0]
-        bounds += not all(is_exact for _, _, is_exact in scans)
-        if any(scan != truth_told if scan[2] else scan[1] > truth_told[1] for scan in scans):
-            wrong.append([done, told])
+        for told in every:
+            *scans, truth_told = told
+            sizes += truth_told[0]
+            bounds += not all(is_exact for _, _, is_exact in scans)
+            if any(scan != truth_told if scan[2] else scan[1] > truth_told[1] for scan in scans):
+                wrong.append([done, told])
         if done % 20 == 0:
             for held in ELSEWHERE:
                 if graphs.random.random() < 0.5:
