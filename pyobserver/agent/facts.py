@@ -35,6 +35,7 @@ def collector():
         "collections": [s["collections"] for s in stats],
         "collected": sum([s["collected"] for s in stats]),
         "uncollectable": sum([s["uncollectable"] for s in stats]),
+        "garbage": len(gc.garbage) if type(gc.garbage) is list else None,
     }
 
 

@@ -6,11 +6,11 @@ import textwrap
 from collections.abc import Hashable, Iterator, Sequence
 
 from ..analysis.allocators import allocator_rows, memory_outlook
+from ..analysis.findings import verdict
 from ..analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..analysis.groups import GroupRow, group_rows, sort_groups
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
-from ..analysis.verdict import verdict
 from ..model.store import Snapshot
 from ..model.tasks import Row
 from .cells import Column, cells, fit, table
@@ -30,7 +30,7 @@ def text(snapshot: Snapshot, top: int = 10, sort: str = "memory", window: float 
     width = max(NARROW, width)
     parts = [
         _head(snapshot, window, width),
-        textwrap.wrap(verdict(snapshot, window).text, width),
+        textwrap.wrap(verdict(snapshot).text, width),
         _allocators(snapshot, window, width),
         _groups(snapshot, window, width),
         _rows(snapshot, top, sort, width),

@@ -77,6 +77,15 @@ class MemoryLimit:
 
 
 @dataclass(frozen=True)
+class ThreadLimit:
+    """How many threads there may be: in a control group, or of a user."""
+
+    most: int
+    source: str  # "cgroup /system.slice/x pids.max", "RLIMIT_NPROC"
+    current: int | None  # threads that count against it; None where that is not told
+
+
+@dataclass(frozen=True)
 class MemoryPressure:
     """How close to being out of memory it has been, counted since the control group was made; None where none tells."""
 
@@ -293,6 +302,7 @@ class Collector:
     collections: tuple[int, ...]
     collected: int
     uncollectable: int
+    garbage: int | None = None  # objects in gc.garbage
 
 
 @dataclass(frozen=True)

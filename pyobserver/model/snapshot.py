@@ -20,6 +20,7 @@ from .readings import (
     MemoryPressure,
     MemoryReading,
     ProcessReading,
+    ThreadLimit,
     ThreadStack,
     Tick,
 )
@@ -77,6 +78,7 @@ class Snapshot:
     memory: MemoryReading | None = None
     limit: MemoryLimit | None = None
     pressure: MemoryPressure | None = None
+    thread_limit: ThreadLimit | None = None
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)

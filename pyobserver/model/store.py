@@ -17,7 +17,7 @@ from .forest import ForestMark, Node, mark, plant
 from .groups import group_name, group_sums
 from .history import COARSE, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
-from .places import PlacesAnswer
+from .places import PlacesAnswer, items_name
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -26,6 +26,7 @@ from .readings import (
     MemoryPressure,
     MemoryReading,
     ProcessReading,
+    ThreadLimit,
     ThreadStack,
     Tick,
 )
@@ -37,6 +38,7 @@ from .thread_shares import ThreadShares
 __all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
 MAX_GROUPS_IN_HISTORY = 100
+MAX_CONTAINERS_IN_HISTORY = 60
 MAX_PROBLEMS = 20
 MAX_NODES = 100_000
 MAX_AGENT_TEXTS = 100_000
@@ -176,13 +178,22 @@ class Store:
     def add_containers(self, found: PlacesAnswer) -> None:
         """The large containers, or why they could not be looked for."""
         with self._lock:
-            self._now = replace(self._now, containers=self._now.containers.with_answer(found, self._clock()))
+            now = self._clock()
+            self._now = replace(self._now, containers=self._now.containers.with_answer(found, now))
+            for place in found.containers[:MAX_CONTAINERS_IN_HISTORY]:
+                self.history.add(items_name((place.path, place.type)), now, place.items, COARSE)
         self.changed()
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""
         with self._lock:
             self._now = replace(self._now, limit=limit)
+        self.changed()
+
+    def set_thread_limit(self, limit: ThreadLimit | None) -> None:
+        """How many threads there may be, None where nothing limits them."""
+        with self._lock:
+            self._now = replace(self._now, thread_limit=limit)
         self.changed()
 
     def set_pressure(self, pressure: MemoryPressure) -> None:

@@ -239,6 +239,7 @@ def _collector(said: dict[str, Any]) -> Collector:
         collections=tuple(fields.count(n) for n in fields.entries(said, "collections", int, 10)),
         collected=fields.whole(said, "collected", 0, MAX_COUNT),
         uncollectable=fields.whole(said, "uncollectable", 0, MAX_COUNT),
+        garbage=None if said.get("garbage") is None else fields.whole(said, "garbage", 0, MAX_COUNT),
     )
 
 

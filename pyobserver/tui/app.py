@@ -186,8 +186,8 @@ class ObserverApp(Dashboard):
 
     def on_allocator_screen_tasks_wanted(self) -> None:
         """Show the tasks, with the cursor on what grows."""
-        group = self._watched.verdict.group
-        self._open_tasks().show_groups(group.key if group is not None else None)
+        found = self._watched.verdict.of_memory
+        self._open_tasks().show_groups(found.group if found is not None else None)
 
     def action_about(self) -> None:
         """All about the group that is selected."""

@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
+from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import bytes_text
-from ...analysis.verdict import Verdict
 from ...model.store import Phase, Snapshot
-from ..bar import Line, styled
+from ..bar import LEVEL_STYLES, Line, styled
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
@@ -61,6 +61,7 @@ class MemoryTab(Tab):
         & > Chart { height: 1fr; min-height: 5; }
         & > #reason { height: 1; color: $foreground 60%; }
         & > #verdict { height: 2; }
+        .-high & > #verdict { height: 3; }
         & > VirtualTable { height: auto; max-height: 12; min-height: 4; }
     }
     """
@@ -69,7 +70,7 @@ class MemoryTab(Tab):
         super().__init__(id="memory")
         self._table = AllocatorTable()
         self._shown: tuple[Snapshot, View] | None = None
-        self._verdict = Verdict("", "")
+        self._verdict = NO_VERDICT
         self._filter = ""
 
     def compose(self) -> ComposeResult:
@@ -104,8 +105,9 @@ class MemoryTab(Tab):
 
     def judge(self, verdict: Verdict) -> None:
         self._verdict = verdict
-        style = {"growing": "grow", "limit": "limit"}.get(verdict.level, "bold")
-        mark = "⚠ " if verdict.level else ""
+        worst = verdict.of_memory or verdict.worst
+        style = LEVEL_STYLES[worst.level] if worst is not None else "bold"
+        mark = "⚠ " if worst is not None else ""
         self.query_one("#verdict", Sentence).show(f"{mark}Verdict", verdict.text, style)
 
     def _explain(self) -> None:
@@ -132,25 +134,31 @@ class MemoryTab(Tab):
         if event.key != TOTAL:
             self.post_message(self.AllocatorWanted(str(event.key)))
         else:
-            group = self._verdict.group
-            self.post_message(self.GroupWanted(group.key if group is not None else None))
+            found = self._verdict.of_memory
+            self.post_message(self.GroupWanted(found.group if found is not None else None))
 
     def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
         event.stop()
         self.sort_by(event.column_key)
 
     def jump(self) -> str:
-        verdict = self._verdict
-        if verdict.holder_id is None:
+        number = self._holder
+        if number is None:
             return "the verdict names nothing that could be shown in the tree"
-        self.post_message(self.PlaceWanted(verdict.holder_id))
+        self.post_message(self.PlaceWanted(number))
         return ""
+
+    @property
+    def _holder(self) -> int | None:
+        """The node that the verdict names as what holds the tasks."""
+        found = self._verdict.of_memory
+        return found.holder_id if found is not None else None
 
     def hints(self) -> Mapping[str, str]:
         hints = {"filter": "", "sort": "", "reverse": "", "mode": "", "areas": ""}
         if self._table.cursor_key is not None:
             hints["open"] = "tasks" if self._table.cursor_key == TOTAL else "what it holds"
-        if self._verdict.holder_id is not None:
+        if self._holder is not None:
             hints["jump"] = "holder"
         return {**hints, "back": "show all"} if self._filter else hints
 

@@ -1,0 +1,127 @@
+"""The verdict: all checks at one moment, what they have found, and what they have not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ...model.store import Snapshot
+from .containers import GrowingContainers
+from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Threads, Unretrieved
+from .finding import LEVELS, Check, Finding, TooEarly
+from .look import MAIN_SHARE, Look
+from .memory import Kept, Memory, Native, PythonObjects
+from .tasks import Tasks
+
+CHECKS: tuple[Check, ...] = (  # in the order of what says most
+    Tasks(),
+    GrowingContainers(),
+    PythonObjects(),
+    Native(),
+    Kept(),
+    Memory(),
+    Descriptors(),
+    Threads(),
+    BlockedLoop(),
+    Backlog(),
+    Unretrieved(),
+    NeverAwaited(),
+    Garbage(),
+)
+KINDS = tuple(check.name for check in CHECKS)
+_OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one check says. `waits` is why it is too early, `is_off` whether the user has switched it off."""
+
+    check: Check
+    findings: tuple[Finding, ...] = ()
+    waits: str = ""
+    is_off: bool = False
+
+    @property
+    def state(self) -> str:
+        """In two words at most what came of it."""
+        if self.is_off:
+            return "switched off"
+        return "found" if self.findings else "too early" if self.waits else "nothing"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All answers, and the findings in them, the most serious first. `text` is one sentence that says the most."""
+
+    findings: tuple[Finding, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    text: str = ""
+
+    @property
+    def worst(self) -> Finding | None:
+        """The most serious finding."""
+        return self.findings[0] if self.findings else None
+
+    @property
+    def of_memory(self) -> Finding | None:
+        """The most serious one about memory."""
+        return next((each for each in self.findings if each.kind in _OF_MEMORY), None)
+
+    @property
+    def wants_evidence(self) -> bool:
+        """Whether counting objects and looking for containers would say more about what grows."""
+        return any(each.kind in ("python_objects", "container", "memory", "native") for each in self.findings)
+
+    def about(self, kind: str, key: object) -> Finding | None:
+        """Return the finding that concerns a row: a group's key, a holder's id, an allocator's, a path or a type."""
+        for each in self.findings:
+            if each.kind in _OF_MEMORY and any(
+                step.place.screen == kind and step.place.key == key for step in each.steps
+            ):
+                return each
+        return None
+
+
+NO_VERDICT = Verdict()
+
+
+def verdict(snapshot: Snapshot, allowed: Collection[str] = ()) -> Verdict:
+    """Return what can be said at the moment of the snapshot. Too early, and nothing to say, are said as well.
+
+    `allowed` are kinds that are not looked for, and names of which nothing is told.
+    """
+    look = Look(snapshot)
+    answers = tuple(_answer(check, look, allowed) for check in CHECKS)
+    found = [finding for answer in answers for finding in answer.findings]
+    if any(f.kind == "container" for f in found):  # what the container holds has a name then
+        found = [f for f in found if f.kind != "python_objects"]
+    found.sort(key=_seriousness)
+    findings = tuple(found)
+    about_memory = next((f for f in findings if f.kind in _OF_MEMORY), findings[0] if findings else None)
+    if about_memory is not None:
+        text = about_memory.summary
+    elif not look.memory_is_known:
+        text = "Too early to tell whether memory grows."
+    else:
+        text = "Memory is steady." if not look.memory_grows else "Memory grows, by what was allowed to."
+    return Verdict(findings, answers, text)
+
+
+def _answer(check: Check, look: Look, allowed: Collection[str]) -> Answer:
+    if check.name in allowed:
+        return Answer(check, is_off=True)
+    found = check.check(look)
+    if isinstance(found, TooEarly):
+        return Answer(check, waits=found.reason)
+    return Answer(check, tuple(f for f in found if f.name not in allowed and f.holder not in allowed))
+
+
+def _seriousness(finding: Finding) -> tuple[int, bool, int]:
+    """The level first, then what explains most of the growth, then the order of the checks."""
+    is_cause = finding.explains is not None and finding.explains >= MAIN_SHARE
+    return LEVELS.index(finding.level), not is_cause, KINDS.index(finding.kind)
+
+
+def finding_marks(verdict: Verdict, at: float) -> tuple[tuple[float, str, str], ...]:
+    """Return (Unix time from which on it was seen, level, sentence) of each finding: marks for a bar over time."""
+    return tuple((at - each.window, each.level, each.summary) for each in verdict.findings)
