@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar
@@ -59,9 +59,11 @@ class Dashboard(App[None]):
         tz: tzinfo | None = None,
         window: float = 600.0,
         tab: str = "memory",
+        allowed: Collection[str] = (),
     ) -> None:
+        """`allowed` are the findings that are not told, by kind or name."""
         super().__init__()
-        self.view = View(window=window, tz=tz)
+        self.view = View(window=window, tz=tz, allowed=frozenset(allowed))
         self._clock = clock
         self._watched = Watched(source, tab)
         self._above: list[Watched] = []  # the processes from which it was opened, the first one first

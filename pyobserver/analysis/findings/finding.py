@@ -12,7 +12,7 @@ from .look import Look
 Level = Literal["limit", "leak", "growing", "notice"]
 LEVELS: tuple[Level, ...] = ("limit", "leak", "growing", "notice")  # the most serious first
 LEVEL_WORDS = {"limit": "near its limit", "leak": "leak", "growing": "growing", "notice": "notice"}
-Screen = Literal["memory", "allocator", "groups", "members", "row", "tree", "types", "containers", "system"]
+Screen = Literal["memory", "groups", "members", "row", "tree", "types", "containers", "system"]
 
 
 @dataclass(frozen=True)

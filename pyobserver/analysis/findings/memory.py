@@ -176,7 +176,7 @@ def _holding_steps(look: Look, row: AllocatorRow) -> list[Step]:
     largest = max(holdings, key=lambda each: each.resident or each.size)
     times = f"{count(largest.count)} × " if largest.count > 1 else ""
     size = bytes_text(largest.resident if largest.resident is not None else largest.size)
-    return [Step(f"the most of it: {times}{largest.label}, {size}", Place("allocator", row.name))]
+    return [Step(f"the most of it: {times}{largest.label}, {size}", Place("memory", row.name))]
 
 
 class Kept:
@@ -233,7 +233,7 @@ def _kept_finding(look: Look, allocator: str, level: Level, text: str, growth: f
         text_of_row = f"{row.label}: {bytes_text(row.in_use)} in use of {bytes_text(row.held)} held"
         steps = [
             Step(text_of_row, Place("memory", allocator)),
-            Step("which free blocks it keeps, and what could be given back", Place("allocator", allocator)),
+            Step("Enter on it, after this, tells what of it could be given back", Place("memory", allocator)),
         ]
     return Finding(
         kind="kept",
