@@ -21,6 +21,7 @@ from ..source.base import Source, SourceError
 from .actions import ActionLines
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
+from .findings import EvidenceLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .tabs.about import AboutScreen
 from .tabs.help import HelpScreen, SortScreen
@@ -74,6 +75,7 @@ class Dashboard(App[None]):
         yield TopBar()
         yield TabBar([(tab.title, tab.short_title) for tab in self._watched.tabs])
         yield self._watched
+        yield EvidenceLine()
         yield FilterLine()
         yield ActionLines()
         yield StatusLine()
@@ -130,7 +132,7 @@ class Dashboard(App[None]):
 
     def _present(self) -> None:
         """Show the snapshot that is there: also when paused, and the user looks at it in another way."""
-        self._watched.judge(self.view)
+        self._judge()
         snapshot = self._watched.snapshot
         screen = self.screen
         if isinstance(screen, AboutScreen):
@@ -139,6 +141,13 @@ class Dashboard(App[None]):
             self.tab.present(snapshot, self.view)
             self.tab.judge(self._watched.verdict)
         self._show_status()
+
+    def _judge(self) -> None:
+        """Make a verdict, when it is time for one, and look for what it is missing."""
+        before = self._watched.verdict
+        self._watched.judge(self.view)
+        if self._watched.verdict.wants_evidence != before.wants_evidence:
+            self._ask_for_heap()
 
     def _show_status(self) -> None:
         """The lines around the tab, on whatever screen is open."""
@@ -184,7 +193,16 @@ class Dashboard(App[None]):
         """The keys that do something on this tab as it is, by their names, with what they do."""
         paused = "pause" if self._watched.paused_at is None else "go on"
         window = f"window {duration(self.view.window)}"
-        common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
+        common = {
+            "help": "",
+            "findings": "",
+            "baseline": "",
+            "window": window,
+            "zoom": "",
+            "copy": "",
+            "pause": paused,
+            "quit": "",
+        }
         if self._above:
             common["back"] = f"to {self._above[-1].program}"
         hints = {**common, **self.tab.hints()}
@@ -223,9 +241,10 @@ class Dashboard(App[None]):
             main.set_focus(widget)
 
     def _ask_for_heap(self) -> None:
-        """What only one tab shows is read only for it."""
-        self.source.count_objects(self.tab.counts_objects)
-        self.source.look_for_containers(self.tab.looks_for_containers)
+        """What only one tab shows is read only for it, and where something grows of which it may tell more."""
+        is_evidence = self._watched.verdict.wants_evidence
+        self.source.count_objects(self.tab.counts_objects or is_evidence)
+        self.source.look_for_containers(self.tab.looks_for_containers or is_evidence)
 
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""

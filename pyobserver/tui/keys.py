@@ -46,6 +46,7 @@ CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; o
 COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
 TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
 TRACE = Key("trace", "l", "l", "trace", "trace allocations for some seconds, after a question; likewise", 6)
+FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 7)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -66,6 +67,7 @@ KEYS = (  # in the order of the line at the bottom
     JUMP,
     Key("about", "o", "o", "about it", "all about a group: ages, memory alone and together", 6),
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
+    FINDINGS,
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
     Key("window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"),
     Key("areas", "a", "a", "areas", "the chart as areas that add up, or as lines", 4),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
+from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count
 from ...analysis.groups import GroupRow, group_rows, sort_groups
 from ...analysis.growth import Mode
 from ...model.store import Snapshot
 from ...protocol import schema
+from ..bar import LEVEL_STYLES
 from ..view import View
 from ..widgets import Cell, Column
 from ..words import NO_FUNCTION, NOT_AVAILABLE, changed, group_kind, waiting_at
@@ -76,8 +78,9 @@ SORT_IN_MODE: dict[Mode, dict[str, str]] = {  # what a column becomes when the m
 class GroupLines:
     """The rows for the table, in the order given."""
 
-    def __init__(self, rows: Sequence[GroupRow], columns: Sequence[Column]) -> None:
+    def __init__(self, rows: Sequence[GroupRow], columns: Sequence[Column], verdict: Verdict = NO_VERDICT) -> None:
         self.rows = rows
+        self._verdict = verdict
         self._columns = columns
         self._lines: dict[Hashable, int] = {row.key: i for i, row in enumerate(rows)}
 
@@ -99,7 +102,13 @@ class GroupLines:
     def cells(self, line: int) -> list[Cell]:
         """One cell for each column."""
         row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
+        cells = [_CELLS[column.key](row) for column in self._columns]
+        found = self._verdict.about("groups", row.key)
+        if found is not None and found.level in ("leak", "limit"):
+            keys = [column.key for column in self._columns]
+            cells[keys.index("mark")] = ("⚠", LEVEL_STYLES[found.level])
+            cells[keys.index("function")] = f"{_function(row)} · {found.level}"
+        return cells
 
 
 def _growing(row: GroupRow, text: str) -> Cell:
@@ -148,6 +157,7 @@ class GroupTable(OrderedTable):
     def __init__(self) -> None:
         super().__init__(sort="memory", id="groups", loading_text="waiting for the first tasks")
         self._order: tuple[object, dict[Hashable, int]] = (None, {})
+        self.verdict = NO_VERDICT
         self.lines = GroupLines((), self.columns)
         self.in_all = 0
         self.held = 0  # rows that are done, but still held by somebody
@@ -164,7 +174,7 @@ class GroupTable(OrderedTable):
             places = self._order[1]
             rows.sort(key=lambda row: places.get(row.key, len(places)))
         self._order = (asked, {row.key: i for i, row in enumerate(rows)})
-        self.lines = GroupLines(rows, self.columns)
+        self.lines = GroupLines(rows, self.columns, self.verdict)
         self.put(self.lines)
 
     def selected(self) -> GroupRow | None:

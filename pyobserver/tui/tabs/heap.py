@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -205,6 +205,20 @@ class HeapTab(Tab):
         if row is not None and row.is_type:
             hints["open"] = "holders"
         return {**hints, "back": "show all"} if self._filter else hints
+
+    def show_containers(self, wanted: bool) -> None:
+        """Show the containers, or the types."""
+        if wanted != self._shows_containers:
+            self.toggle()
+
+    def select(self, key: Hashable) -> bool:
+        """Put the cursor on a container or a type; False when it is not there."""
+        return self.table.select(key)
+
+    @property
+    def has_read(self) -> bool:
+        """Whether there is anything to select yet."""
+        return bool(self.table.line_count())
 
     def toggle(self) -> None:
         had_focus = self.table.has_focus

@@ -89,6 +89,10 @@ class MemoryTab(Tab):
         self._show_rows()
         self.query_one(Chart).show(chart_view(snapshot, view))
 
+    def select(self, name: object) -> bool:
+        """Put the cursor on an allocator; False when there is none of that name."""
+        return isinstance(name, str) and self._table.select(name)
+
     def _show_rows(self) -> None:
         if self._shown is None:
             return

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
+from ...analysis.findings import Verdict
 from ...analysis.format import count, percent
 from ...analysis.group_facts import Scope
 from ...analysis.groups import kind_counts, members
@@ -114,6 +115,9 @@ class TasksTab(Tab):
         if tuple(ids) != self._visible:
             self._visible = tuple(ids)
             self.post_message(self.VisibleRows(ids))
+
+    def judge(self, verdict: Verdict) -> None:
+        self._groups.verdict = verdict
 
     def _again(self) -> None:
         if self._snapshot is not None:
