@@ -34,6 +34,7 @@ _OF_PERFECT = 0.85  # of few floors nearly all pairs must rise: z cannot become 
 _ONE_STEP = 0.6  # of the whole change in one step: then it is a step, and no growth; two steps may be some
 _ONE_STEP_OF_LEAK = 0.3
 _STILL = 0.3  # of the whole slope that the last third must have: else it has come to its end
+_STILL_OF_FEW = 0.5
 _CEILING_BLOCK_SECONDS = 180.0
 _USUAL_HIGH = 0.9  # of the floors of the first two thirds, above which a leak has its last ones
 
@@ -89,7 +90,7 @@ def floors(times: Numbers, lows: Numbers, block: float, end: float) -> tuple[Num
     number = np.floor((end - times) / block + 1e-9).astype(np.int64)
     number = np.maximum(number, 0)
     reach = (end - float(times[0])) / block - int(number[0])  # how much of the first block there is
-    wanted = number < number[0] if 0.0 < reach < 0.5 else np.ones(len(number), bool)
+    wanted = number < number[0] if reach < 0.5 else np.ones(len(number), bool)
     number, lows = number[wanted], lows[wanted]
     if not len(number):
         return np.empty(0), np.empty(0)
@@ -202,7 +203,7 @@ def _still_rises(times: Numbers, values: Numbers, slope: float) -> bool:
     last = values[-cut:]
     if cut < 6:
         before = values[-2 * cut : -cut]
-        return float(last.mean() - before.mean()) >= _STILL * slope * float(times[-1] - times[-1 - cut])
+        return float(last.mean() - before.mean()) >= _STILL_OF_FEW * slope * float(times[-1] - times[-1 - cut])
     return theil_sen(times[-cut:], last)[0] >= _STILL * slope
 
 

@@ -28,8 +28,8 @@ _SILENCE = (
 Answer = Callable[[DetailAnswer], None]
 _PLACES_SECONDS = 180.0  # some seconds of work, at a tenth of the time
 _CONTAINERS_SECONDS = 30.0  # from the end of one walk for containers to the next
-_FIRST_CONTAINERS_SECONDS = 15.0  # after each of the first walks, so that a look of one minute sees growth
-_FIRST_WALKS = 4
+_FIRST_CONTAINERS_SECONDS = 9.0  # after each of the first walks, so that a look of one minute tells growth
+_FIRST_WALKS = 6
 _CONTAINERS_DUTY = 50.0  # and so many times as long as it has worked in the target
 _GROUP_SECONDS = 60.0  # an agent that is sparing with the target's time looks at some hundred tasks in a second
 

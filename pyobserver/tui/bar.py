@@ -145,7 +145,7 @@ def _found(verdict: Verdict) -> list[Piece]:
     assert worst is not None
     number = len(verdict.findings)
     style = LEVEL_STYLES[worst.level]
-    text = f"⚠ {number} finding{'s' if number > 1 else ''}"
+    text = f"⚠ {number} finding{'s' if number > 1 else ''} (f)"
     name = shorten(worst.name, 30, "start")
     return [Piece(text, style, 6, gap="   "), Piece(f"{LEVEL_WORDS[worst.level]} {name}", style, 0, gap=": ")]
 

@@ -46,7 +46,7 @@ CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; o
 COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
 TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
 TRACE = Key("trace", "l", "l", "trace", "trace allocations for some seconds, after a question; likewise", 6)
-FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 7)
+FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 3)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom

@@ -21,7 +21,7 @@ async def listed(opened: Dashboard) -> str:
 async def test_the_bar_names_the_most_serious() -> None:
     """The number of findings, and where there is room, what the first one is about."""
     async with dashboard(played(seconds=120), size=(170, 40)) as opened:
-        assert "⚠ 1 finding: growing …er.pipeline.Spawner.push_hash" in opened.lines()[0]
+        assert "⚠ 1 finding (f): growing " in opened.lines()[0]
     async with dashboard(played(seconds=120), size=(118, 36)) as opened:
         assert "⚠ 1 finding" in opened.lines()[0] and opened.app.query_one(TopBar)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...model.places import items_name
+from ...model.places import ContainerRecord, items_name
 from ..containers import ContainerRow, container_rows
 from ..format import bytes_text, count, duration, growth_count
 from ..trend import Amounts, Trend
@@ -11,6 +11,7 @@ from .look import MAIN_SHARE, Look
 from .memory import growing_types
 
 ITEMS = Amounts(30, 500)
+LEAST_READINGS = 4
 MOST = 5
 
 
@@ -31,12 +32,19 @@ class GrowingContainers:
         found = []
         for row in container_rows(look.snapshot, look.window):
             trend = look.trend(items_name(row.key), ITEMS)
-            if row.growing or (trend is not None and trend.grows):
+            if trend.grows if trend is not None else _has_always_risen(record, row):
                 found.append((row, trend))
-        if not found and len(record.earlier) < 2:
-            return TooEarly("the containers have been looked for once or twice: growth takes a third look")
+        if not found and len(record.earlier) + 1 < LEAST_READINGS:
+            return TooEarly(f"the containers have been looked for {len(record.earlier) + 1} times, it takes 4 at least")
         found.sort(key=lambda each: each[0].growth or 0.0, reverse=True)
         return tuple(_finding(look, row, trend) for row, trend in found[:MOST])
+
+
+def _has_always_risen(record: ContainerRecord, row: ContainerRow) -> bool:
+    """Whether a few readings say that it grows: one container, with more items each time. Several come and go."""
+    counts = [reading.items.get(row.key) for reading in (*record.earlier, record.newest) if reading is not None]
+    known = [number for number in counts if number is not None]
+    return row.growing and row.containers == 1 and len(known) >= LEAST_READINGS and known == sorted(set(known))
 
 
 def _finding(look: Look, row: ContainerRow, trend: Trend | None) -> Finding:

@@ -14,6 +14,7 @@ NOTICED_KEPT = 64_000_000  # bytes freed but kept, below which nobody minds
 NOTICED_KEPT_SHARE = 0.3  # of the resident memory
 KEPT_SECONDS = 30.0  # of which the least counts: what is used again at once is not kept
 _GROWN_TYPES = 3
+_OWN_SHARE = 0.01  # of the bytes of the type that grows most, from which on a type of the program is named before it
 _KEEPERS = {"python": "Python's allocator", "c_heap": "the C heap"}
 _ADVICE = {
     "c_heap": "That is extension modules, or large strings and tables.",
@@ -79,7 +80,7 @@ def _python_finding(look: Look, row: AllocatorRow, trend: Trend | None) -> Findi
     share = look.share(row.growth)
     text = f"{word}: Python objects, {growth_bytes(row.growth)} a minute{_over(look, row.growth)}"
     if named is not None:
-        text += f"; most of them {_type_words(named)}"
+        text += f"; among them {' and '.join(map(_type_words, types[:2]))}"
     text += _full(look) + ". They are live, not freed but kept"
     text += "." if named is not None else ": the heap (5) tells their types."
     return Finding(
@@ -106,7 +107,7 @@ def growing_types(look: Look) -> list[TypeRow]:
     rows.sort(key=lambda row: row.bytes_growth or 0.0, reverse=True)
     if not rows:
         return []
-    least = 0.1 * (rows[0].bytes_growth or 0.0)
+    least = _OWN_SHARE * (rows[0].bytes_growth or 0.0)
     own = [row for row in rows if "." in row.name and (row.bytes_growth or 0.0) >= least]
     return [*own, *(row for row in rows if row not in own)][:_GROWN_TYPES]
 

@@ -32,7 +32,7 @@ def test_of_the_story() -> None:
     found = of_story(Story(), 120)
     assert found.text == (
         f"Growing: 418 {FUNCTION}, +3.1 a minute, 7.02 MB each: 100 % of the growth of the last 2 min; "
-        f"held by {CHILDREN}; all wait at pipeline.py:88; none has been seen to end; memory is full in about 27 min."
+        f"held by {CHILDREN}; all wait at pipeline.py:88; none has been seen to end; memory is full in about 26 min."
     )
     (only,) = found.findings
     assert (only.level, only.kind, only.function) == ("growing", "tasks", FUNCTION)
