@@ -302,7 +302,6 @@ class Dashboard(App[None]):
         if window is None:
             self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
         else:
-            self._watched.pace.judge_soon()
             self._change_view(replace(self.view, window=window))
 
     def action_areas(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...model.groups import group_name
@@ -12,7 +12,8 @@ from ...protocol import schema
 from ..allocators import KEEPING, AllocatorRow, Outlook, allocator_rows, kept_growth, memory_outlook
 from ..format import duration
 from ..groups import GroupRow, group_rows
-from ..growth import per_minute
+from ..growth import SHORTEST_WINDOW, per_minute
+from ..heap import TypeRow, type_rows
 from ..trend import (
     BYTES,
     GROWING_SECONDS,
@@ -179,7 +180,28 @@ class Look:
     @cached_property
     def allocators(self) -> tuple[AllocatorRow, ...]:
         """The allocators without the total."""
-        return tuple(row for row in allocator_rows(self.snapshot, self.window) if row.name != "total")
+        rows = allocator_rows(self.snapshot, self.window)
+        return tuple(self._with_growth(row) for row in rows if row.name != "total")
+
+    def _with_growth(self, row: AllocatorRow) -> AllocatorRow:
+        """The row with what two divisions of the memory tell, where there are no more yet.
+
+        That is enough to say where growth is that the resident memory has shown.
+        """
+        if row.growth is not None:
+            return row
+        in_use = "/in_use" if row.name == "c_heap" and row.in_use is not None else ""
+        curve = self.curve(f"division/{row.name}{in_use}", self.window)
+        if len(curve) < 2 or curve.times[-1] - curve.times[0] < SHORTEST_WINDOW:
+            return row
+        change = float(curve.mean[-1] - curve.mean[0])
+        return replace(row, growth=60.0 * change / float(curve.times[-1] - curve.times[0]))
+
+    @cached_property
+    def growing_types(self) -> tuple[TypeRow, ...]:
+        """The types that grow beyond the error of the sample, the one that grows most in bytes first."""
+        rows = [row for row in type_rows(self.snapshot, self.window) if row.growing and row.growth_is_certain]
+        return tuple(sorted(rows, key=lambda row: row.bytes_growth or 0.0, reverse=True))
 
     @cached_property
     def kept(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...model.history import Curve
 from ..allocators import KEEPING, AllocatorRow
 from ..format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ..heap import TypeRow, type_rows
+from ..heap import TypeRow
 from ..trend import BYTES, Trend
 from .finding import Finding, Level, Place, Step, TooEarly
 from .look import MAIN_SHARE, Look
@@ -103,8 +103,7 @@ def growing_types(look: Look) -> list[TypeRow]:
 
     What is built in is what the others are made of: a leak of entries is one of strings, too.
     """
-    rows = [row for row in type_rows(look.snapshot, look.window) if row.growing and row.growth_is_certain]
-    rows.sort(key=lambda row: row.bytes_growth or 0.0, reverse=True)
+    rows = look.growing_types
     if not rows:
         return []
     least = _OWN_SHARE * (rows[0].bytes_growth or 0.0)
