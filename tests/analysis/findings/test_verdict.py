@@ -8,6 +8,7 @@ import pytest
 
 from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, finding_marks, holder_of, verdict
 from pyobserver.analysis.groups import group_rows
+from pyobserver.arguments import FINDINGS
 from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.protocol import schema
@@ -88,6 +89,13 @@ def test_before_anything_was_read() -> None:
 def test_without_tasks() -> None:
     """A program that uses no asyncio and does not grow is steady."""
     assert of_story(Story(empty=True), 60).text == "Memory is steady."
+
+
+def test_the_command_line_knows_all_kinds() -> None:
+    """It names them without loading the analysis; each check says in a sentence what it looks for."""
+    assert FINDINGS == KINDS
+    answers = verdict(Store(Clock()).snapshot()).answers
+    assert [answer.check.name for answer in answers] == list(KINDS) and all(answer.check.about for answer in answers)
 
 
 def test_what_is_allowed_is_not_told() -> None:
