@@ -136,6 +136,7 @@ class Dashboard(App[None]):
         snapshot = self._watched.snapshot
         screen = self.screen
         if isinstance(screen, AboutScreen):
+            screen.judge(self._watched.verdict)
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)

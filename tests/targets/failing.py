@@ -1,6 +1,6 @@
 """Tasks that fail: some of them are asked for their exception, some are not, and gc.garbage has something in it.
 
-`retrieve` asks one of those that were not asked for its exception.
+`fail` starts one that fails two seconds later; `retrieve` asks one of those that were not asked for its exception.
 """
 
 from __future__ import annotations
@@ -24,11 +24,18 @@ class Place:
     silent: list[Any] = []
     asked: list[Any] = []
     ended: list[Any] = []
+    late: list[Any] = []
 
 
 async def fail() -> None:
     """What goes wrong."""
     raise ValueError("wrong")
+
+
+async def fail_late() -> None:
+    """What goes wrong after a while."""
+    await asyncio.sleep(2)
+    raise ValueError("late")
 
 
 async def end() -> None:
@@ -48,8 +55,12 @@ async def main() -> None:
     def retrieve() -> str:
         return str(Place.silent[0].exception())
 
-    await serve({"retrieve": retrieve})
-    for task in Place.silent:
+    def fail_soon() -> int:
+        Place.late.append(asyncio.ensure_future(fail_late()))
+        return len(Place.late)
+
+    await serve({"retrieve": retrieve, "fail": fail_soon})
+    for task in [*Place.silent, *Place.late]:
         task.exception()
 
 

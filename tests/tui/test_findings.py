@@ -112,6 +112,9 @@ async def test_a_leak_is_marked_where_it_is() -> None:
     async with dashboard(played(Story(limit=3_600 * MB), seconds=120), "3", size=(150, 36)) as opened:
         await opened.renew()
         assert "⚠" in opened.line("push_hash · limit")
+        await opened.press("o")
+        await opened.renew()
+        assert "⚠ Growing: 418 rudder.pipeline.Spawner.push_hash" in opened.text()
 
 
 async def test_evidence_is_looked_for_when_it_is_missing() -> None:

@@ -91,17 +91,21 @@ class Look:
         """Whether it can be told if the memory grows."""
         return self.memory is not None
 
-    @cached_property
+    @property
     def is_close(self) -> bool:
         """Whether the memory is full within a quarter of an hour, if the last minutes go on."""
+        return self._left is not None and self._left < CLOSE_SECONDS
+
+    @cached_property
+    def _left(self) -> float | None:
+        """When the memory is full if the last minutes go on, or the trend, whichever is sooner."""
         outlook = self.outlook
         if outlook.limit is None or self._used is None:
-            return False
+            return None
         history = self.snapshot.history
-        left = seconds_to_limit(
+        return seconds_to_limit(
             lambda since: history.curve("rss", since), self.now, self.since, self._used, outlook.limit, self.memory
         )
-        return left is not None and left < CLOSE_SECONDS
 
     @property
     def memory_grows(self) -> bool:
@@ -113,6 +117,8 @@ class Look:
         """Bytes per minute of the resident memory over the window; 0 where that is not known."""
         if self.memory is not None and self.memory.grows:
             return self.memory.slope
+        if self.is_close and self._left:
+            return 60.0 * (float(self.outlook.limit or 0) - (self._used or 0.0)) / self._left
         return max(0.0, self.outlook.growth or 0.0)
 
     @cached_property
@@ -136,7 +142,7 @@ class Look:
         limit, used = self.outlook.limit, self._used
         if limit is None or used is None or not self.memory_grows:
             return None
-        return seconds_until(used, limit, self.memory_growth)
+        return self._left if self.is_close else seconds_until(used, limit, self.memory_growth)
 
     # -- what grows --------------------------------------------------------------------------------------------------
 

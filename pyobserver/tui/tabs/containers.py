@@ -6,10 +6,12 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from ...analysis.containers import ContainerRow, container_rows, sort_containers
+from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import count, growth_count
 from ...analysis.growth import Mode
 from ...model.places import NO_CONTAINERS, ContainerRecord
 from ...model.store import Snapshot
+from ..bar import LEVEL_STYLES
 from ..view import View
 from ..widgets import Cell, Column
 from ..words import changed
@@ -41,8 +43,9 @@ COLUMNS: dict[Mode, tuple[Column, ...]] = {
 class ContainerLines:
     """The rows for the table, in the order given."""
 
-    def __init__(self, rows: Sequence[ContainerRow], columns: Sequence[Column]) -> None:
+    def __init__(self, rows: Sequence[ContainerRow], columns: Sequence[Column], verdict: Verdict = NO_VERDICT) -> None:
         self.rows = rows
+        self._verdict = verdict
         self._columns = columns
         self._lines: dict[Hashable, int] = {row.key: i for i, row in enumerate(rows)}
 
@@ -64,7 +67,12 @@ class ContainerLines:
     def cells(self, line: int) -> list[Cell]:
         """One cell for each column."""
         row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
+        cells = [_CELLS[column.key](row) for column in self._columns]
+        found = self._verdict.about("containers", row.key)
+        if found is not None and found.level in ("leak", "limit"):
+            keys = [column.key for column in self._columns]
+            cells[keys.index("mark")] = ("⚠", LEVEL_STYLES[found.level])
+        return cells
 
 
 def _growing(row: ContainerRow, text: str) -> Cell:
@@ -98,6 +106,7 @@ class ContainerTable(OrderedTable):
         super().__init__(sort="items", id="containers", loading_text="looking through the heap for large containers")
         self._order: tuple[object, dict[Hashable, int]] = (None, {})
         self._found: tuple[ContainerRecord, float, list[ContainerRow]] = (NO_CONTAINERS, 0.0, [])
+        self.verdict = NO_VERDICT
         self.lines = ContainerLines((), self.columns)
         self.in_all = 0
 
@@ -112,7 +121,7 @@ class ContainerTable(OrderedTable):
             places = self._order[1]
             rows.sort(key=lambda row: places.get(row.key, len(places)))
         self._order = (asked, {row.key: i for i, row in enumerate(rows)})
-        self.lines = ContainerLines(rows, self.columns)
+        self.lines = ContainerLines(rows, self.columns, self.verdict)
         self.put(self.lines)
 
     def _every(self, snapshot: Snapshot, window: float) -> list[ContainerRow]:

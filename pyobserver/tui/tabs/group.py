@@ -11,11 +11,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from ...analysis.findings import Finding, Verdict
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ...analysis.group_facts import GroupFacts, Scope, ended_words, group_facts
 from ...model.details import GroupAnswer, GroupQuestion, SharedObject
 from ...model.store import Snapshot
-from ..bar import StatusLine, TooSmall, TopBar, styled
+from ..bar import LEVEL_STYLES, StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, Key, KeysLine
 from ..view import View
 from ..widgets.text import fit
@@ -60,11 +61,12 @@ class GroupScreen(AboutScreen):
         self._answer: GroupAnswer | None = None
         self._is_asking = False
         self._remark = ""
+        self._finding: Finding | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll(can_focus=True):
-            for name in ("facts", "memory", *BLOCKS):
+            for name in ("finding", "facts", "memory", *BLOCKS):
                 yield Static(id=name)
         yield StatusLine()
         yield KeysLine(KEYS)
@@ -91,6 +93,11 @@ class GroupScreen(AboutScreen):
         if self.is_mounted:
             self._draw()
 
+    def judge(self, verdict: Verdict) -> None:
+        """What was found about the group is said first."""
+        alone = self.scope.key is not None and self.scope.node is None
+        self._finding = verdict.about("groups", self.scope.key) if alone else None
+
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def _update(self, name: str, lines: list[Content]) -> None:
@@ -100,7 +107,8 @@ class GroupScreen(AboutScreen):
             widget.update(Content("\n").join(lines))
 
     def _draw(self) -> None:
-        answer = self._answer
+        answer, found = self._answer, self._finding
+        self._update("finding", [styled(f"⚠ {found.summary}", LEVEL_STYLES[found.level])] if found else [])
         self._update("facts", _about(self._title, self._facts))
         self._update("memory", self._memory())
         self._update("ages", _ages(self._facts))

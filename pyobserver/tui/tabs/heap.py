@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
 
+from ...analysis.findings import Verdict
 from ...analysis.format import bytes_text, count, duration, percent
 from ...analysis.heap import NORMAL_95
 from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
@@ -95,6 +96,9 @@ class HeapTab(Tab):
         else:
             self._present_types(snapshot, view)
         self._explain()
+
+    def judge(self, verdict: Verdict) -> None:
+        self._types.verdict = self._containers.verdict = verdict
 
     def _present_types(self, snapshot: Snapshot, view: View) -> None:
         table, heap = self._types, snapshot.heap

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
+from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import UNKNOWN, bytes_text, count, growth_bytes, growth_count, percent
 from ...analysis.growth import Mode
 from ...analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ...model.census import NO_CENSUS, HeapRecord
 from ...model.store import Snapshot
+from ..bar import LEVEL_STYLES
 from ..view import View
 from ..widgets import Cell, Column
 from .ordered import OrderedTable
@@ -75,8 +77,9 @@ SORT_IN_MODE: dict[Mode, dict[str, str]] = {
 class TypeLines:
     """The rows for the table, in the order given."""
 
-    def __init__(self, rows: Sequence[TypeRow], columns: Sequence[Column]) -> None:
+    def __init__(self, rows: Sequence[TypeRow], columns: Sequence[Column], verdict: Verdict = NO_VERDICT) -> None:
         self.rows = rows
+        self._verdict = verdict
         self._columns = columns
         self._lines: dict[Hashable, int] = {row.name: i for i, row in enumerate(rows)}
 
@@ -99,7 +102,12 @@ class TypeLines:
     def cells(self, line: int) -> list[Cell]:
         """One cell for each column."""
         row = self.rows[line]
-        return [_CELLS[column.key](row) for column in self._columns]
+        cells = [_CELLS[column.key](row) for column in self._columns]
+        found = self._verdict.about("types", row.name)
+        if found is not None and found.level in ("leak", "limit"):
+            keys = [column.key for column in self._columns]
+            cells[keys.index("mark")] = ("⚠", LEVEL_STYLES[found.level])
+        return cells
 
 
 def estimated(row: TypeRow, text: str) -> str:
@@ -173,6 +181,7 @@ class TypeTable(OrderedTable):
         super().__init__(sort="bytes", id="types", loading_text="counting the objects")
         self._order: tuple[object, dict[Hashable, int]] = (None, {})
         self._counted: tuple[HeapRecord, float, list[TypeRow]] = (NO_CENSUS, 0.0, [])
+        self.verdict = NO_VERDICT
         self.lines = TypeLines((), self.columns)
         self.in_all = 0
 
@@ -187,7 +196,7 @@ class TypeTable(OrderedTable):
             places = self._order[1]
             rows.sort(key=lambda row: places.get(row.name, len(places)))
         self._order = (asked, {row.name: i for i, row in enumerate(rows)})
-        self.lines = TypeLines(rows, self.columns)
+        self.lines = TypeLines(rows, self.columns, self.verdict)
         self.put(self.lines)
 
     def _every(self, snapshot: Snapshot, window: float) -> list[TypeRow]:
