@@ -19,6 +19,10 @@ def functions(mirror: Mirror) -> set[str]:
     return {row["function"] for row in unretrieved(mirror)}
 
 
+def holders(mirror: Mirror) -> set[str]:
+    return {mirror.nodes[row["parent"]]["label"] for row in unretrieved(mirror)}
+
+
 @on_interpreters
 def test_failed_tasks_that_nobody_asks(interpreter: Interpreter) -> None:
     """Of each type of task; not those that were asked, nor those that ended well. Who is asked loses the flag.
@@ -27,16 +31,15 @@ def test_failed_tasks_that_nobody_asks(interpreter: Interpreter) -> None:
     """
     with launch(interpreter, "failing") as target:
         with observed(target.pid) as mirror:
-            assert target.ask("fail") == 1
+            assert target.ask("fail") == {"late": 1}
             mirror.wait(lambda: "__main__.fail_late" in functions(mirror), "the flag of the late one")
             assert mirror.ticks[-1]["gc"]["garbage"] == 2
             if interpreter.version < (3, 14):
                 mirror.wait(lambda: len(unretrieved(mirror)) == 4, "the flags")
-                assert target.ask("retrieve") == "wrong"
+                assert target.ask("retrieve") == {"said": "wrong"}
                 mirror.wait(lambda: len(unretrieved(mirror)) == 3, "the going of the flag")
             assert functions(mirror) <= {"__main__.fail", "__main__.fail_late"}
             assert {row["state"] for row in unretrieved(mirror)} == {"done, held"}
-            holders = {mirror.nodes[row["parent"]]["label"] for row in unretrieved(mirror)}
-            assert holders <= {"__main__.Place.silent", "__main__.Place.late"}
+            mirror.wait(lambda: holders(mirror) <= {"__main__.Place.silent", "__main__.Place.late"}, "who holds them")
             assert mirror.problems == []
         silence(target.stop())

@@ -52,12 +52,12 @@ async def main() -> None:
         task.exception()
     gc.garbage.extend([object(), object()])
 
-    def retrieve() -> str:
-        return str(Place.silent[0].exception())
+    def retrieve() -> dict[str, str]:
+        return {"said": str(Place.silent[0].exception())}
 
-    def fail_soon() -> int:
+    def fail_soon() -> dict[str, int]:
         Place.late.append(asyncio.ensure_future(fail_late()))
-        return len(Place.late)
+        return {"late": len(Place.late)}
 
     await serve({"retrieve": retrieve, "fail": fail_soon})
     for task in [*Place.silent, *Place.late]:
