@@ -30,7 +30,7 @@ def _finding(each: Finding) -> dict[str, Any]:
 
 
 def checks(found: Verdict) -> list[dict[str, Any]]:
-    """Return what was looked for: `state` is "found", "nothing", "too early" or "switched off"."""
+    """Return what was looked for: `state` is "found", "nothing", "too early", "not available" or "switched off"."""
     return [
         {
             "kind": answer.check.name,

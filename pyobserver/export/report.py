@@ -86,8 +86,8 @@ class Report:
             if names:
                 yield f"{words}: {', '.join(names)}"
         for answer in self.verdict.answers:
-            if answer.state == "too early":
-                yield f"too early: {answer.check.name}: {answer.waits}"
+            if answer.state in ("too early", "not available"):
+                yield f"{answer.state}: {answer.check.name}: {answer.waits}"
 
     def markdown(self, findings_only: bool = False) -> str:
         """Return it for an issue or a chat."""

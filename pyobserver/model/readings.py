@@ -303,6 +303,7 @@ class Collector:
     collected: int
     uncollectable: int
     garbage: int | None = None  # objects in gc.garbage
+    seconds: tuple[float, ...] | None = None  # that collections have taken; None before Python 3.15
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable, garbage (int: objects in gc.garbage, or null where
-        that is no list)), agent {cpu_seconds, longest_hold_seconds,
+        that is no list), seconds (list of float: that collections have taken, by generation, or null before 3.15)),
+        agent {cpu_seconds, longest_hold_seconds,
         memory_bytes, dropped, torn, observers, rows_limit_hit (bool: there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
         tracing (bool: the program traces its allocations itself)}

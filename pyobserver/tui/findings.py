@@ -19,7 +19,12 @@ from .widgets.text import broken
 SWITCH = "switch "  # before the kind, in what the list returns when one is to be switched off or on
 LEVEL_CELLS = 16
 KEYS_CELLS = 28  # beside a step: which keys go on
-_STATES = {"nothing": "nothing found", "too early": "too early", "switched off": "switched off (--allow)"}
+_STATES = {
+    "nothing": "nothing found",
+    "too early": "too early",
+    "not available": "not available",
+    "switched off": "switched off (--allow)",
+}
 
 
 class FindingsScreen(Modal):

@@ -238,7 +238,17 @@ _READERS: list[tuple[Read, dict[str, Any]]] = [
     (messages.problem, {"t": "problem", "text": "a"}),
     (messages.farewell, {"t": "bye", "reason": "a"}),
 ]
-_OPTIONAL = {"started_at", "switch_interval", "created_at", "gc", "garbage", "memory_bytes", "retained", "queue"}
+_OPTIONAL = {
+    "started_at",
+    "switch_interval",
+    "created_at",
+    "gc",
+    "garbage",
+    "seconds",
+    "memory_bytes",
+    "retained",
+    "queue",
+}
 _UNREAD = {"t", "seq", "loops", "token", "rows_limit_hit"}  # of no interest here, or read by itself
 _LENGTHS = {"chain.1.2", "biggest.0.2", "locals.0.3", "holders.0.2"}  # where null is "not known"
 

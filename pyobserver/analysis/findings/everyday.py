@@ -15,6 +15,9 @@ NEAR = 0.8  # of a limit
 FILES = Amounts(10, 40, 0.02, 0.05)
 THREADS = Amounts(5, 15, 0.02, 0.05)
 BACKLOG = 100  # jobs that wait
+LONG_PAUSE = 0.1  # seconds
+PAUSE_WINDOW = 600.0
+NO_AGENT = TooEarly("there is no agent to tell", for_good=True)
 FORGOTTEN_SECONDS = 30.0  # old, a coroutine that was not awaited is told
 BLOCKING_SECONDS = 10.0  # of which the agent tells who has held a loop
 MOST = 5
@@ -31,6 +34,8 @@ class BlockedLoop:
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return a finding for each function of such tasks."""
         tasks = look.snapshot.tasks
+        if look.snapshot.facts is None and not len(tasks):
+            return NO_AGENT
         found = []
         for function, rows in _by_function(tasks, schema.FLAG_BLOCKING):
             row = tasks.row(rows[0])
@@ -51,6 +56,8 @@ class Unretrieved:
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return a finding for each function of such tasks."""
         tasks = look.snapshot.tasks
+        if look.snapshot.facts is None and not len(tasks):
+            return NO_AGENT
         found = []
         for function, rows in _by_function(tasks, schema.FLAG_UNRETRIEVED):
             one = "task has" if len(rows) == 1 else "tasks have"
@@ -102,11 +109,37 @@ class Garbage:
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return one finding when there is any."""
         tick = look.snapshot.tick
+        if tick is None:
+            return NO_AGENT
         kept = tick.collector.garbage if tick is not None and tick.collector is not None else None
         if not kept:
             return ()
         text = f"gc.garbage has {count(kept)} objects: the collector has found them, and they are not freed."
         return (_notice("garbage", text, "gc.garbage", (Step(f"{count(kept)} objects in gc.garbage", _System),), 0.0),)
+
+
+class Pauses:
+    """Collections that stop the program for long."""
+
+    name = "gc_pauses"
+    about = "garbage collections that took 0.1 s or longer, in the last ten minutes"
+
+    def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
+        """Return one finding, with the longest."""
+        tick = look.snapshot.tick
+        if tick is None or tick.collector is None:
+            return NO_AGENT
+        if tick.collector.seconds is None:
+            return TooEarly("Python tells how long collections take from 3.15 on", for_good=True)
+        pauses = look.curve("pause", PAUSE_WINDOW)
+        number = int((pauses.high >= LONG_PAUSE).sum())
+        if not number:
+            return ()
+        longest = float(pauses.high.max())
+        text = f"The garbage collector has stopped the program for {longest:.2g} s; for {LONG_PAUSE:g} s or longer "
+        text += f"in {count(number)} of the moments of the last {duration(PAUSE_WINDOW)}."
+        step = Step(f"the longest collection took {longest:.2g} s, told from their sum between two updates", _System)
+        return (_notice("gc_pauses", text, "gc", (step,), PAUSE_WINDOW),)
 
 
 class Backlog:

@@ -71,9 +71,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class TooEarly:
-    """Nothing can be said yet; the text says what is waited for."""
+    """Nothing can be said yet; the text says what is waited for, or why it is never told, `for_good`."""
 
     reason: str
+    for_good: bool = False
 
 
 class Check(Protocol):

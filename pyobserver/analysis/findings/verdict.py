@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...model.store import Snapshot
 from .containers import GrowingContainers
-from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Threads, Unretrieved
+from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Pauses, Threads, Unretrieved
 from .finding import LEVELS, Check, Finding, TooEarly
 from .look import MAIN_SHARE, Look
 from .memory import Kept, Memory, Native, PythonObjects
@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (  # in the order of what says most
     Unretrieved(),
     NeverAwaited(),
     Garbage(),
+    Pauses(),
 )
 KINDS = tuple(check.name for check in CHECKS)
 _OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory")
@@ -34,19 +35,23 @@ _OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory"
 
 @dataclass(frozen=True)
 class Answer:
-    """What one check says. `waits` is why it is too early, `is_off` whether the user has switched it off."""
+    """What one check says. `waits` is why it is too early, or why it cannot be told when it is `unseen`; `is_off` is
+    whether the user has switched it off."""
 
     check: Check
     findings: tuple[Finding, ...] = ()
     waits: str = ""
     is_off: bool = False
+    unseen: bool = False
 
     @property
     def state(self) -> str:
         """In two words at most what came of it."""
         if self.is_off:
             return "switched off"
-        return "found" if self.findings else "too early" if self.waits else "nothing"
+        if self.findings:
+            return "found"
+        return "not available" if self.unseen else "too early" if self.waits else "nothing"
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def _answer(check: Check, look: Look, allowed: Collection[str]) -> Answer:
         return Answer(check, is_off=True)
     found = check.check(look)
     if isinstance(found, TooEarly):
-        return Answer(check, waits=found.reason)
+        return Answer(check, waits=found.reason, unseen=found.for_good)
     return Answer(check, tuple(f for f in found if f.name not in allowed and f.holder not in allowed))
 
 

@@ -312,6 +312,21 @@ def test_garbage_that_is_not_freed() -> None:
     assert one(store, "garbage")[1].startswith("gc.garbage has 3 objects")
 
 
+def test_long_collections() -> None:
+    """Told from 3.15 on, from what all of them took between two updates; before, it is said that it is not told."""
+    clock = Clock()
+    store = Store(clock)
+    for runs, seconds in ((1, 0.5), (2, 0.51), (4, 1.11), (4, 1.11)):
+        collector = Collector((0, 0, 0), (9, 9, runs), 0, 0, 0, (0.0, 0.0, seconds))
+        store.add_tick(replace(made.tick(clock.now), collector=collector))
+        clock.now += 1
+    level, text = one(store, "gc_pauses")
+    assert level == "notice" and text.startswith("The garbage collector has stopped the program for 0.3 s; ")
+    store.add_tick(replace(made.tick(clock.now), collector=Collector((0, 0, 0), (9, 9, 5), 0, 0, 0)))
+    answers = {answer.check.name: answer for answer in verdict(store.snapshot()).answers}
+    assert answers["gc_pauses"].state == "not available" and "3.15" in answers["gc_pauses"].waits
+
+
 def test_a_long_queue() -> None:
     """Of an executor, from a hundred jobs on."""
     store = Store(Clock())
