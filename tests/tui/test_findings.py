@@ -67,6 +67,21 @@ async def test_the_walk_leads_to_each_place() -> None:
         assert opened.app.tab.id == "tree"
 
 
+async def test_the_walk_leads_into_the_heap() -> None:
+    """To the container among the containers, and to the type that grows with it, the cursor on each."""
+    async with dashboard(played(), "5", "g", size=(140, 50)) as opened:
+        await opened.play(100)
+        opened.app._watched.pace.judge_soon()
+        await opened.renew()
+        await opened.press("2", "f")
+        assert "_seen (set)" in opened.text()
+        await opened.press("down", "enter")
+        assert opened.app.tab.id == "heap" and opened.cursor() == ("rudder.pipeline.Spawner._seen", "set")
+        assert "evidence 1 of 2: rudder.pipeline.Spawner._seen: set with" in " ".join(opened.text().split())
+        await opened.press("enter")
+        assert opened.app.tab.id == "heap" and opened.cursor() == "asyncio.Task"
+
+
 async def test_the_walk_can_be_left() -> None:
     """By Esc, which leaves nothing else, and by going to another tab."""
     async with dashboard(played(seconds=120), size=(140, 40)) as opened:
