@@ -21,7 +21,6 @@ from .places import PlacesAnswer, items_name
 from .readings import (
     AgentFacts,
     ChildProcess,
-    Collector,
     Identity,
     MemoryLimit,
     MemoryPressure,
@@ -341,8 +340,8 @@ class Store:
             if tick.collector is not None:
                 for generation, runs in enumerate(tick.collector.collections[:MAX_GENERATIONS]):
                     self.history.add(f"collector/{generation}", now, runs, COARSE)
-                if before is not None and before.collector is not None:
-                    self._record_pauses(before.collector, tick.collector, now)
+                if before is not None:
+                    self.history.add("pause", now, tick.collector.pause_since(before.collector), COARSE)
             self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):
                 self._put_children()  # the greeting has forgotten them, and the agent's rows are completed by them
@@ -357,20 +356,6 @@ class Store:
             if settled and (not self._marks or now - self._marks[-1].time >= FOREST_PERIOD):
                 self._marks.append(mark(plant(self._tasks.glance(now), self._nodes), now, MAX_MARKED))
         self.changed()
-
-    def _record_pauses(self, before: Collector, collector: Collector, now: float) -> None:
-        """How long a collection took, of those since the last update on average."""
-        if before.seconds is None or collector.seconds is None:
-            return
-        runs = zip(before.collections, collector.collections, strict=False)
-        spent = zip(before.seconds, collector.seconds, strict=False)
-        pauses = [
-            (after - then) / (number - earlier)
-            for (earlier, number), (then, after) in zip(runs, spent, strict=False)
-            if number > earlier and after >= then
-        ]
-        if pauses:
-            self.history.add("pause", now, max(pauses), COARSE)
 
     def add_problem(self, text: str) -> None:
         """Something that the agent or the source could not do."""
