@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,10 @@ class Amounts:
         absolute = self.minute + part * (self.window - self.minute)
         share = self.share_of_minute + part * (self.share_of_window - self.share_of_minute)
         return max(absolute, share * abs(mean))
+
+    def at_least(self, change: float) -> Amounts:
+        """Return the same, with a least change over any time."""
+        return replace(self, minute=max(self.minute, change), window=max(self.window, change))
 
 
 BYTES = Amounts(1_000_000, 8_000_000)
@@ -184,7 +188,7 @@ def _growing(times: Numbers, values: Numbers, seconds: float, amounts: Amounts) 
         why = "it was one step"
     elif not _still_rises(times, values, slope):
         why = "it has come to its end"
-    return found if not why else Trend(False, False, found.slope, found.slope_low, found.slope_high, z, seconds, why)
+    return found if not why else replace(found, grows=False, reason=why)
 
 
 def _perfect(n: int) -> float:
@@ -261,7 +265,7 @@ def _not_a_leak(
 
 
 def _with(found: Trend, reason: str) -> Trend:
-    return Trend(found.grows, False, found.slope, found.slope_low, found.slope_high, found.z, found.seconds, reason)
+    return replace(found, reason=reason)
 
 
 def seconds_to_limit(

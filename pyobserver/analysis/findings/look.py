@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,6 +29,7 @@ from ..trend import (
     trend,
 )
 
+CHANCE = 4.0  # standard deviations: of 50 to 500 that live for 10 to 120 s, fewer than 1 look in 100 goes beyond
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
 NEVER_ENDING_SECONDS = 20 * 60.0  # of steady growth, after which tasks of which none ends are called a leak
@@ -52,6 +54,17 @@ class GroupGrowth:
     def bytes_growth(self) -> float:
         """Bytes per minute; 0 where they are not known."""
         return self.row.bytes_growth or 0.0
+
+
+def _beyond_chance(row: GroupRow, window: float) -> tuple[float, float]:
+    """How many rows, and bytes, a group of which some end must have more, not to be there by chance.
+
+    What comes and goes at random varies by the square root of how many there are, and does so slowly: for as long as
+    each of them lives. Of bytes that grow with the number as it is, the same is true.
+    """
+    rows = CHANCE * math.sqrt(row.count)
+    more = max(0.0, row.count_growth or 0.0) * window / 60.0
+    return rows, min(rows, 1.5 * more) * (row.mean or 0.0)
 
 
 class Look:
@@ -156,10 +169,11 @@ class Look:
     def _group(self, row: GroupRow) -> GroupGrowth:
         ends = row.ended or row.held
         needed = LEAK_SECONDS if ends else NEVER_ENDING_SECONDS
+        rows, size = _beyond_chance(row, self.window) if ends else (0.0, 0.0)
         return GroupGrowth(
             row,
-            self.trend(group_name(row.key, "bytes"), RETAINED, needed),
-            self.trend(group_name(row.key, "count"), ROWS, needed),
+            self.trend(group_name(row.key, "bytes"), RETAINED.at_least(size), needed),
+            self.trend(group_name(row.key, "count"), ROWS.at_least(rows), needed),
         )
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, finding_marks, holder_of, verdict
@@ -192,6 +193,30 @@ def test_what_was_seen_to_end() -> None:
     assert verdict(grown(MB, MB, ended=True)).text.endswith("; 7 seen to end.")
     text = verdict(grown(MB, MB, held=True)).text
     assert text.startswith("Growing: 10 m.work (done), ") and text.endswith("; done, but not let go.")
+
+
+@pytest.mark.parametrize("look", [20, 60, 180])
+def test_what_comes_and_goes_at_random_is_no_growth(look: int) -> None:
+    """A server with some hundred requests that last for half a minute: their number wanders, and nothing is found."""
+    random = np.random.default_rng(5)
+    for _ in range(8):
+        clock = Clock()
+        store = Store(clock)
+        store.add_texts(1, ["m.answer"])
+        alive = list(range(1, 101))
+        newest = 100
+        made.put(store, [{"id": i, "function": 1, "retained": 200_000} for i in alive])
+        for _ in range(look):
+            gone = [i for i in alive if random.random() < 1 / 30]
+            fresh = list(range(newest + 1, newest + 1 + random.poisson(100 / 30)))
+            newest += len(fresh)
+            alive = [i for i in alive if i not in gone] + fresh
+            store.remove(gone)
+            made.put(store, [{"id": i, "function": 1, "retained": 200_000} for i in fresh])
+            store.add_process(made.process(clock.now, rss=300 * MB))
+            store.add_tick(made.tick(clock.now, len(alive)))
+            clock.now += 1
+        assert not verdict(store.snapshot()).findings
 
 
 def test_the_holder_must_hold_most() -> None:
