@@ -20,7 +20,7 @@ from pyobserver.analysis.trend import (
     theil_sen,
     trend,
 )
-from pyobserver.model.history import Series
+from pyobserver.model.history import COARSE, Series
 from tests.support.series import HARMLESS, LEAKING, MB, Memory, Played, memory
 
 NEVER_LEAKS = ("flat", "sawtooth", "slow sawtooth", "steps")
@@ -168,6 +168,23 @@ def test_few_rows_are_counted_exactly() -> None:
     series, now = kept([10.0 + (i // 10) % 3 for i in range(62)])
     found = trend(series.curve, now, 0.0, ROWS)
     assert found is not None and not found.grows
+
+
+def test_a_number_that_wanders() -> None:
+    """Requests that come and go, each for half a minute: beyond four standard deviations of their number there is
+    growth hardly ever; without that there would be in one look of twenty or thirty."""
+    random = np.random.default_rng(SEED)
+    found = {0.0: 0, 4.0: 0}
+    looks = 200
+    for _ in range(looks):
+        number, series = int(random.poisson(300)), Series(COARSE)
+        for second in range(60):
+            number += int(random.poisson(10)) - int(random.binomial(number, 1 / 30))
+            series.add(1e9 + second, number)
+        for times in found:
+            told = trend(series.curve, 1e9 + 59, 0.0, ROWS.at_least(times * math.sqrt(number)))
+            found[times] += told is not None and told.grows
+    assert found[4.0] <= 0.01 * looks < 0.02 * looks <= found[0.0]
 
 
 def test_full_in_minutes() -> None:
