@@ -61,7 +61,7 @@ class Amounts:
         return replace(self, minute=max(self.minute, change), window=max(self.window, change))
 
 
-BYTES = Amounts(1_000_000, 8_000_000)
+BYTES = Amounts(2_000_000, 8_000_000)
 RETAINED = Amounts(250_000, 2_000_000, 0.003, 0.02)
 ROWS = Amounts(2.5, 10.0, 0.003, 0.02)  # three steps, of which the median loses a part
 

@@ -29,6 +29,8 @@ from ..trend import (
     trend,
 )
 
+YOUNG_SECONDS = 180.0  # old, a program still loads what it needs
+OF_YOUNG = 6_000_000  # bytes, below which that is not told
 CHANCE = 4.0  # standard deviations: of 50 to 500 that live for 10 to 120 s, fewer than 1 look in 100 goes beyond
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
@@ -91,7 +93,14 @@ class Look:
     @cached_property
     def memory(self) -> Trend | None:
         """The trend of the resident memory."""
-        return self.trend("rss", BYTES)
+        return self.trend("rss", self.amounts)
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """What memory must grow by: a program that has just been started does so anyway."""
+        identity = self.snapshot.identity
+        is_young = identity is not None and self.now - identity.started_at < YOUNG_SECONDS
+        return BYTES.at_least(OF_YOUNG) if is_young else BYTES
 
     @cached_property
     def known(self) -> float:

@@ -6,7 +6,7 @@ from ...model.history import Curve
 from ..allocators import KEEPING, AllocatorRow
 from ..format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..heap import TypeRow
-from ..trend import BYTES, Trend
+from ..trend import Trend
 from .finding import Finding, Level, Place, Step, TooEarly
 from .look import MAIN_SHARE, Look
 
@@ -51,7 +51,7 @@ class PythonObjects:
 
     name = "python_objects"
     about = (
-        "Python objects that become more, and are not those of tasks: growing from 1 MB in a minute or 8 MB in 20 min "
+        "Python objects that become more, and are not those of tasks: growing from 2 MB in a minute or 8 MB in 20 min "
         "on, a leak after 45 min of steady growth above all that was there before"
     )
 
@@ -60,7 +60,7 @@ class PythonObjects:
         if not look.memory_is_known:
             return TooEarly(look.too_early("whether memory grows"))
         row = next((a for a in look.allocators if a.name == "python"), None)
-        own = look.trend("allocator/python/in_use", BYTES)
+        own = look.trend("allocator/python/in_use", look.amounts)
         if row is None or look.explained_by_tasks >= MAIN_SHARE:
             return ()
         if look.growth_of_tasks >= MAIN_SHARE * (row.growth or 0.0) > 0:
@@ -135,7 +135,7 @@ class Native:
 
     name = "native"
     about = (
-        "memory of native code that grows: growing from 1 MB in a minute or 8 MB in 20 min on, a leak after 45 min of "
+        "memory of native code that grows: growing from 2 MB in a minute or 8 MB in 20 min on, a leak after 45 min of "
         "steady growth above all that was there before"
     )
 

@@ -195,6 +195,18 @@ def test_what_was_seen_to_end() -> None:
     assert text.startswith("Growing: 10 m.work (done), ") and text.endswith("; done, but not let go.")
 
 
+@pytest.mark.parametrize(("age", "found"), [(60.0, []), (3600.0, ["memory"])])
+def test_a_program_that_has_just_been_started_loads_what_it_needs(age: float, found: list[str]) -> None:
+    """Three megabytes in a minute are told of an old one only."""
+    clock = Clock()
+    store = Store(clock)
+    store.set_identity(replace(Story().identity(), started_at=clock.now + 60 - age))
+    for second in range(61):
+        store.add_process(made.process(clock.now, rss=50 * MB + second * 50_000))
+        clock.now += 1
+    assert [each.kind for each in verdict(store.snapshot()).findings] == found
+
+
 @pytest.mark.parametrize("look", [20, 60])
 def test_what_comes_and_goes_at_random_is_no_growth(look: int) -> None:
     """A server with some hundred requests that last for half a minute: their number wanders, and nothing is found."""
