@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (  # in the order of what says most
     Garbage(),
     Pauses(),
 )
+LITTLE_SHARE = 0.1  # of the growth of all memory
 KINDS = tuple(check.name for check in CHECKS)
 _OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory")
 
@@ -97,11 +98,7 @@ def verdict(snapshot: Snapshot, allowed: Collection[str] = ()) -> Verdict:
     """
     look = Look(snapshot)
     answers = tuple(_answer(check, look, allowed) for check in CHECKS)
-    found = [finding for answer in answers for finding in answer.findings]
-    if any(f.kind == "container" for f in found):  # what the container holds has a name then
-        found = [f for f in found if f.kind != "python_objects"]
-    found.sort(key=_seriousness)
-    findings = tuple(found)
+    findings = tuple(sorted(_distinct([f for answer in answers for f in answer.findings]), key=_seriousness))
     about_memory = next((f for f in findings if f.kind in _OF_MEMORY), findings[0] if findings else None)
     if about_memory is not None:
         text = about_memory.summary
@@ -110,6 +107,15 @@ def verdict(snapshot: Snapshot, allowed: Collection[str] = ()) -> Verdict:
     else:
         text = "Memory is steady." if not look.memory_grows else "Memory grows, by what was allowed to."
     return Verdict(findings, answers, text)
+
+
+def _distinct(found: list[Finding]) -> list[Finding]:
+    """The findings without those that say the same again: the container that holds the tasks, and objects without a
+    name where a container grows that has one."""
+    of_tasks = {each.holder for each in found if each.kind == "tasks"}
+    kept = [each for each in found if each.kind != "container" or each.holder not in of_tasks]
+    has_container = any(each.kind == "container" for each in kept)
+    return [each for each in kept if each.kind != "python_objects" or not has_container]
 
 
 def _answer(check: Check, look: Look, allowed: Collection[str]) -> Answer:
@@ -121,10 +127,14 @@ def _answer(check: Check, look: Look, allowed: Collection[str]) -> Answer:
     return Answer(check, tuple(f for f in found if f.name not in allowed and f.holder not in allowed))
 
 
-def _seriousness(finding: Finding) -> tuple[int, bool, int]:
-    """The level first, then what explains most of the growth, then the order of the checks."""
-    is_cause = finding.explains is not None and finding.explains >= MAIN_SHARE
-    return LEVELS.index(finding.level), not is_cause, KINDS.index(finding.kind)
+def _seriousness(finding: Finding) -> tuple[int, int, int]:
+    """The level first, then what explains most of the growth, then the order of the checks.
+
+    Of some it is not known what they explain: they come before those of which it is known that it is little.
+    """
+    part = finding.explains
+    explains = 1 if part is None else 0 if part >= MAIN_SHARE else 2 if part < LITTLE_SHARE else 1
+    return LEVELS.index(finding.level), explains, KINDS.index(finding.kind)
 
 
 def finding_marks(verdict: Verdict, at: float) -> tuple[tuple[float, str, str], ...]:

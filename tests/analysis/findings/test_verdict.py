@@ -10,6 +10,7 @@ import pytest
 from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, finding_marks, holder_of, verdict
 from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
+from pyobserver.model.places import ContainerPlace, PlacesAnswer
 from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.protocol import schema
@@ -109,6 +110,33 @@ def test_what_is_allowed_is_not_told() -> None:
         assert (found.findings, found.text) == ((), "Memory grows, by what was allowed to.")
     off = verdict(snapshot, KINDS)
     assert {answer.state for answer in off.answers} == {"switched off"}
+
+
+def test_growing_containers() -> None:
+    """By their path, with their items; not again where tasks grow in them, and objects have no other name then."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.work"])
+    store.put_nodes([node(900, label="m.kept")])
+    for second in range(90):
+        store.add_process(made.process(clock.now, rss=100 * MB + second * MB))
+        python = Allocator("python", "Python objects", 50 * MB + second * MB, 60 * MB + second * MB)
+        store.add_memory(replace(made.memory(clock.now, rss=100 * MB + second * MB), allocators=(python,)))
+        if second % 10 == 0:
+            sizes = {"m.CACHE": 5000 + 20 * second, "m.kept": 2000 + second, "m.table": 9000}
+            places = [ContainerPlace(path, "dict", 1, items, items) for path, items in sizes.items()]
+            store.add_containers(PlacesAnswer(tuple(places)))
+        made.put(store, [{"id": i, "function": 1, "parent": 900, "retained": 1000} for i in range(1, 10 + second)])
+        store.add_tick(made.tick(clock.now, 9 + second))
+        clock.now += 1
+    found = verdict(store.snapshot())
+    assert [(each.kind, each.name) for each in found.findings] == [("container", "m.CACHE"), ("tasks", "m.work")]
+    text = found.text
+    assert text.startswith(
+        "Growing: m.CACHE (dict), 6,600 items, +1,200 a minute over the last 1 min 30 s; memory grows"
+    )
+    allowed = verdict(store.snapshot(), {"container"})
+    assert [each.kind for each in allowed.findings] == ["python_objects", "tasks"]
 
 
 def test_marks_for_a_bar_over_time() -> None:
