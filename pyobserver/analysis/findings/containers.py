@@ -11,7 +11,7 @@ from .look import MAIN_SHARE, Look
 from .memory import growing_types
 
 ITEMS = Amounts(30, 500)
-LEAST_READINGS = 4
+LEAST_READINGS = 3
 MOST = 5
 
 
@@ -34,17 +34,27 @@ class GrowingContainers:
             trend = look.trend(items_name(row.key), ITEMS)
             if trend.grows if trend is not None else _has_always_risen(record, row):
                 found.append((row, trend))
-        if not found and len(record.earlier) + 1 < LEAST_READINGS:
-            return TooEarly(f"the containers have been looked for {len(record.earlier) + 1} times, it takes 4 at least")
+        looks = len(record.earlier) + 1
+        if not found and looks < LEAST_READINGS:
+            return TooEarly(f"the containers have been looked for {looks} times, it takes {LEAST_READINGS} at least")
         found.sort(key=lambda each: each[0].growth or 0.0, reverse=True)
         return tuple(_finding(look, row, trend) for row, trend in found[:MOST])
 
 
 def _has_always_risen(record: ContainerRecord, row: ContainerRow) -> bool:
-    """Whether a few readings say that it grows: one container, with more items each time. Several come and go."""
-    counts = [reading.items.get(row.key) for reading in (*record.earlier, record.newest) if reading is not None]
-    known = [number for number in counts if number is not None]
-    return row.growing and row.containers == 1 and len(known) >= LEAST_READINGS and known == sorted(set(known))
+    """Whether a few readings say that it grows: one container, with more items each time. Several come and go.
+
+    Three in a row may rise by chance, so they must also lie on a line, more or less: of a large heap there are no more
+    in a minute.
+    """
+    readings = [each for each in (*record.earlier, record.newest) if each is not None and row.key in each.items]
+    counts = [each.items[row.key] for each in readings]
+    if not row.growing or row.containers != 1 or len(counts) < LEAST_READINGS or counts != sorted(set(counts)):
+        return False
+    if len(counts) > LEAST_READINGS:
+        return True
+    (t1, t2, t3), (n1, n2, n3) = [each.taken_at for each in readings], counts
+    return t1 < t2 < t3 and 0.5 <= (n3 - n2) / (t3 - t2) / ((n2 - n1) / (t2 - t1)) <= 2.0
 
 
 def _finding(look: Look, row: ContainerRow, trend: Trend | None) -> Finding:

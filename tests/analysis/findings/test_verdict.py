@@ -139,6 +139,24 @@ def test_growing_containers() -> None:
     assert [each.kind for each in allowed.findings] == ["python_objects", "tasks"]
 
 
+@pytest.mark.parametrize(
+    ("items", "is_growing"),
+    [((1000, 2000, 3100), True), ((1000, 1100, 3100), False), ((1000, 2000), False), ((1000, 900, 1900, 2900), False)],
+)
+def test_few_looks_at_a_container(items: tuple[int, ...], is_growing: bool) -> None:
+    """Of a large heap there are three in a minute: they tell growth when they lie on a line."""
+    clock = Clock()
+    store = Store(clock)
+    for number in items:
+        store.add_process(made.process(clock.now))
+        store.add_containers(PlacesAnswer((ContainerPlace("m.CACHE", "dict", 1, number, number),)))
+        clock.now += 25
+    found = verdict(store.snapshot())
+    assert [each.name for each in found.findings] == (["m.CACHE"] if is_growing else [])
+    states = {answer.check.name: answer.state for answer in found.answers}
+    assert states["container"] == ("found" if is_growing else "too early" if len(items) < 3 else "nothing")
+
+
 def test_marks_for_a_bar_over_time() -> None:
     """Each finding is marked where it could first be seen."""
     source = FakeSource(Story())
