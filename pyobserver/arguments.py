@@ -14,6 +14,10 @@ USAGE_STATUS = 2
 _METHODS = ("auto", "pep768", "ptrace")
 _TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 _SORT_COLUMNS = (*_TEXT_COLUMNS, "age", "memory", "growth", "cpu", "activity", "queue")
+FINDINGS = (  # those of `analysis.findings`, which is loaded when it is needed
+    *("tasks", "container", "python_objects", "native", "kept", "memory", "descriptors", "threads"),
+    *("blocked_loop", "backlog", "unretrieved", "never_awaited", "garbage", "gc_pauses"),
+)
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT, Linux include/linux/threads.h
 _WEEK = 7 * 86400
 
@@ -26,6 +30,8 @@ _EPILOG = """examples:
   pyobserver attach 4711     the dashboard on a running process that nobody prepared
   pyobserver snapshot 4711   one reading as text; --json for scripts,
                              --duration 60 to see growth
+  pyobserver report 4711     what leaks or grows, with exit status 1 if anything
+                             does: for cron, CI and chat
   pyobserver demo            a service that leaks, with the dashboard on it;
                              --fixed for its repaired twin
 
@@ -33,7 +39,7 @@ The target goes on untouched when the dashboard ends. Attaching needs the right
 to trace the process: the same user, or root. `pyobserver ps` says for each
 process whether it would work, and if not, why and what would help.
 
-exit status: 0 done; 2 it could not be done, and a line on standard error says
+exit status: 0 done; 1 report has found something; 2 it could not be done, and a line on standard error says
 why; 130 ended by Ctrl-C"""
 
 _ATTACH = """Shows the dashboard on a running process, which nobody needs to have prepared, and which goes on untouched.
@@ -49,6 +55,11 @@ help. Nothing is done to them."""
 _SNAPSHOT = """Prints one reading of a running process: its memory by allocator, its tasks by what they retain, and who
 owns whom. The agent leaves the process a few seconds later."""
 
+_REPORT = """Watches a running process for some time, and says what is wrong: what leaks, grows or nears a limit, who
+holds it, and what was forgotten. Ends with status 1 when there is a finding, for cron, CI and chat. A minute is enough
+to say that something grows; a leak takes 20 to 45 minutes of steady growth. What is meant to grow can be allowed."""
+
+_ALLOW = "do not tell findings of this kind, or about this function, holder or container; once for each"
 _DETACH = """Removes the agent from a process, for every observer of it. Without being asked it leaves a few seconds
 after its last observer, unless the program was prepared with pyobserver run or pyobserver.start(), or somebody has
 attached with --leave-agent."""
@@ -118,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     listed = add("ps", "the Python processes, and whether attaching would work", _PS, attaches=False)
     listed.add_argument("--json", action="store_true", help="for scripts")
     _add_snapshot(add("snapshot", "one reading as text or JSON", _SNAPSHOT))
+    _add_report(add("report", "what leaks, grows or nears a limit; exit status 1 if anything does", _REPORT))
     _add_pid(add("detach", "remove the agent from the target; nothing of ours remains", _DETACH, attaches=False))
     shown = add("demo", "a leaking service with the dashboard on it", _DEMO)
     shown.add_argument("--fixed", action="store_true", help="the same service with the bug repaired")
@@ -175,6 +187,17 @@ def _add_snapshot(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_report(command: argparse.ArgumentParser) -> None:
+    _add_pid(command)
+    command.add_argument(
+        "--duration", type=_seconds, default=60.0, metavar="S", help="how long to watch before judging (default 60)"
+    )
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the document of snapshot, with the findings first")
+    form.add_argument("--markdown", action="store_true", help="for an issue or a chat")
+    command.add_argument("--findings-only", action="store_true", help="nothing but the findings")
+
+
 def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool = True) -> None:
     """Add what every command takes, before its name and after it; what does nothing there is not in its help."""
 
@@ -190,6 +213,7 @@ def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool
         action="store_true",
         help="offer actions that change the target: cancel tasks, collect, give memory back, trace allocations",
     )
+    add("--allow", usual=[], action="extend", nargs=1, type=_allowed, metavar="NAME", help=_ALLOW)
     add("--method", usual="auto", choices=_METHODS, help="how to get into the target (default auto)")
     add(
         "--force",
@@ -235,6 +259,15 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= _WEEK:  # nan is refused here, too
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {_WEEK}, a week")
     return seconds
+
+
+def _allowed(text: str) -> str:
+    """The name of a kind of finding, or of what a finding may be about, which has a dot in it."""
+    if text not in FINDINGS and not any(sign in text for sign in ".:[<("):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no kind of finding ({', '.join(FINDINGS)}), and no module.name of a function or container"
+        )
+    return text
 
 
 def _interval(text: str) -> float:

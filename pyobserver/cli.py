@@ -1,6 +1,7 @@
 """The command line: one short function per command, each loading what it needs when it is called.
 
-Exit status: 0 done, 2 it could not be done (one line on standard error says what, why, and what would help).
+Exit status: 0 done, 1 a report has found something, 2 it could not be done (one line on standard error says what, why,
+and what would help).
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from .export.listing import Listed
     from .model.readings import PythonProcess
+    from .model.snapshot import Snapshot
     from .source.live import LiveSource
     from .source.program import Program
 
-DONE, FAILED, INTERRUPTED = 0, 2, 130
+DONE, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 _BEAT = 0.1  # seconds between two looks whether a target has ended
 
 
@@ -184,6 +186,22 @@ def snapshot(options: argparse.Namespace) -> int:
     return _read_once(_live(options, options.pid), options)
 
 
+def report(options: argparse.Namespace) -> int:
+    """Watch for a while, and say what is wrong; status 1 when anything is."""
+    from .export.report import report_of
+
+    _admit(options)
+    taken = _watched(_live(options, options.pid), options, wants_heap=True)
+    told = report_of(taken, options.allow, options.duration, _columns() or 80)
+    if not told.is_judged:
+        raise UsageError(f"too early to judge: {told.waits}; --duration 60 watches for a minute")
+    if options.json:
+        print(json.dumps(told.document(options.findings_only), allow_nan=False))
+    else:
+        print(told.markdown(options.findings_only) if options.markdown else told.text(options.findings_only), end="")
+    return FOUND if told.findings else DONE
+
+
 def detach(options: argparse.Namespace) -> int:
     """Remove the agent from the target."""
     from .attach import examine
@@ -226,6 +244,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": run,
     "ps": ps,
     "snapshot": snapshot,
+    "report": report,
     "detach": detach,
     "demo": demo,
 }
@@ -292,7 +311,7 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
             """Ctrl-C, where there is nothing to copy."""
             self.exit(return_code=INTERRUPTED)
 
-    app = InTerminal(source)
+    app = InTerminal(source, allowed=options.allow)
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not app.is_running:
@@ -328,11 +347,18 @@ def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
 
 def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
     """Print a snapshot when the first picture is whole, or after the time to watch."""
+    taken = _watched(source, options, getattr(options, "json", False))
+    _print_snapshot(taken, options)
+    return DONE
+
+
+def _watched(source: LiveSource, options: argparse.Namespace, wants_heap: bool) -> Snapshot:
+    """Return a snapshot when the first picture is whole, or after the time to watch, and leave the process."""
     from .model.store import Phase
 
     source.on_stage = stage = _say_once() if options.verbose else _passing
     source.count_objects(True)  # from outside: that costs the process nothing
-    source.look_for_containers(getattr(options, "json", False))
+    source.look_for_containers(wants_heap)
     source.start()
     try:
         source.wait_until_known()
@@ -345,12 +371,10 @@ def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
         while (rest := end - time.monotonic()) > 0 and source.store.snapshot().status.phase is not Phase.EXITED:
             time.sleep(min(rest, _BEAT))
         source.on_stage = lambda text: None
-        _passing("")
-        _print_snapshot(source, options)
+        return source.store.snapshot()
     finally:
         _passing("")
         source.stop()
-    return DONE
 
 
 def _passing(text: str) -> None:
@@ -360,17 +384,16 @@ def _passing(text: str) -> None:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _print_snapshot(source: LiveSource, options: argparse.Namespace) -> None:
-    taken = source.store.snapshot()
+def _print_snapshot(taken: Snapshot, options: argparse.Namespace) -> None:
     top, sort = getattr(options, "top", None), getattr(options, "sort", "memory")
     if getattr(options, "json", False):
         from .export.document import document
 
-        print(json.dumps(document(taken, 50 if top is None else top, sort), allow_nan=False))
+        print(json.dumps(document(taken, 50 if top is None else top, sort, allowed=options.allow), allow_nan=False))
     else:
         from .export.text import text
 
-        print(text(taken, 10 if top is None else top, sort), end="")
+        print(text(taken, 10 if top is None else top, sort, allowed=options.allow), end="")
 
 
 def _last_words(program: Program) -> str:

@@ -32,6 +32,7 @@ class AsyncioTypes:
         self._coroutine = self._getter("_coro", self.c_task)
         self._state = self._getter("_state", self.c_future)
         self._loop = self._getter("_loop", self.c_future)
+        self._log_traceback = self._getter("_log_traceback", self.c_future)
         self._must_cancel = self._getter("_must_cancel", self.c_task)
         self._cancelling = class_dict(self.c_task).get("cancelling") if self.c_task is not None else None  # 3.11+
 
@@ -104,6 +105,13 @@ class AsyncioTypes:
     def is_cancelled(self, future):
         """Return whether a future or a task has ended by being cancelled."""
         return self._read(self._state, future, "_state") == "CANCELLED"
+
+    def is_unretrieved(self, future):
+        """Return whether a future or a task has failed, and nobody has asked for the exception yet.
+
+        It is what decides whether asyncio complains when the future goes away (`Future.__del__`).
+        """
+        return self._read(self._log_traceback, future, "_Future__log_traceback") is True
 
     def must_cancel(self, task):
         """Return whether a task gets CancelledError at its next step."""

@@ -36,6 +36,8 @@ def collector():
         "collections": [s["collections"] for s in stats],
         "collected": sum([s["collected"] for s in stats]),
         "uncollectable": sum([s["uncollectable"] for s in stats]),
+        "seconds": [s["duration"] for s in stats] if "duration" in stats[0] else None,  # 3.15+
+        "garbage": len(gc.garbage) if type(gc.garbage) is list else None,
     }
 
 

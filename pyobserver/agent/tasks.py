@@ -14,6 +14,7 @@ from pyobserver.agent.attributes import attribute
 from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.kinds.activity import MOST, note_share
+from pyobserver.agent.kinds.unretrieved import Unretrieved
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.row import MET, Row
 from pyobserver.agent.schedule import Job
@@ -62,6 +63,8 @@ class TaskProbe:
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._unretrieved = Unretrieved(agent)
+        self.on_ended.append(self._unretrieved.forget)
         self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
 
     def jobs(self):
@@ -309,6 +312,7 @@ class TaskProbe:
         waiter = types.awaited(task)
         if waiter is None:
             if row.state == schema.STATE_DONE_HELD:
+                self._unretrieved.look(row, types.is_unretrieved(task))
                 return
         elif row.key() is waiter:
             self._note_activity(row)

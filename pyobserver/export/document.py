@@ -26,30 +26,37 @@ in items per minute, `growing`. `problem` says why there are none.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
-from ..analysis.allocators import memory_outlook
+from ..analysis.findings import verdict
 from ..analysis.group_facts import AGE_EDGES, age_buckets
 from ..analysis.groups import GroupRow, group_rows, members, sort_groups
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, tree
-from ..analysis.verdict import verdict
 from ..model.forest import DEEPEST
 from ..model.groups import group_sums
 from ..model.store import Snapshot
 from ..model.tasks import Row
+from .findings import findings
 from .heap import containers, heap
 from .memory import memory
 
 SCHEMA = "pyobserver/1"
 FOLD_ABOVE = 20
-_MANY = {"child process": "child processes", "coroutine never awaited": "coroutines never awaited that would"}
-_ALLOCATOR_KINDS = {"python": "python_objects", "c_heap": "native", "large_blocks": "native", "native_other": "native"}
 
 
-def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: float = 600.0) -> dict[str, Any]:
-    """Return the whole document. `top` bounds the rows of tasks; groups and tree are whole."""
+def document(
+    snapshot: Snapshot,
+    top: int = 50,
+    sort: str = "memory",
+    window: float = 600.0,
+    allowed: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the whole document. `top` bounds the rows of tasks; groups and tree are whole.
+
+    `allowed` are the findings that are not told, by kind or name.
+    """
     return {
         "schema": SCHEMA,
         "taken_at": snapshot.taken_at,
@@ -63,7 +70,7 @@ def document(snapshot: Snapshot, top: int = 50, sort: str = "memory", window: fl
         "tree": _tree(snapshot, window),
         "heap": heap(snapshot, window),
         "containers": containers(snapshot, window),
-        "findings": findings(snapshot, window),
+        "findings": findings(verdict(snapshot, allowed)),
         "problems": list(snapshot.problems),
     }
 
@@ -199,45 +206,3 @@ def _node(forest: SupervisionTree, key: Hashable, numbers: dict[Hashable, int], 
 
 def _label(node: TreeNode) -> str:
     return f"{node.label} × {node.children_count:,}" if node.kind == "group" else node.label
-
-
-def findings(snapshot: Snapshot, window: float) -> list[dict[str, Any]]:
-    """Return what is diagnosed: at most one finding, of what grows most."""
-    found = verdict(snapshot, window)
-    if not found.level:
-        return []
-    outlook = memory_outlook(snapshot, window)
-    group = found.group
-    since = min(window, snapshot.taken_at - _first(snapshot, window))
-    return [
-        {
-            "level": found.level,
-            "kind": "tasks" if group else _ALLOCATOR_KINDS.get(found.allocator, "native"),
-            "summary": found.text,
-            "function": group.function if group else None,
-            "holder": found.holder or None,
-            "bytes_growth": group.bytes_growth if group else outlook.growth,
-            "window_seconds": since,
-            "seconds_to_limit": outlook.seconds_to_limit,
-            "evidence": _evidence(snapshot, group),
-        }
-    ]
-
-
-def _first(snapshot: Snapshot, window: float) -> float:
-    curve = snapshot.history.curve("rss", snapshot.growing_since(window))
-    return float(curve.times[0]) if len(curve) else snapshot.taken_at
-
-
-def _evidence(snapshot: Snapshot, group: GroupRow | None) -> list[str]:
-    if group is None:
-        return []
-    one = group.count == 1
-    kind = group.kind if one else _MANY.get(group.kind, group.kind + "s")
-    lines = [f"{group.count} {kind} run{'s' if one else ''} {group.function}"]
-    if group.bytes is not None:
-        lines.append(f"{round(group.bytes)} bytes are retained, with {group.measured_share:.0%} of the rows measured")
-    if group.where:
-        lines.append(f"most of them wait at {group.where}")
-    lines.append("they are done, but somebody holds them" if group.held else f"{group.ended} have been seen to end")
-    return lines

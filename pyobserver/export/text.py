@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 
 from ..analysis.allocators import memory_outlook, table_rows
+from ..analysis.findings import verdict
 from ..analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..analysis.groups import GroupRow, group_rows, sort_groups
 from ..analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
-from ..analysis.verdict import verdict
 from ..model.store import Snapshot
 from ..model.tasks import Row
 from .cells import Column, cells, fit, table
@@ -27,22 +27,30 @@ _AGE = 12  # "≥ 9 h 59 min"
 _FLOW = 20  # a last column narrower than this is left out
 
 
-def text(snapshot: Snapshot, top: int = 10, sort: str = "memory", window: float = 600.0, width: int = NARROW) -> str:
-    """Return the whole report, lines ended by newlines; `width` is that of the terminal."""
+def text(
+    snapshot: Snapshot,
+    top: int = 10,
+    sort: str = "memory",
+    window: float = 600.0,
+    width: int = NARROW,
+    allowed: Collection[str] = (),
+) -> str:
+    """Return all of it, lines ended by newlines; `width` is that of the terminal. `allowed` findings are not told."""
     width = max(NARROW, width)
     parts = [
-        _head(snapshot, window, width),
-        textwrap.wrap(verdict(snapshot, window).text, width),
-        _allocators(snapshot, window, width),
+        head(snapshot, window, width),
+        textwrap.wrap(verdict(snapshot, allowed).text, width),
+        allocators(snapshot, window, width),
         _types(snapshot, window, width),
-        _groups(snapshot, window, width),
+        groups(snapshot, window, width),
         _rows(snapshot, top, sort, width),
         _tree(snapshot, window, width),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _head(snapshot: Snapshot, window: float, width: int) -> list[str]:
+def head(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    """Return who it is, how much memory there is, and when that is full."""
     who, facts = snapshot.identity, snapshot.facts
     python = facts.python if facts else (who.python if who else None) or "?"
     first = [f"{program_name(who.command) if who else 'process'}  pid {who.pid if who else '?'}", f"Python {python}"]
@@ -66,7 +74,8 @@ def _head(snapshot: Snapshot, window: float, width: int) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, width)]
 
 
-def _allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
+def allocators(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    """Return the memory by allocator, a line each."""
     rows = table_rows(snapshot, window)
     columns = [
         Column("  Allocator", 24),
@@ -123,7 +132,8 @@ def _mark(growing: bool) -> str:
     return "▲ " if growing else "  "
 
 
-def _groups(snapshot: Snapshot, window: float, width: int) -> list[str]:
+def groups(snapshot: Snapshot, window: float, width: int) -> list[str]:
+    """Return the groups of what runs, those that retain most first."""
     rows = sort_groups(group_rows(snapshot, window), "memory", descending=True)
     if not rows:
         return ["no tasks, threads or child processes are known"]

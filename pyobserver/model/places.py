@@ -86,3 +86,8 @@ class ContainerRecord:
 
 
 NO_CONTAINERS = ContainerRecord()
+
+
+def items_name(key: tuple[str, str]) -> str:
+    """The name of the series that keeps how many items the containers of a path and type have had."""
+    return f"items/{key[1]}/{key[0]}"

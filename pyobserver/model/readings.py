@@ -77,6 +77,15 @@ class MemoryLimit:
 
 
 @dataclass(frozen=True)
+class ThreadLimit:
+    """How many threads there may be: in a control group, or of a user."""
+
+    most: int
+    source: str  # "cgroup /system.slice/x pids.max", "RLIMIT_NPROC"
+    current: int | None  # threads that count against it; None where that is not told
+
+
+@dataclass(frozen=True)
 class MemoryPressure:
     """How close to being out of memory it has been, counted since the control group was made; None where none tells."""
 
@@ -316,6 +325,20 @@ class Collector:
     collections: tuple[int, ...]
     collected: int
     uncollectable: int
+    garbage: int | None = None  # objects in gc.garbage
+    seconds: tuple[float, ...] | None = None  # that collections have taken; None before Python 3.15
+
+    def pause_since(self, before: Collector | None) -> float | None:
+        """Return what a collection took in seconds, on average of those of one generation since then, the longest of
+        these; None where there was none, or where it is not told."""
+        if before is None or before.seconds is None or self.seconds is None:
+            return None
+        columns = (before.collections, self.collections, before.seconds, self.seconds)
+        each = zip(*columns, strict=False)
+        pauses = [
+            (now - then) / (runs - earlier) for earlier, runs, then, now in each if runs > earlier and now >= then
+        ]
+        return max(pauses, default=None)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .readings import (
     MemoryPressure,
     MemoryReading,
     ProcessReading,
+    ThreadLimit,
     ThreadStack,
     Tick,
 )
@@ -81,6 +82,7 @@ class Snapshot:
     memory: MemoryReading | None = None
     limit: MemoryLimit | None = None
     pressure: MemoryPressure | None = None
+    thread_limit: ThreadLimit | None = None
     tick: Tick | None = None
     tasks: Tasks = NO_TASKS
     nodes: Mapping[int, Node] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from .history import COARSE, TIERS, History
 from .outside_rows import child_columns, child_row_id, thread_columns, thread_row_id, thread_values
 from .owners import NO_OWNERS, OtherOwners, Owners, parents_of_children
 from .past import PastSeries
-from .places import PlacesAnswer
+from .places import PlacesAnswer, items_name
 from .readings import (
     AgentFacts,
     ChildProcess,
@@ -30,6 +30,7 @@ from .readings import (
     MemoryPressure,
     MemoryReading,
     ProcessReading,
+    ThreadLimit,
     ThreadStack,
     Tick,
 )
@@ -41,6 +42,7 @@ from .thread_shares import ThreadShares
 __all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
 MAX_GROUPS_IN_HISTORY = 100
+MAX_CONTAINERS_IN_HISTORY = 60
 MAX_PROBLEMS = 20
 MAX_NODES = 100_000
 MAX_AGENT_TEXTS = 100_000
@@ -193,13 +195,22 @@ class Store:
     def add_containers(self, found: PlacesAnswer) -> None:
         """The large containers, or why they could not be looked for."""
         with self._lock:
-            self._now = replace(self._now, containers=self._now.containers.with_answer(found, self._clock()))
+            now = self._clock()
+            self._now = replace(self._now, containers=self._now.containers.with_answer(found, now))
+            for place in found.containers[:MAX_CONTAINERS_IN_HISTORY]:
+                self.history.add(items_name((place.path, place.type)), now, place.items, COARSE)
         self.changed()
 
     def set_limit(self, limit: MemoryLimit) -> None:
         """What ends the growth of memory."""
         with self._lock:
             self._now = replace(self._now, limit=limit)
+        self.changed()
+
+    def set_thread_limit(self, limit: ThreadLimit | None) -> None:
+        """How many threads there may be, None where nothing limits them."""
+        with self._lock:
+            self._now = replace(self._now, thread_limit=limit)
         self.changed()
 
     def set_pressure(self, pressure: MemoryPressure) -> None:
@@ -356,6 +367,8 @@ class Store:
             if tick.collector is not None:
                 for generation, runs in enumerate(tick.collector.collections[:MAX_GENERATIONS]):
                     self.history.add(f"collector/{generation}", now, runs, COARSE)
+                if before is not None:
+                    self.history.add("pause", now, tick.collector.pause_since(before.collector), COARSE)
             self._record_inner(tick.allocators, now)
             self._tasks.in_all = None if tick.complete and not tick.is_full else tick.total
             if tick.complete and (before is None or not before.complete):

@@ -11,6 +11,7 @@ from ..model.readings import (
     MemoryReading,
     ProcessReading,
     PythonProcess,
+    ThreadLimit,
     ThreadStack,
 )
 from .errors import OutsideError, TargetGone
@@ -20,6 +21,7 @@ from .pressure import memory_pressure
 from .process import ProcessProbe
 from .processes import children, pythons
 from .stacks import StackProbe
+from .thread_limits import thread_limit
 
 __all__ = [
     "Allocator",
@@ -37,10 +39,12 @@ __all__ = [
     "PythonProcess",
     "StackProbe",
     "TargetGone",
+    "ThreadLimit",
     "ThreadStack",
     "children",
     "memory_limit",
     "memory_limits",
     "memory_pressure",
     "pythons",
+    "thread_limit",
 ]

@@ -235,9 +235,13 @@ class _Residence:
         return resident
 
     def whole_pages(self, lows: Words, highs: Words) -> int:
-        """Bytes of the pages that are resident and wholly within one of the ranges."""
-        first = -(-(lows.astype(np.int64) - self._low) // PAGE)
-        last = np.maximum(first, (highs.astype(np.int64) - self._low) // PAGE)
+        """Bytes of the pages that are resident and wholly within one of the ranges.
+
+        A range may begin behind the last page: the head of a last chunk that ends with the heap does.
+        """
+        pages = len(self._present)
+        first = np.minimum(-(-(lows.astype(np.int64) - self._low) // PAGE), pages)
+        last = np.clip((highs.astype(np.int64) - self._low) // PAGE, first, pages)
         return int((self._before[last] - self._before[first]).sum()) * PAGE
 
 

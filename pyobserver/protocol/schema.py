@@ -52,9 +52,10 @@ history what has been, one message for each series, before the first tick: serie
 tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
         (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
-        list of 3; collections, list of 3; collected, uncollectable), agent {cpu_seconds, longest_hold_seconds,
-        memory_bytes, dropped, torn, observers, stays (bool: it goes on when no observer is left), rows_limit_hit (bool:
-        there is no room for rows of more tasks)},
+        list of 3; collections, list of 3; collected, uncollectable, garbage (int: objects in gc.garbage, or null where
+        that is no list), seconds (list of float: that collections have taken, by generation, or null before 3.15)),
+        agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, stays (bool: it goes on when
+        no observer is left), rows_limit_hit (bool: there is no room for rows of more tasks)},
         remedies {collect (str: why garbage cannot be collected, "" if it can), foreign (bool: _ctypes is loaded),
         tracing (bool: the program traces its allocations itself), creations (bool: where tasks are made is noted),
         creation_seconds (float: what noting takes in the program for each task, as measured in the agent's thread)},
@@ -189,6 +190,8 @@ FLAG_MAIN = 4  # the main thread, or the task that asyncio.run() was given
 FLAG_LINE_IS_DEF = 8  # `where` names the function's first line, as the current one could not be read
 
 FLAG_BLOCKING = 16  # it was seen holding its loop in the last 10 s
+
+FLAG_UNRETRIEVED = 32  # it has failed, and for 10 s at least nobody has asked for its exception
 
 # The columns of `rows`: name, struct type code. Text columns hold string ids (0 = no text).
 ROW_COLUMNS = (

@@ -41,9 +41,10 @@ class Source(Protocol):
         """Say whether somebody wants to see the objects by type: only then they are counted, every some seconds."""
 
     def look_for_containers(self, wanted: bool, least: int = PlacesQuestion.least) -> None:
-        """Say whether somebody wants to see the large containers: only then they are looked for, every half minute.
+        """Say whether somebody wants to see the large containers: only then they are looked for.
 
-        `least` is from how many items on they are large.
+        `least` is from how many items on they are large. Every half minute, and sooner at first, so that a look of one
+        minute tells which of them grow.
         """
 
     def request_detail(self, row_id: int, answer: Callable[[DetailAnswer], None], values: bool = False) -> None:

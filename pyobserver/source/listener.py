@@ -28,6 +28,8 @@ _SILENCE = (
 Answer = Callable[[DetailAnswer], None]
 _PLACES_SECONDS = 180.0  # some seconds of work, at a tenth of the time
 _CONTAINERS_SECONDS = 30.0  # from the end of one walk for containers to the next
+_FIRST_CONTAINERS_SECONDS = 9.0  # after each of the first walks, so that a look of one minute tells growth
+_FIRST_WALKS = 6
 _CONTAINERS_DUTY = 50.0  # and so many times as long as it has worked in the target
 _GROUP_SECONDS = 60.0  # an agent that is sparing with the target's time looks at some hundred tasks in a second
 
@@ -83,6 +85,7 @@ class Listener:
         self.wants_containers = 0  # from how many items on somebody looks at them
         self._containers_least = 0  # of the last question
         self._containers_due = 0.0
+        self._walks = 0
         self._is_live = self._is_silent = self._has_told_limit = False
 
     def listen(self) -> str | None:
@@ -297,7 +300,9 @@ class Listener:
 
     def _take_containers(self, found: PlacesAnswer) -> None:
         self._store.add_containers(found)
-        self._containers_due = time.monotonic() + max(_CONTAINERS_SECONDS, _CONTAINERS_DUTY * found.seconds)
+        self._walks += 1
+        period = _FIRST_CONTAINERS_SECONDS if self._walks < _FIRST_WALKS else _CONTAINERS_SECONDS
+        self._containers_due = time.monotonic() + max(period, _CONTAINERS_DUTY * found.seconds)
 
     def _give_up(self, why: str) -> None:
         with self._lock:

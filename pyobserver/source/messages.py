@@ -276,7 +276,17 @@ def _collector(said: dict[str, Any]) -> Collector:
         collections=tuple(fields.count(n) for n in fields.entries(said, "collections", int, 10)),
         collected=fields.whole(said, "collected", 0, MAX_COUNT),
         uncollectable=fields.whole(said, "uncollectable", 0, MAX_COUNT),
+        seconds=None if said.get("seconds") is None else _seconds(said),
+        garbage=None if said.get("garbage") is None else fields.whole(said, "garbage", 0, MAX_COUNT),
     )
+
+
+def _seconds(said: dict[str, Any]) -> tuple[float, ...]:
+    """How long collections have taken, by generation; one that cannot be makes all of them unknown."""
+    found = fields.entries(said, "seconds", float, 10)
+    if not all(0.0 <= number <= _MAX_SECONDS for number in found):
+        raise MessageError("tick: a time that cannot be")
+    return tuple(found)
 
 
 # -- details and words ----------------------------------------------------------------------------------------------

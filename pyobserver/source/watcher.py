@@ -20,6 +20,7 @@ from ..outside import (
     children,
     memory_limit,
     memory_pressure,
+    thread_limit,
 )
 
 _MEMORY_SECONDS = 2.0
@@ -155,6 +156,9 @@ class Watcher:
         begun = time.perf_counter()
         self._store.set_limit(memory_limit(self.pid))
         self._store.set_pressure(memory_pressure(self.pid))
+        known = self._store.snapshot()
+        if known.process is not None and known.identity is not None:
+            self._store.set_thread_limit(thread_limit(self.pid, known.process.limits, known.identity.uid))
         self._limit_cost = time.perf_counter() - begun
 
     def _read_children(self) -> None:

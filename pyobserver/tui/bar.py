@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.widget import Widget
 
 from ..analysis.allocators import Outlook
+from ..analysis.findings import LEVEL_WORDS, Verdict
 from ..analysis.format import bytes_text, duration
 from ..analysis.supervision import program_name
-from ..analysis.verdict import Verdict
 from ..model.store import Phase, Snapshot
 from .widgets.text import broken, printable, shorten, width_of
 from .words import StatusWords, cost_words, exit_words
@@ -30,6 +30,7 @@ STYLES = {
     "limit": "bold $text-error",
     "bold": "bold",
 }
+LEVEL_STYLES = {"limit": "limit", "leak": "limit", "growing": "grow", "notice": "grow"}  # of findings
 LEAST_SIZE = (60, 16)  # columns and lines in which something can be read
 WIDTHS = [(0, "-too-narrow"), (LEAST_SIZE[0], "-narrow"), (100, "-wide")]  # classes of a screen, by its columns
 HEIGHTS = [(0, "-too-low"), (LEAST_SIZE[1], "-low"), (28, "-high")]
@@ -126,8 +127,8 @@ class TopBar(Line):
                 pieces.append(Piece(f"▲ {bytes_text(outlook.growth)}/min", "grow", 6, gap=" "))
             if outlook.seconds_to_limit is not None and not exited:
                 pieces.append(Piece(f"full in {duration(outlook.seconds_to_limit)}", "limit", 5))
-        if verdict.level:
-            pieces.append(Piece("⚠ 1 finding", "limit" if verdict.level == "limit" else "grow", 4, gap="   "))
+        if verdict.worst is not None:
+            pieces += _found(verdict)
         return pieces
 
     def render(self) -> Content:
@@ -136,6 +137,17 @@ class TopBar(Line):
         for piece in fitted(pieces, self.size.width):
             parts += [Content(piece.gap), styled(piece.text, piece.style)]
         return Content("").join(parts)
+
+
+def _found(verdict: Verdict) -> list[Piece]:
+    """How many findings there are, and what the most serious one is about, where there is room for that."""
+    worst = verdict.worst
+    assert worst is not None
+    number = len(verdict.findings)
+    style = LEVEL_STYLES[worst.level]
+    text = f"⚠ {number} finding{'s' if number > 1 else ''} (f)"
+    name = shorten(worst.name, 30, "start")
+    return [Piece(text, style, 6, gap="   "), Piece(f"{LEVEL_WORDS[worst.level]} {name}", style, 0, gap=": ")]
 
 
 class TabBar(Line):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar
@@ -22,6 +22,7 @@ from ..source.base import Source, SourceError
 from .actions import ActionLines
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
+from .findings import EvidenceLine
 from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
 from .tabs.about import AboutScreen
 from .tabs.help import HelpScreen, SortScreen
@@ -62,9 +63,11 @@ class Dashboard(App[None]):
         tz: tzinfo | None = None,
         window: float = 600.0,
         tab: str = "memory",
+        allowed: Collection[str] = (),
     ) -> None:
+        """`allowed` are the findings that are not told, by kind or name."""
         super().__init__()
-        self.view = View(window=window, tz=tz)
+        self.view = View(window=window, tz=tz, allowed=frozenset(allowed))
         self._clock = clock
         self._watched = Watched(source, tab)
         self._above: list[Watched] = []  # the processes from which it was opened, the first one first
@@ -75,6 +78,7 @@ class Dashboard(App[None]):
         yield TopBar()
         yield TabBar([(tab.title, tab.short_title) for tab in self._watched.tabs])
         yield self._watched
+        yield EvidenceLine()
         yield FilterLine()
         yield ActionLines()
         yield StatusLine()
@@ -131,15 +135,23 @@ class Dashboard(App[None]):
 
     def _present(self) -> None:
         """Show the snapshot that is there: also when paused, and the user looks at it in another way."""
-        self._watched.judge(self.view)
+        self._judge()
         snapshot = self._watched.snapshot
         screen = self.screen
         if isinstance(screen, AboutScreen):
+            screen.judge(self._watched.verdict)
             screen.present(snapshot, self.view)
         else:
             self.tab.present(snapshot, self.view)
             self.tab.judge(self._watched.verdict)
         self._show_status()
+
+    def _judge(self) -> None:
+        """Make a verdict, when it is time for one, and look for what it is missing."""
+        before = self._watched.verdict
+        self._watched.judge(self.view)
+        if self._watched.verdict.wants_evidence != before.wants_evidence:
+            self._ask_for_heap()
 
     def _show_status(self) -> None:
         """The lines around the tab, on whatever screen is open."""
@@ -185,7 +197,16 @@ class Dashboard(App[None]):
         """The keys that do something on this tab as it is, by their names, with what they do."""
         paused = "pause" if self._watched.paused_at is None else "go on"
         window = f"window {duration(self.view.window)}"
-        common = {"help": "", "baseline": "", "window": window, "zoom": "", "copy": "", "pause": paused, "quit": ""}
+        common = {
+            "help": "",
+            "findings": "",
+            "baseline": "",
+            "window": window,
+            "zoom": "",
+            "copy": "",
+            "pause": paused,
+            "quit": "",
+        }
         if self._above:
             common["back"] = f"to {self._above[-1].program}"
         hints = {**common, **self.tab.hints()}
@@ -224,10 +245,11 @@ class Dashboard(App[None]):
             main.set_focus(widget)
 
     def _ask_for_heap(self) -> None:
-        """What only one tab shows is read only for it."""
-        self.source.count_objects(self.tab.counts_objects)
+        """What only one tab shows is read only for it, and where something grows of which it may tell more."""
+        is_evidence = self._watched.verdict.wants_evidence
+        self.source.count_objects(self.tab.counts_objects or is_evidence)
         least = self.tab.looks_for_containers
-        self.source.look_for_containers(least > 0, least or PlacesQuestion.least)
+        self.source.look_for_containers(least > 0 or is_evidence, least or PlacesQuestion.least)
 
     async def action_tab(self, number: int) -> None:
         """Open a tab by its number; a task that is open above it is left."""
@@ -285,7 +307,6 @@ class Dashboard(App[None]):
         if window is None:
             self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
         else:
-            self._watched.pace.judge_soon()
             self._change_view(replace(self.view, window=window))
 
     def action_areas(self) -> None:

@@ -56,6 +56,7 @@ TRACE = Key("trace", "l", "l", "trace", "trace allocations for some seconds, aft
 WINDOW = Key(
     "window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"
 )
+FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 3)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -84,6 +85,7 @@ KEYS = (  # in the order of the line at the bottom
         6,
     ),
     Key("mode", "d", "d", "growth", "numbers as values, as growth per minute, as change since the baseline", 7),
+    FINDINGS,
     Key("baseline", "b", "b", "baseline", "set the baseline now; d compares with it", 5),
     WINDOW,
     Key("areas", "a", "a", "areas", "the chart as areas that add up, or as lines", 4),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..analysis.findings import Verdict
 from ..analysis.format import bytes_text, count, duration
-from ..analysis.verdict import Verdict
 from ..model.forest import PROCESS
 from ..model.store import Snapshot
 
 
 @dataclass(frozen=True, eq=False)
 class SeenProcess:
-    """Its figures when it was left: tasks, their bytes (None when not measured), and whether something was found.
+    """Its figures when it was left: tasks, their bytes (None when not measured), and how much was found.
 
     `snapshot` is all that was known of it then.
     """
@@ -21,13 +21,14 @@ class SeenProcess:
     at: float
     tasks: int
     bytes: int | None
-    has_finding: bool
+    findings: int
 
     def words(self, now: float) -> str:
         """The same as text: "41 tasks with 12.0 MB, 1 finding, 2 min ago"."""
         tasks = f"{count(self.tasks)} task{'s' if self.tasks != 1 else ''}"
         size = f" with {bytes_text(self.bytes)}" if self.bytes is not None else ""
-        return f"{tasks}{size}{', ⚠ 1 finding' if self.has_finding else ''}, {duration(now - self.at)} ago"
+        found = f", ⚠ {count(self.findings)} finding{'s' if self.findings != 1 else ''}" if self.findings else ""
+        return f"{tasks}{size}{found}, {duration(now - self.at)} ago"
 
 
 def seen(snapshot: Snapshot, verdict: Verdict) -> SeenProcess | None:
@@ -36,4 +37,4 @@ def seen(snapshot: Snapshot, verdict: Verdict) -> SeenProcess | None:
         return None
     position = snapshot.forest.position(PROCESS) or 0
     totals = snapshot.forest.totals(position)
-    return SeenProcess(snapshot, snapshot.updated_at, totals.tasks, totals.bytes, bool(verdict.level))
+    return SeenProcess(snapshot, snapshot.updated_at, totals.tasks, totals.bytes, len(verdict.findings))

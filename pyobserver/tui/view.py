@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
+from ..analysis.findings import Verdict
 from ..analysis.group_facts import Scope
 from ..analysis.growth import Mode
-from ..analysis.verdict import Verdict
 from ..model.groups import GroupKey
 from ..model.store import Snapshot
 from ..protocol import schema
@@ -29,13 +29,15 @@ MODE_NAMES = {"value": "values", "growth": "growth per minute", "baseline": "cha
 class View:
     """What all tabs follow: `window` is how many seconds back charts and growth look, `tz` None is local time.
 
-    `areas` is whether the chart of the memory has areas that add up, or lines.
+    `areas` is whether the chart of the memory has areas that add up, or lines. `allowed` are the kinds of findings that
+    are not looked for, and the names of which nothing is told.
     """
 
     mode: Mode = "value"
     window: float = 600.0
     tz: datetime.tzinfo | None = None
     areas: bool = True
+    allowed: frozenset[str] = frozenset()
 
     def time_of_day(self, at: float) -> str:
         """Return a Unix time as the clock on the wall shows it."""

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from textual.widgets import ContentSwitcher
 
+from ..analysis.findings import NO_VERDICT, verdict
 from ..analysis.supervision import program_name
-from ..analysis.verdict import Verdict, verdict
 from ..model.store import Phase
 from ..source.base import Source
 from .pace import Pace, is_whole
@@ -40,7 +40,7 @@ class Watched(ContentSwitcher):
         self.row_id = row_id
         self.pace = Pace()
         self.snapshot = source.store.snapshot()
-        self.verdict = Verdict("", "")
+        self.verdict = NO_VERDICT
         self.paused_at: float | None = None
 
     @property
@@ -89,7 +89,7 @@ class Watched(ContentSwitcher):
         """Make a verdict, when it is time for one."""
         if self.pace.is_judging_due() or not self.verdict.text:
             with self.pace.judging():
-                self.verdict = verdict(self.snapshot, view.window)
+                self.verdict = verdict(self.snapshot, view.allowed)
 
     def pause(self, now: float) -> None:
         """Let what is shown stand still; the store goes on."""

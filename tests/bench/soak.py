@@ -14,10 +14,10 @@ import tracemalloc
 from pathlib import Path
 
 from pyobserver.analysis.allocators import allocator_rows, chart_lines
+from pyobserver.analysis.findings import verdict
 from pyobserver.analysis.groups import group_rows, sort_groups
 from pyobserver.analysis.ordering import order
 from pyobserver.analysis.supervision import tree
-from pyobserver.analysis.verdict import verdict
 from pyobserver.export.document import document
 from pyobserver.export.text import text
 from pyobserver.model.readings import ChildProcess
@@ -53,7 +53,7 @@ def look(store: Store, r: random.Random) -> None:
     shown = tree(snapshot, window, r.choice(["bytes", "growth", "count"]))
     for key in shown.children(shown.roots()[0]):
         shown.node(key)
-    verdict(snapshot, window)
+    verdict(snapshot)
     if r.random() < 0.02:
         document(snapshot)
         text(snapshot)

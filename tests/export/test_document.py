@@ -47,7 +47,8 @@ KEYS = {
     " bytes_growth_error growing | share",
     "containers": "rows | taken_at cost_seconds note problem",
     "containers.rows": "path type items growth | containers largest growing",
-    "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence |",
+    "findings": "level kind summary function holder bytes_growth window_seconds seconds_to_limit evidence"
+    " | name growth_share reason",
 }
 CATEGORIES = "python_live python_free c_live c_free large_blocks native_other stacks files shared"
 
@@ -103,7 +104,8 @@ def test_of_the_story(story: dict[str, Any]) -> None:
     group = story["groups"][0]
     assert (group["function"], group["count"]) == ("rudder.pipeline.Spawner.push_hash", 418)
     assert group["waiting_at"] == "/srv/rudder/rudder/pipeline.py:88" and group["measured_share"] == 1.0
-    (finding,) = story["findings"]
+    finding, other = story["findings"]
+    assert (other["kind"], other["holder"]) == ("container", "rudder.pipeline.Spawner._seen")
     assert (finding["level"], finding["kind"]) == ("growing", "tasks")
     assert finding["function"] == group["function"]
     assert finding["holder"] == "rudder.pipeline.Spawner._children"
@@ -302,7 +304,7 @@ def test_an_exit_is_told() -> None:
 
 
 def test_a_finding_without_tasks() -> None:
-    """Memory that grows in an allocator is a finding too, of its own kind."""
+    """Memory that grows, and is in no single allocator, is a finding of its own kind."""
     clock = Clock()
     store = Store(clock)
     for second in range(60):
@@ -311,7 +313,7 @@ def test_a_finding_without_tasks() -> None:
         store.add_process(made.process(clock.now, rss=(100 + second) * MB))
         clock.now += 1
     (finding,) = document(store.snapshot())["findings"]
-    assert (finding["kind"], finding["function"], finding["holder"]) == ("native", None, None)
+    assert (finding["kind"], finding["function"], finding["holder"]) == ("memory", None, None)
     assert finding["bytes_growth"] == pytest.approx(60 * MB) and finding["seconds_to_limit"] is None
 
 

@@ -48,9 +48,9 @@ def test_of_the_story() -> None:
         "RSS 3.43 GB of 4.00 GB · +21.7 MB/min · full in about 26 min",
         "limit: cgroup /system.slice/rudder.service memory.max",
     ]
-    verdict = " ".join(lines[4:7])
-    assert verdict.startswith("Growing: 418 rudder.pipeline.Spawner.push_hash, +3.1 a minute, 7.02 MB each: 99%")
-    assert verdict.endswith("none has been seen to end.")
+    verdict = " ".join(lines[4:8])
+    assert verdict.startswith("Growing: 418 rudder.pipeline.Spawner.push_hash, +3.1 a minute, 7.02 MB each: 100 %")
+    assert verdict.endswith("none has been seen to end; memory is full in about 26 min.")
     assert "▲ Python objects           2.96 GB   3.01 GB   98 %   3.01 GB    +21.4 MB   88 %" in lines
     assert "▲ …pipeline.Spawner.push_hash      418    +3.1   2.93 GB  +21.5 MB     ≥ 3 d 4 h" in lines
     assert "    waits: Event.wait  pipeline.py:88" in lines

@@ -10,6 +10,8 @@ import pytest
 from pyobserver.model import store as store_module
 from pyobserver.model.forest import PROCESS
 from pyobserver.model.outside_rows import thread_row_id
+from pyobserver.model.places import ContainerPlace, PlacesAnswer, items_name
+from pyobserver.model.readings import ThreadLimit
 from pyobserver.model.store import MAX_MARKED, Store
 from pyobserver.model.task_store import FADE_SECONDS
 from pyobserver.model.tasks import Row
@@ -133,6 +135,27 @@ def test_groups_are_recorded(store: Store, clock: Clock) -> None:
     other = store.snapshot().tasks.texts.index("m.g")
     assert len(store.history.curve(f"group/0/{other}/0/bytes", 0)) == 0
     assert store.history.last(f"group/0/{other}/0/count") == (NOW + 18, 10.0)
+
+
+def test_containers_are_recorded(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many items the largest of them have had, by path and type; an answer that failed changes nothing."""
+    monkeypatch.setattr(store_module, "MAX_CONTAINERS_IN_HISTORY", 1)
+    for items in (1000, 1200):
+        places = (ContainerPlace("m.large", "dict", 1, items, items), ContainerPlace("m.small", "list", 1, 900, 900))
+        store.add_containers(PlacesAnswer(places))
+        clock.now += 10
+    store.add_containers(PlacesAnswer(problem="no answer"))
+    curve = store.history.curve(items_name(("m.large", "dict")), NOW - 5)
+    assert curve.mean.tolist() == [1000, 1200]
+    assert not len(store.history.curve(items_name(("m.small", "list")), NOW - 5))
+
+
+def test_the_room_for_threads(store: Store) -> None:
+    """Is what was read last; None where nothing limits them."""
+    store.set_thread_limit(ThreadLimit(100, "RLIMIT_NPROC", None))
+    assert store.snapshot().thread_limit == ThreadLimit(100, "RLIMIT_NPROC", None)
+    store.set_thread_limit(None)
+    assert store.snapshot().thread_limit is None
 
 
 def test_of_many_groups_the_largest_are_recorded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

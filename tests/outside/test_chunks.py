@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pyobserver.model.readings import CHeap, MemoryReading
 from pyobserver.outside import MemoryProbe, memory
-from pyobserver.outside.chunks import ChunkWalk, HeapSpan, _follow
+from pyobserver.outside.chunks import ChunkWalk, HeapSpan, _follow, _Residence
 from pyobserver.outside.mappings import PageTable
 from pyobserver.outside.remote import RemoteMemory, Torn
 
@@ -346,3 +346,23 @@ def test_chunks_follow_each_other_until_one_has_no_size() -> None:
     assert _follow(words, 0) == ([0, 4], 10)
     assert _follow(words, 10) == ([], 10)
     assert _follow(np.array([0, 0x1001], dtype=np.uint64), 0) == ([0], 512)
+
+
+class AllPresent(PageTable):
+    """Pages that are all in memory."""
+
+    def __init__(self) -> None:
+        """It reads nothing."""
+
+    def present(self, low: int, high: int) -> np.ndarray:
+        """One for each page."""
+        return np.ones((high - low) // 4096, bool)
+
+
+def test_a_last_chunk_that_ends_with_its_heap() -> None:
+    """Its head may end behind the last page: that is no page, and no error."""
+    residence = _Residence(AllPresent(), HeapSpan(0x10000, 0x14000))
+    words = [np.array([at], np.uint64) for at in (0x10010, 0x13FF0 + 0x20, 0x14000)]
+    assert residence.whole_pages(words[0], words[2]) == 3 * 4096
+    assert residence.whole_pages(words[1], words[2]) == 0
+    assert residence.whole_pages(words[2], words[2]) == 0

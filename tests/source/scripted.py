@@ -49,7 +49,14 @@ TICK: dict[str, Any] = {
     "complete": True,
     "holders_complete": True,
     "loops": [],
-    "gc": {"counts": [1, 2, 3], "collections": [4, 5, 6], "collected": 7, "uncollectable": 0},
+    "gc": {
+        "counts": [1, 2, 3],
+        "collections": [4, 5, 6],
+        "collected": 7,
+        "uncollectable": 0,
+        "garbage": 2,
+        "seconds": [0.5],
+    },
     "agent": {
         "cpu_seconds": 0.5,
         "longest_hold_seconds": 0.001,

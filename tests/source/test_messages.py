@@ -109,7 +109,9 @@ def test_the_child_processes_under_a_node() -> None:
 def test_a_tick() -> None:
     tick = messages.tick(frame(TICK))
     assert (tick.total, tick.measured, tick.complete, tick.holders_complete) == (2, 2, True, True)
-    assert tick.collector is not None and tick.collector.collections == (4, 5, 6)
+    assert tick.collector is not None and tick.collector.collections == (4, 5, 6) and tick.collector.garbage == 2
+    older = messages.tick(frame(changed(TICK, "gc.garbage", None)))
+    assert older.collector is not None and older.collector.garbage is None
     assert (tick.cost.cpu_seconds, tick.cost.memory_bytes) == (0.5, 2_000_000)
     unknown = messages.tick(frame(changed(changed(TICK, "gc", None), "agent.memory_bytes", None)))
     assert unknown.collector is None and unknown.cost.memory_bytes is None
@@ -302,7 +304,18 @@ _READERS: list[tuple[Read, dict[str, Any]]] = [
     (messages.problem, {"t": "problem", "text": "a"}),
     (messages.farewell, {"t": "bye", "reason": "a"}),
 ]
-_OPTIONAL = {"started_at", "switch_interval", "followed", "created_at", "gc", "memory_bytes", "retained", "queue"}
+_OPTIONAL = {
+    "started_at",
+    "switch_interval",
+    "followed",
+    "created_at",
+    "gc",
+    "garbage",
+    "seconds",
+    "memory_bytes",
+    "retained",
+    "queue",
+}
 _UNREAD = {"t", "seq", "loops", "token", "rows_limit_hit"}  # of no interest here, or read by itself
 _LENGTHS = {"chain.1.2", "biggest.0.2", "locals.0.3", "holders.0.2"}  # where null is "not known"
 

@@ -32,7 +32,7 @@ def growing(source: LiveSource) -> set[str]:
 )
 def test_the_supervisor_that_grows_is_marked(interpreter: object, way: str) -> None:
     """A dict of sessions, a task group that is never left, an executor with a stuck worker."""
-    with launch(interpreter, "growing", "--way", way) as target:  # type: ignore[arg-type]
+    with launch(interpreter, "ways_to_leak", "--way", way) as target:  # type: ignore[arg-type]
         source = LiveSource(target.pid, interval=0.5, exit_status=target.process.poll)
         source.start()
         try:

@@ -1,116 +1,115 @@
-"""A service that leaks in one of several ways, so that another kind of supervisor grows each time.
+"""Programs that grow, each in a way of its own, and such that do not.
 
-growing.py [--way sessions|group|queue] [--rate N]
+    growing.py KIND [--rate BYTES_A_SECOND]
 
-`sessions`: a dict of an object keeps a task for each client that never leaves. `group`: a task group is given tasks,
-half of which never end (a set stands in for it before Python 3.11). `queue`: jobs come faster to an executor than its
-worker takes them. Beside it a hundred tasks stand, and some come and go.
+Ten times a second something happens: `tasks` starts a task that never ends, `dict` puts an entry into a dict, `objects`
+makes instances in a chain without a container, `native` takes memory of libc, `kept` has freed most of what it had made
+at first, `descriptors` opens files, `steady` makes something and lets it go, `sawtooth` lets go of it all every two
+seconds, `warming` fills a cache up to a bound. `many` says how many there are.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Set
+import ctypes
+import os
+from typing import Any
 
 from conversation import serve
 
-
-class Hub:
-    """Keeps the sessions of clients."""
-
-    def __init__(self) -> None:
-        self.sessions: Dict[str, Any] = {}
-
-    async def session(self, client: str) -> None:
-        """Waits for a message that never comes."""
-        body = bytearray(20_000)
-        await asyncio.get_running_loop().create_future()
-        del body
+TURNS = 10  # a second
 
 
-async def stand() -> None:
-    """One of those that stand."""
-    await asyncio.get_running_loop().create_future()
+class Entry:
+    """Something with a payload."""
+
+    def __init__(self, size: int, before: Any = None) -> None:
+        self.payload = [float(i) for i in range(max(1, size // 32))]  # a float and its place in the list
+        self.before = before
 
 
-async def brief() -> None:
-    """One that comes and goes."""
-    await asyncio.sleep(0.5)
+class Place:
+    """Where all of it is kept."""
+
+    cache: dict[int, Entry] = {}
+    tasks: set[Any] = set()
+    last: Any = None
+    files: list[int] = []
+    pieces = 0
+    kept: list[Any] = []
 
 
-async def handler(number: int) -> None:
-    """Of a group: every second one ends."""
-    body = bytearray(20_000)
-    if number % 2:
-        await asyncio.sleep(0.3)
-    else:
-        await asyncio.get_running_loop().create_future()
-    del body
+async def wait_for_ever(size: int) -> None:
+    """A task that never ends."""
+    payload = bytearray(size)
+    await asyncio.Event().wait()
+    del payload
 
 
-async def sessions(pause: float) -> None:
-    """A task for each client, in a dict."""
-    hub = Hub()
-    for number in itertools.count():
-        client = "client-%d" % number
-        hub.sessions[client] = asyncio.get_running_loop().create_task(hub.session(client))
-        await asyncio.sleep(pause)
+def take(size: int) -> None:
+    """Memory that Python knows nothing of."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    address = libc.malloc(ctypes.c_size_t(size))
+    ctypes.memset(address, 1, size)
+    Place.pieces += 1
 
 
-async def group(pause: float) -> None:
-    """A task group that is never left."""
-    make = getattr(asyncio, "TaskGroup", None)
-    if make is None:
-        kept: Set[Any] = set()
-        for number in itertools.count():
-            task = asyncio.get_running_loop().create_task(handler(number))
-            kept.add(task)
-            task.add_done_callback(kept.discard)
-            await asyncio.sleep(pause)
-    async with make() as tasks:
-        for number in itertools.count():
-            tasks.create_task(handler(number))
-            await asyncio.sleep(pause)
+def fragment(size: int) -> None:
+    """Make small objects, and keep one of each hundred, so that hardly an arena gets empty."""
+    made = [bytes(48) + bytes([i & 255]) for i in range(size // 80)]
+    Place.kept = made[::100]
 
 
-async def queue(pause: float) -> None:
-    """Jobs for a worker that is stuck."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="slow")
-    stuck = threading.Event()
-    threading.Thread(target=lambda: None).start()
-    pool.submit(stuck.wait)
-    try:
-        while True:
-            pool.submit(bytearray, 20_000)
-            await asyncio.sleep(pause)
-    finally:
-        stuck.set()
-        pool.shutdown(wait=False)
+def turn(kind: str, size: int, number: int) -> None:
+    """What happens ten times a second."""
+    if kind == "tasks":
+        Place.tasks.add(asyncio.ensure_future(wait_for_ever(size)))
+    elif kind == "dict":
+        for i in range(50):
+            Place.cache[50 * number + i] = Entry(size // 50)
+    elif kind == "objects":
+        for _ in range(50):
+            Place.last = Entry(size // 50, Place.last)
+    elif kind == "native":
+        take(size)
+    elif kind == "descriptors":
+        Place.files.append(os.open("/dev/null", os.O_RDONLY))
+    elif kind == "steady":
+        Place.cache[number % 20] = Entry(size)
+    elif kind == "sawtooth":
+        if number % 20 == 0:
+            Place.cache.clear()
+        Place.cache[number] = Entry(size)
+    elif kind == "warming" and number < 60:
+        Place.cache[number] = Entry(size)
 
 
-async def main(way: str, rate: float) -> None:
-    loop = asyncio.get_running_loop()
-    standing = [loop.create_task(stand()) for _ in range(100)]
-    grows = loop.create_task({"sessions": sessions, "group": group, "queue": queue}[way](1 / rate))
-
-    async def come_and_go() -> None:
-        while True:
-            await asyncio.gather(*(brief() for _ in range(5)))
-
-    busy = loop.create_task(come_and_go())
-    await serve({"truth": lambda: len(standing)})
-    for task in (grows, busy, *standing):
-        task.cancel()
-    await asyncio.gather(grows, busy, *standing, return_exceptions=True)
-
-
-if __name__ == "__main__":
+async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--way", default="sessions")
-    parser.add_argument("--rate", type=float, default=3.0)
+    parser.add_argument("kind")
+    parser.add_argument("--rate", type=int, default=3_000_000)
     options = parser.parse_args()
-    asyncio.run(main(options.way, options.rate))
+    if options.kind == "kept":
+        fragment(200_000_000)
+    if options.kind == "dict":
+        Place.cache.update({-i: Entry(32) for i in range(1, 1500)})
+
+    async def grow() -> None:
+        number = 0
+        while True:
+            await asyncio.sleep(1 / TURNS)
+            turn(options.kind, options.rate // TURNS, number)
+            number += 1
+
+    growing = asyncio.ensure_future(grow())
+
+    def many() -> dict[str, Any]:
+        return {"tasks": len(Place.tasks), "entries": len(Place.cache), "pieces": Place.pieces}
+
+    await serve({"many": many})
+    growing.cancel()
+
+
+asyncio.run(main())

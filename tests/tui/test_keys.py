@@ -33,7 +33,7 @@ def test_every_promised_key_is_bound() -> None:
 @pytest.mark.parametrize("tab", TABS)
 async def test_the_last_line_lists_what_is_offered(tab: str) -> None:
     """On a wide terminal all of them, in their order."""
-    async with dashboard(None, tab, size=(180, 30)) as opened:
+    async with dashboard(None, tab, size=(190, 30)) as opened:
         last = opened.lines()[-1]
         at = -1
         for key in offered(opened.app._hints()):

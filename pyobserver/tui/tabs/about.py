@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.screen import Screen
 from textual.widgets import Static
 
+from ...analysis.findings import Verdict
 from ...model.store import Snapshot
 from ..view import View
 from .help import HelpScreen
@@ -21,6 +22,9 @@ class AboutScreen(Screen[None]):
     def present(self, snapshot: Snapshot, view: View) -> None:
         """Show what is known of it by now."""
         raise NotImplementedError
+
+    def judge(self, verdict: Verdict) -> None:
+        """Show what was found about it, where there is a place for that."""
 
     def help(self) -> HelpScreen:
         """What explains this screen."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from ...analysis.containers import ContainerRow, container_rows, sort_containers
+from ...analysis.findings import Screen
 from ...analysis.format import count, growth_count
 from ...analysis.growth import Mode
 from ...model.places import NO_CONTAINERS, ContainerRecord
@@ -58,6 +59,7 @@ class ContainerTable(ListedTable[ContainerRow]):
     """The containers that were found."""
 
     by_mode = COLUMNS
+    found_on: ClassVar[Screen] = "containers"
     replaced: ClassVar[dict[Mode, dict[str, str]]] = {
         "value": {"marked": "items"},
         "growth": {"marked": "growth", "largest": "items"},

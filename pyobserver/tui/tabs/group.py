@@ -12,12 +12,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from ...analysis.findings import Finding, Verdict
 from ...analysis.format import bytes_text
 from ...analysis.group_facts import Scope, group_facts
 from ...analysis.group_past import Array, past
 from ...model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ...model.store import Snapshot
-from ..bar import HEIGHTS, StatusLine, TooSmall, TopBar, styled
+from ..bar import HEIGHTS, LEVEL_STYLES, StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, WINDOW, Key, KeysLine
 from ..view import View
 from ..widgets.chart import Chart
@@ -79,13 +80,14 @@ class GroupScreen(AboutScreen):
         self._sites: dict[int, DetailAnswer] = {}
         self._is_asking = False
         self._remark = ""
+        self._finding: Finding | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll(can_focus=True):
-            names = ["facts", PAST, "memory", *BLOCKS]
+            names = ["finding", "facts", PAST, "memory", *BLOCKS]
             if self.app.size.height < LEAST_HIGH:  # numbers first, where there is no room for both
-                names = ["facts", "memory", "ages", "functions", "places", PAST, *BLOCKS[3:]]
+                names = ["finding", "facts", "memory", "ages", "functions", "places", PAST, *BLOCKS[3:]]
             for name in names:
                 if name == PAST:
                     with Horizontal(id=PAST):
@@ -118,6 +120,11 @@ class GroupScreen(AboutScreen):
         if self.is_mounted:
             self._draw()
 
+    def judge(self, verdict: Verdict) -> None:
+        """What was found about the group is said first."""
+        alone = self.scope.key is not None and self.scope.node is None
+        self._finding = verdict.about("groups", self.scope.key) if alone else None
+
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def _update(self, name: str, lines: list[Content]) -> None:
@@ -127,7 +134,8 @@ class GroupScreen(AboutScreen):
             widget.update(Content("\n").join(lines))
 
     def _draw(self) -> None:
-        answer = self._answer
+        answer, found = self._answer, self._finding
+        self._update("finding", [styled(f"⚠ {found.summary}", LEVEL_STYLES[found.level])] if found else [])
         self._update("facts", [*about(self._title, self._facts, self._place), *self._spawned()])
         self._draw_past()
         self._update("memory", self._memory())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
+from ...analysis.findings import Finding, Screen
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count
 from ...analysis.groups import GroupRow, group_rows, sort_groups
 from ...analysis.growth import Mode
@@ -83,7 +84,7 @@ def _memory(row: GroupRow) -> Cell:
     return ("~" if row.measured_share < 1 else "") + bytes_text(row.bytes)
 
 
-def _function(row: GroupRow) -> Cell:
+def _function(row: GroupRow) -> str:
     """The name with what is unusual about it behind it, as that end of a long one is kept."""
     parts = [row.function or NO_FUNCTION]
     if row.kind_index != schema.KIND_TASK:
@@ -113,6 +114,7 @@ class GroupTable(ListedTable[GroupRow]):
     """All groups."""
 
     by_mode = COLUMNS
+    found_on: ClassVar[Screen] = "groups"
     replaced = SORT_IN_MODE
     texts: ClassVar[Sequence[str]] = TEXT_COLUMNS
     row_cells = _CELLS
@@ -120,6 +122,10 @@ class GroupTable(ListedTable[GroupRow]):
     def __init__(self) -> None:
         super().__init__(sort="memory", id="groups", loading_text="waiting for the first tasks")
         self.held = 0  # rows that are done, but still held by somebody
+
+    def mark(self, cells: dict[str, Cell], found: Finding) -> None:
+        super().mark(cells, found)
+        cells["function"] = f"{cells['function']} · {found.level}"
 
     def key_of(self, row: GroupRow) -> Hashable:
         return row.key

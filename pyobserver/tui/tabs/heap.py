@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.widgets import ContentSwitcher
 
+from ...analysis.findings import Verdict
 from ...analysis.format import bytes_text, count, duration, percent
 from ...analysis.heap import NORMAL_95
 from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
@@ -94,6 +95,9 @@ class HeapTab(TableTab):
         else:
             self._present_types(snapshot, view)
         self._explain()
+
+    def judge(self, verdict: Verdict) -> None:
+        self._types.verdict = self._containers.verdict = verdict
 
     def _present_types(self, snapshot: Snapshot, view: View) -> None:
         table, heap = self._types, snapshot.heap
@@ -235,6 +239,20 @@ class HeapTab(TableTab):
             return "no tasks are known to be in it" if self._shows_containers else "g shows the containers"
         self.post_message(self.PlaceWanted(holder))
         return ""
+
+    def show_containers(self, wanted: bool) -> None:
+        """Show the containers, or the types."""
+        if wanted != self._shows_containers:
+            self.toggle()
+
+    def select(self, key: Hashable) -> bool:
+        """Put the cursor on a container or a type; False when it is not there."""
+        return self.table.select(key)
+
+    @property
+    def has_read(self) -> bool:
+        """Whether there is anything to select yet."""
+        return bool(self.table.line_count())
 
     def toggle(self) -> None:
         self._show_table(not self._shows_containers)

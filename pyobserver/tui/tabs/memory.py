@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
+from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import bytes_text
-from ...analysis.verdict import Verdict
 from ...model.store import Phase, Snapshot
-from ..bar import Line, styled
+from ..bar import LEVEL_STYLES, Line, styled
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable
 from ..widgets.chart import Chart
@@ -70,7 +70,7 @@ class MemoryTab(Tab):
         super().__init__(id="memory")
         self._table = AllocatorTable()
         self._shown: tuple[Snapshot, View] | None = None
-        self._verdict = Verdict("", "")
+        self._verdict = NO_VERDICT
         self._filter = ""
 
     def compose(self) -> ComposeResult:
@@ -92,6 +92,10 @@ class MemoryTab(Tab):
     def on_resize(self) -> None:
         self._show_rows()
 
+    def select(self, name: object) -> bool:
+        """Put the cursor on an allocator; False when there is none of that name."""
+        return isinstance(name, str) and self._table.select(name)
+
     def _show_rows(self) -> None:
         if self._shown is None:
             return
@@ -109,8 +113,9 @@ class MemoryTab(Tab):
 
     def judge(self, verdict: Verdict) -> None:
         self._verdict = verdict
-        style = {"growing": "grow", "limit": "limit"}.get(verdict.level, "bold")
-        mark = "⚠ " if verdict.level else ""
+        worst = verdict.of_memory or verdict.worst
+        style = LEVEL_STYLES[worst.level] if worst is not None else "bold"
+        mark = "⚠ " if worst is not None else ""
         self.query_one("#verdict", Sentence).show(f"{mark}Verdict", verdict.text, style)
 
     def _explain(self) -> None:
@@ -145,25 +150,31 @@ class MemoryTab(Tab):
         if event.key != TOTAL:
             self.post_message(self.AllocatorWanted(str(event.key)))
         else:
-            group = self._verdict.group
-            self.post_message(self.GroupWanted(group.key if group is not None else None))
+            found = self._verdict.of_memory
+            self.post_message(self.GroupWanted(found.group if found is not None else None))
 
     def on_virtual_table_sort_requested(self, event: VirtualTable.SortRequested) -> None:
         event.stop()
         self.sort_by(event.column_key)
 
     def jump(self) -> str:
-        verdict = self._verdict
-        if verdict.holder_id is None:
+        number = self._holder
+        if number is None:
             return "the verdict names nothing that could be shown in the tree"
-        self.post_message(self.PlaceWanted(verdict.holder_id))
+        self.post_message(self.PlaceWanted(number))
         return ""
+
+    @property
+    def _holder(self) -> int | None:
+        """The node that the verdict names as what holds the tasks."""
+        found = self._verdict.of_memory
+        return found.holder_id if found is not None else None
 
     def hints(self) -> Mapping[str, str]:
         hints = {"filter": "", "sort": "", "reverse": "", "mode": "", "areas": ""}
         if self._table.cursor_key is not None:
             hints["open"] = "tasks" if self._table.cursor_key == TOTAL else "what it holds"
-        if self._verdict.holder_id is not None:
+        if self._holder is not None:
             hints["jump"] = "holder"
         return {**hints, "back": "show all"} if self._filter else hints
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
+from ...analysis.findings import NO_VERDICT, Finding, Screen
 from ...analysis.growth import Mode
+from ..bar import LEVEL_STYLES
 from ..view import SortState, copied
 from ..widgets import Cell, Column, Rows, VirtualTable
 
@@ -82,6 +84,7 @@ class ListedLines(Generic[Row]):
         self.rows = rows
         self._table = table
         self._columns = table.columns
+        self._verdict = table.verdict
         self._lines: dict[Hashable, int] = {table.key_of(row): i for i, row in enumerate(rows)}
 
     def __len__(self) -> int:
@@ -101,18 +104,24 @@ class ListedLines(Generic[Row]):
 
     def cells(self, line: int) -> list[Cell]:
         """One cell for each column."""
-        row = self.rows[line]
-        return [self._table.row_cells[column.key](row) for column in self._columns]
+        row, table = self.rows[line], self._table
+        cells = {column.key: table.row_cells[column.key](row) for column in self._columns}
+        found = self._verdict.about(table.found_on, table.key_of(row))
+        if found is not None and found.level in ("leak", "limit"):
+            table.mark(cells, found)
+        return list(cells.values())
 
 
 class ListedTable(OrderedTable, Generic[Row]):
     """A table of a list of rows, whose order keeps still while keys are being pressed."""
 
+    found_on: ClassVar[Screen]  # by which findings name it
     row_cells: ClassVar[Mapping[str, Callable[[Any], Cell]]]  # by column, from a row
 
     def __init__(self, *, sort: str, id: str, loading_text: str) -> None:
         super().__init__(sort=sort, id=id, loading_text=loading_text)
         self._order: tuple[object, dict[Hashable, int]] = (None, {})
+        self.verdict = NO_VERDICT
         self.lines: ListedLines[Row] = ListedLines((), self)
         self.in_all = 0
 
@@ -123,6 +132,10 @@ class ListedTable(OrderedTable, Generic[Row]):
     def style_of(self, row: Row) -> str:
         """The style of its line."""
         return ""
+
+    def mark(self, cells: dict[str, Cell], found: Finding) -> None:
+        """Change the cells of a row, by column, that something serious was found about."""
+        cells["mark"] = ("⚠", LEVEL_STYLES[found.level])
 
     def list_rows(self, rows: list[Row], text: str) -> None:
         """Show rows that are in the table's order, and have `text` in them."""

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.message import Message
 from textual.widgets import ContentSwitcher
 
+from ...analysis.findings import Verdict
 from ...analysis.format import count, percent
 from ...analysis.group_facts import Scope
 from ...analysis.groups import kind_counts, members
@@ -94,6 +95,9 @@ class TasksTab(TableTab):
         if tuple(ids) != self._visible:
             self._visible = tuple(ids)
             self.post_message(self.VisibleRows(ids))
+
+    def judge(self, verdict: Verdict) -> None:
+        self._groups.verdict = verdict
 
     def _summary(self, snapshot: Snapshot) -> list[Piece]:
         counted = kind_counts(snapshot.tasks)

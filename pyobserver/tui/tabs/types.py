@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
+from ...analysis.findings import Screen
 from ...analysis.format import UNKNOWN, bytes_text, count, growth_bytes, growth_count, percent
 from ...analysis.growth import Mode
 from ...analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
@@ -136,6 +137,7 @@ class TypeTable(ListedTable[TypeRow]):
     """All types."""
 
     by_mode = COLUMNS
+    found_on: ClassVar[Screen] = "types"
     replaced = SORT_IN_MODE
     texts: ClassVar[Sequence[str]] = ("name",)
     row_cells = _CELLS

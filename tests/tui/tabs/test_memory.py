@@ -34,7 +34,7 @@ async def test_the_verdict_names_function_holder_and_line() -> None:
             "⚠ Verdict Growing: 415 rudder.pipeline.Spawner.push_hash",
             "7.02 MB each",
             "held by rudder.pipeline.Spawner._children",
-            "most wait at pipeline.py:88",
+            "all wait at pipeline.py:88",
             "none has been seen to end",
         ):
             assert part in text

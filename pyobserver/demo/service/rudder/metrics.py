@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from concurrent.futures import Executor
 
@@ -20,9 +21,11 @@ class Metrics:
         return self._counts[name]
 
     def write(self) -> None:
-        """Writes one line for each counter; for a thread of the pool."""
-        for name, value in sorted(self._counts.items()):
+        """Writes one line for each counter, and all of them into the log; for a thread of the pool."""
+        counts = sorted(self._counts.items())
+        for name, value in counts:
             self._flushed.append(f"rudder.{name}:{value}|c")
+        print("rudder: " + ", ".join(f"{value} {name}" for name, value in counts), file=sys.stderr, flush=True)
 
 
 async def flush(metrics: Metrics, pool: Executor, interval: float = 5.0) -> None:
