@@ -1,0 +1,257 @@
+"""All that a snapshot has beside rows and series, as one tree of JSON with a member for each part, and back.
+
+The members are named as the fields of `Snapshot`; beside them are `share` and `ended` of the rows, and `mark`, the
+newest of the sums of the tree by which its growth is told, as {time, sums}. A key of sums is the id of a node, or
+"parent/kind/function/held" for alike children in one line. A whole state has `marks` as well: the earlier sums, each
+as the changes since the one before. Of members that do not fit the model only they are lost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections import deque
+from collections.abc import Hashable, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from ..model.forest import ForestMark, Node, fold_key
+from ..model.groups import GroupKey
+from ..model.snapshot import Baseline, Snapshot
+from ..model.store import FOREST_MARKS, MAX_NODES
+from . import patches
+from .errors import Damaged
+from .values import plain, read
+
+OTHERWISE = frozenset({"history", "tasks", "nodes", "marks", "baseline", "heap", "containers"})  # written in other ways
+PLAIN = {
+    name: kind
+    for name, kind in typing.get_type_hints(Snapshot).items()
+    if name not in OTHERWISE and name in {field.name for field in dataclasses.fields(Snapshot)}
+}
+_DEFAULTS = {
+    field.name: field.default_factory if field.default is dataclasses.MISSING else field.default
+    for field in dataclasses.fields(Snapshot)
+}
+
+Tree = dict[str, Any]
+
+
+class StateWriter:
+    """Makes trees of snapshots, one after the other, and the patches between them."""
+
+    def __init__(self) -> None:
+        self._tree: Tree | None = None
+        self._parts: dict[str, tuple[object, Any]] = {}  # name -> the value, and the tree that was made of it
+        self._nodes: dict[int, tuple[Node, Any]] = {}
+
+    def whole(self, snapshot: Snapshot) -> Tree:
+        """Return all of it."""
+        self._tree = self._made(snapshot)
+        return {**self._tree, "marks": _chained(snapshot.marks[:-1])}
+
+    def changes(self, snapshot: Snapshot) -> Any:
+        """Return the patch since the snapshot before; {} where nothing has changed."""
+        before, self._tree = self._tree or {}, self._made(snapshot)
+        return patches.difference(before, self._tree) or {}
+
+    def _made(self, snapshot: Snapshot) -> Tree:
+        tree = {name: self._part(name, getattr(snapshot, name)) for name in PLAIN}
+        tree["nodes"] = self._made_nodes(snapshot.nodes)
+        tree["share"] = snapshot.tasks.known_share
+        tree["ended"] = {f"{kind}/{function}": n for (kind, function), n in snapshot.tasks.ended_by_function.items()}
+        tree["baseline"] = self._part("baseline", snapshot.baseline, _plain_baseline)
+        tree["mark"] = self._part("mark", snapshot.marks[-1] if snapshot.marks else None, _plain_mark)
+        return tree
+
+    def _part(self, name: str, value: Any, make: Any = plain) -> Any:
+        """The tree of a part; that of the same value as before is the same object."""
+        known = self._parts.get(name)
+        if known is None or known[0] is not value:
+            known = self._parts[name] = (value, make(value))
+        return known[1]
+
+    def _made_nodes(self, nodes: Mapping[int, Node]) -> Tree:
+        known, self._nodes = self._nodes, {}
+        for number, node in nodes.items():
+            before = known.get(number)
+            self._nodes[number] = before if before is not None and before[0] is node else (node, plain(node))
+        return {str(number): tree for number, (_, tree) in self._nodes.items()}
+
+
+class State:
+    """The state of a recording at one moment, moved on by patches."""
+
+    def __init__(self, whole: Any) -> None:
+        """Begin with a whole state. Raises Damaged."""
+        if type(whole) is not dict:
+            raise Damaged("a state that is none")
+        self._tree: Tree = whole
+        self._marks: deque[ForestMark] = deque(_unchained(whole.pop("marks", [])), maxlen=FOREST_MARKS)
+        self._take_mark()
+        self._read: dict[str, tuple[Any, Any]] = {}
+        self._touched: set[str] = set()
+
+    def apply(self, patch: Any) -> None:
+        """Take in what has changed. Raises Damaged."""
+        if type(patch) is not dict:
+            raise Damaged("a change of the state that is none")
+        patches.patched(self._tree, patch)
+        self._touched |= patch.keys()
+        if "mark" in patch:
+            self._take_mark()
+
+    def _take_mark(self) -> None:
+        tree = self._tree.get("mark")
+        if tree is None:
+            self._marks.clear()
+        else:
+            self._marks.append(_mark(tree))
+
+    def values(self) -> tuple[dict[str, Any], list[str]]:
+        """Return the fields of a snapshot that are in here, and the names of those that could not be read."""
+        found: dict[str, Any] = {}
+        lost = []
+        for name, kind in PLAIN.items():
+            if name in self._tree:
+                try:
+                    found[name] = self._value(name, kind)
+                except (Damaged, RecursionError):
+                    lost.append(name)
+        for name, make in (("nodes", self._nodes), ("baseline", self._baseline)):
+            try:
+                found[name] = make()
+            except (Damaged, RecursionError):
+                lost.append(name)
+        self._touched.clear()
+        return {**found, "marks": tuple(self._marks)}, lost
+
+    def _value(self, name: str, kind: Any) -> Any:
+        known = self._read.get(name)
+        if known is None or name in self._touched:
+            known = self._read[name] = (kind, read(kind, self._tree[name]))
+        return known[1]
+
+    def _nodes(self) -> dict[int, Node]:
+        known = self._read.get("nodes")
+        if known is None or "nodes" in self._touched:
+            tree = self._tree.get("nodes", {})
+            if type(tree) is not dict or len(tree) > MAX_NODES:
+                raise Damaged("too many nodes")
+            nodes = {node.id: node for node in (read(Node, each) for each in tree.values())}
+            known = self._read["nodes"] = (None, nodes)
+        nodes_read: dict[int, Node] = known[1]
+        return nodes_read
+
+    def _baseline(self) -> Baseline | None:
+        tree = self._tree.get("baseline")
+        if tree is None:
+            return None
+        if type(tree) is not dict:
+            raise Damaged("a baseline that is none")
+        groups = {_group_key(key): (each[0], each[1]) for key, each in _pairs(tree.get("groups"))}
+        return Baseline(
+            read(float, tree.get("time")),
+            read(Mapping[str, int], tree.get("allocators")),
+            groups,
+            None if tree.get("sums") is None else _sums(tree["sums"]),
+        )
+
+    @property
+    def known_share(self) -> float:
+        """Which part of the asyncio tasks has rows."""
+        share = self._tree.get("share", 1.0)
+        return float(share) if type(share) in (int, float) and 0.0 < share <= 1.0 else 1.0
+
+    @property
+    def ended(self) -> dict[tuple[int, int], int]:
+        """How many have ended, by kind and function."""
+        tree, found = self._tree.get("ended"), {}
+        for key, n in tree.items() if type(tree) is dict else ():
+            kind, _, function = key.partition("/")
+            if kind.isdecimal() and function.isdecimal() and len(key) < 30 and type(n) is int:
+                found[int(kind), int(function)] = n
+        return found
+
+
+# -- sums of the tree ------------------------------------------------------------------------------------------------
+
+
+def _plain_key(key: Hashable) -> str:
+    if isinstance(key, tuple):
+        _, parent, (kind, function, held) = key
+        return f"{parent}/{kind}/{function}/{int(held)}"
+    return str(key)
+
+
+def _plain_mark(mark: ForestMark | None) -> Any:
+    if mark is None:
+        return None
+    return {"time": mark.time, "sums": {_plain_key(key): list(sums) for key, sums in mark.sums.items()}}
+
+
+def _plain_baseline(baseline: Baseline | None) -> Any:
+    if baseline is None:
+        return None
+    sums = baseline.sums
+    return {
+        "time": baseline.time,
+        "allocators": dict(baseline.allocators),
+        "groups": {"/".join(str(int(part)) for part in key): list(each) for key, each in baseline.groups.items()},
+        "sums": None if sums is None else {_plain_key(key): list(each) for key, each in sums.items()},
+    }
+
+
+def _chained(marks: tuple[ForestMark, ...]) -> list[Any]:
+    """The first one whole, then what has changed from each to the next."""
+    trees = [_plain_mark(mark) for mark in marks]
+    return trees[:1] + [patches.difference(a, b) for a, b in pairwise(trees)]
+
+
+def _unchained(trees: Any) -> list[ForestMark]:
+    if type(trees) is not list or len(trees) > FOREST_MARKS:
+        raise Damaged("too many sums of the tree")
+    found: list[ForestMark] = []
+    tree: Any = None
+    for place, each in enumerate(trees):
+        tree = each if not place else patches.patched(tree, each)
+        found.append(_mark(tree))
+    return found
+
+
+def _mark(tree: Any) -> ForestMark:
+    if type(tree) is not dict:
+        raise Damaged("sums of the tree that are none")
+    return ForestMark(read(float, tree.get("time")), _sums(tree.get("sums")))
+
+
+def _sums(tree: Any) -> dict[Hashable, Any]:
+    return {_key(key): tuple([int(n) for n in each]) for key, each in _pairs(tree)}
+
+
+def _pairs(tree: Any) -> Any:
+    if type(tree) is not dict:
+        raise Damaged("sums that are none")
+    for key, each in tree.items():
+        if type(each) is not list or len(each) < 2 or any(type(n) not in (int, float) for n in each):
+            raise Damaged("sums that are none")
+        if not all(abs(n) < 1e15 for n in each):
+            raise Damaged("sums that cannot be")
+        yield key, each
+
+
+@lru_cache(50_000)
+def _key(text: str) -> Hashable:
+    parent, *group = text.split("/")
+    numbers = [part.removeprefix("-") for part in (parent, *group)]
+    if len(group) not in (0, 3) or not all(part.isdecimal() and len(part) < 20 for part in numbers):
+        raise Damaged("a key of sums that is none")
+    return int(parent) if not group else fold_key(int(parent), _group_key("/".join(group)))
+
+
+def _group_key(text: str) -> GroupKey:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 20 for part in parts):
+        raise Damaged("a key of a group that is none")
+    return int(parts[0]), int(parts[1]), parts[2] != "0"
