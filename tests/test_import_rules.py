@@ -54,7 +54,9 @@ RULES = {
         "agent attach model outside protocol recording", "numpy psutil", "it feeds the model and knows no screen"
     ),
     "tui": rule(
-        "analysis model protocol.schema source", "numpy plotext rich textual", "views neither fetch nor decode"
+        "analysis model protocol.schema recording source",
+        "numpy plotext rich textual",
+        "views neither fetch nor decode; they say what is to be recorded",
     ),
     "demo": rule("", "", "it starts a program that knows nothing of us, as a user's would"),
     "demo.service": rule("", "", "it is a stranger's program: nothing of ours may run in it"),

@@ -195,16 +195,17 @@ class RecordingWriter:
     # -- the heap ----------------------------------------------------------------------------------------------------
 
     def _write_heap(self, snapshot: Snapshot) -> None:
-        census = snapshot.heap.newest
-        if census is not None and census.taken_at > max(self._census_at, self._census_due - 1e-6):
-            content = packed_census(census)
-            self._insert("census", census.taken_at, content)
-            self._census_at = census.taken_at
-            self._census_due = census.taken_at + max(CENSUS_SECONDS, len(content) / CENSUS_RATE)
-        containers = snapshot.containers.newest
-        if containers is not None and containers.taken_at > self._containers_at:
-            self._insert("containers", containers.taken_at, packed_containers(containers))
-            self._containers_at = containers.taken_at
+        heap, containers = snapshot.heap, snapshot.containers
+        for census in (*heap.earlier, heap.newest) if heap.newest is not None else ():
+            if census is not None and census.taken_at > self._census_at and census.taken_at >= self._census_due:
+                content = packed_census(census)
+                self._insert("census", census.taken_at, content)
+                self._census_at = census.taken_at
+                self._census_due = census.taken_at + max(CENSUS_SECONDS, len(content) / CENSUS_RATE)
+        for found in (*containers.earlier, containers.newest) if containers.newest is not None else ():
+            if found is not None and found.taken_at > self._containers_at:
+                self._insert("containers", found.taken_at, packed_containers(found))
+                self._containers_at = found.taken_at
 
     def _insert(self, table: str, time: float, content: bytes) -> None:
         self._file.execute(f"INSERT INTO {table} (time, content) VALUES (?, ?)", (time, content))
