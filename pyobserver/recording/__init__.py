@@ -8,7 +8,7 @@ tick        number (ascending, without a meaning), time (Unix seconds), is_key: 
 detail      number of a tick, `rows` and `state`: what has changed since the tick before, each compressed by zlib. With
             `is_key` both are whole, and need no tick before them
 text        number, text: those that the columns `function`, `waiting` and `where` of the rows mean, and names of groups
-series      number, name, seconds of its finest cells
+series      number, name, seconds of its finest cells, begin: where its first cell begins
 recent      time, cells: the finest cells of all series that have begun, or have got a reading, since the tick before;
             removed when the block of their minute is written
 block       seconds of a cell, begin (Unix seconds), until (up to when it is complete), cells: the cells of all series

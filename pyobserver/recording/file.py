@@ -21,7 +21,7 @@ TABLES = {
     "tick": "number INTEGER PRIMARY KEY, time REAL NOT NULL, is_key INTEGER NOT NULL",
     "detail": "number INTEGER PRIMARY KEY, rows BLOB NOT NULL, state BLOB NOT NULL",
     "text": "number INTEGER PRIMARY KEY, text TEXT NOT NULL",
-    "series": "number INTEGER PRIMARY KEY, name TEXT NOT NULL, seconds REAL NOT NULL",
+    "series": "number INTEGER PRIMARY KEY, name TEXT NOT NULL, seconds REAL NOT NULL, begin REAL NOT NULL",
     "recent": "number INTEGER PRIMARY KEY, time REAL NOT NULL, cells BLOB NOT NULL",
     "block": "seconds REAL, begin REAL, until REAL NOT NULL, cells BLOB NOT NULL, PRIMARY KEY (seconds, begin)",
     "census": "number INTEGER PRIMARY KEY, time REAL NOT NULL, content BLOB NOT NULL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -33,7 +34,7 @@ class Blocks:
         self._decoded: OrderedDict[Block, dict[int, Cells]] = OrderedDict()
         self.listed: dict[float, list[Block]] = {}
         self.recent: list[tuple[float, dict[int, Cells]]] = []  # time, cells
-        self.series: dict[str, tuple[int, float]] = {}  # name -> number, seconds of its finest cells
+        self.series: dict[str, tuple[int, float, float]] = {}  # name -> number, seconds of its finest cells, begin
 
     def list_all(self, blocks: Iterable[Block]) -> None:
         """Say which blocks there are, ascending."""
@@ -56,7 +57,7 @@ class Blocks:
 
         What is not in blocks of this width yet is put together from finer ones.
         """
-        number, finest = self.series[name]
+        number, finest, _ = self.series[name]
         parts: list[Cells] = []
         for width in (*(w for w in (60.0, 10.0) if finest < w <= seconds), 1.0):
             own = finest if width == 1.0 else width
@@ -101,7 +102,7 @@ class RecordedHistory(History):
             return NO_CURVE
         tiers = TIERS if known[1] < COARSE[0][0] else COARSE
         with self._reading:
-            width = _width(tiers, max(since, self._begin), self._until)
+            width = _width(tiers, known[2], since, self._until)
             cells = self._blocks.cells(name, width, since, self._until)
         if not len(cells):
             return NO_CURVE
@@ -121,15 +122,10 @@ class RecordedHistory(History):
         """Return the names of all series."""
         return list(self._blocks.series)
 
-    @property
-    def _begin(self) -> float:
-        firsts = [blocks[0].begin for blocks in self._blocks.listed.values() if blocks]
-        return min(firsts, default=self._until)
 
-
-def _width(tiers: Tiers, since: float, until: float) -> float:
-    """The seconds of the finest cells of which there are enough to reach back so far."""
+def _width(tiers: Tiers, begin: float, since: float, until: float) -> float:
+    """The seconds of the finest cells of which a live history would have kept those that reach back so far."""
     for seconds, count in tiers:
-        if until - since <= seconds * count:
+        if math.floor(until / seconds) * seconds - seconds * (count - 1) <= max(begin, since):
             return seconds
     return tiers[-1][0]

@@ -249,11 +249,13 @@ class Recording:
         return RecordedHistory(self._blocks, until, self._lock)
 
     def _list_history(self) -> None:
-        series = self._rows(f"SELECT name, number, seconds FROM series LIMIT {MAX_SERIES}", "the list of the series")
+        series = self._rows(
+            f"SELECT name, number, seconds, begin FROM series LIMIT {MAX_SERIES}", "the list of the series"
+        )
         self._blocks.series = {
-            clean(name, MAX_TEXT): (number, float(seconds))
-            for name, number, seconds in series
-            if type(name) is str and type(number) is int and seconds in (1.0, 2.0)
+            clean(name, MAX_TEXT): (number, float(seconds), begin)
+            for name, number, seconds, begin in series
+            if type(name) is str and type(number) is int and seconds in (1.0, 2.0) and type(begin) is float
         }
         blocks = self._rows("SELECT seconds, begin, until FROM block ORDER BY seconds, begin", "the list of the series")
         self._blocks.list_all(

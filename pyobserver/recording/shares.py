@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-LEAST_BYTES = 1 << 20
+LEAST_BYTES = 4 << 20  # of which some ticks of many tasks still fit
 _SHARES = {"detail": 0.55, "census": 0.1, "containers": 0.05, "block 1": 0.15, "block 10": 0.05, "block 60": 0.1}
-_OVERHEAD = 1.25  # of the file over what is in it: pages that are not full, and the rest
+_FILLED = 0.7  # of the size may be content: pages are not full, and one tick more is written before it is looked at
 _KEPT_KEYS = 2  # whole ticks that stay, with what follows each
 
 
@@ -38,7 +38,7 @@ class Shares:
         """Remove the oldest of what has more than its share, while all of it is too much."""
         if self._max_bytes is None:
             return
-        room = self._max_bytes / _OVERHEAD - self._log_bytes()
+        room = self._max_bytes * _FILLED - self._log_bytes()
         while sum(self._bytes.values()) > room:
             over = sorted(_SHARES, key=lambda kind: self._bytes[kind] / _SHARES[kind], reverse=True)
             removed = next((size for kind in over if (size := self._remove(kind))), 0)

@@ -1,9 +1,10 @@
 """All that a snapshot has beside rows and series, as one tree of JSON with a member for each part, and back.
 
 The members are named as the fields of `Snapshot`; beside them are `share` and `ended` of the rows, and `mark`, the
-newest of the sums of the tree by which its growth is told, as {time, sums}. A key of sums is the id of a node, or
-"parent/kind/function/held" for alike children in one line. A whole state has `marks` as well: the earlier sums, each
-as the changes since the one before. Of members that do not fit the model only they are lost.
+newest of the sums of the tree by which its growth is told, as {time, sums}; `kept` is how many of them there are. A key
+of sums is the id of a node, or "parent/kind/function/held" for alike children in one line. A whole state has `marks` as
+well: the earlier sums, each as the changes since the one before. Of members that do not fit the model only they are
+lost.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class StateWriter:
         tree["share"] = snapshot.tasks.known_share
         tree["ended"] = {f"{kind}/{function}": n for (kind, function), n in snapshot.tasks.ended_by_function.items()}
         tree["baseline"] = self._part("baseline", snapshot.baseline, _plain_baseline)
+        tree["kept"] = len(snapshot.marks)
         tree["mark"] = self._part("mark", snapshot.marks[-1] if snapshot.marks else None, _plain_mark)
         return tree
 
@@ -101,6 +103,9 @@ class State:
         self._touched |= patch.keys()
         if "mark" in patch:
             self._take_mark()
+        kept = self._tree.get("kept")
+        while type(kept) is int and len(self._marks) > max(0, kept):
+            self._marks.popleft()
 
     def _take_mark(self) -> None:
         tree = self._tree.get("mark")

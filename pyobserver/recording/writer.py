@@ -129,7 +129,7 @@ class RecordingWriter:
             finest = history.widths_of(name)[0]
             cells = history.cells(name, finest, self._told.get(name, begun) + finest / 2)
             if cells is not None and len(cells):
-                found[self._series_number(name, finest)] = (finest, cells)
+                found[self._series_number(name, finest, float(cells[0, 0]))] = (finest, cells)
                 self._told[name] = float(cells[-1, 0])
         content = packed_cells(_floor(now, FINEST), found, 1)
         self._file.execute("INSERT INTO recent VALUES (?, ?, ?)", (self._number, now, content))
@@ -151,7 +151,7 @@ class RecordingWriter:
     def _write_past(self, history: History, now: float) -> float:
         """Write what was known before: blocks of all that there is, the last ones not complete; returns their end."""
         widths = {name: history.widths_of(name) for name in history.names()}
-        steps: tuple[tuple[float | None, float], ...] = (*BLOCKS, (None, FINEST))
+        steps: tuple[tuple[float | None, float], ...] = (*reversed(BLOCKS), (None, FINEST))
         for seconds, length in steps:
             firsts = []
             for name, own in widths.items():
@@ -175,7 +175,8 @@ class RecordingWriter:
             if cells is not None:
                 chosen = cells[(cells[:, 0] >= begin) & (cells[:, 0] < until)]
                 if len(chosen):
-                    found[self._series_number(name, history.widths_of(name)[0])] = (own, chosen)
+                    finest = history.widths_of(name)[0]
+                    found[self._series_number(name, finest, float(chosen[0, 0]))] = (own, chosen)
         if not found:
             return
         content = packed_cells(begin, found)
@@ -185,11 +186,11 @@ class RecordingWriter:
         self._file.execute("INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?)", (stored, begin, until, content))
         self._shares.grew(f"block {stored:g}", len(content) - (replaced[0] if replaced else 0))
 
-    def _series_number(self, name: str, finest: float) -> int:
+    def _series_number(self, name: str, finest: float, begin: float) -> int:
         number = self._series.get(name)
         if number is None:
             number = self._series[name] = len(self._series) + 1
-            self._file.execute("INSERT INTO series VALUES (?, ?, ?)", (number, name, finest))
+            self._file.execute("INSERT INTO series VALUES (?, ?, ?, ?)", (number, name, finest, begin))
         return number
 
     # -- the heap ----------------------------------------------------------------------------------------------------
