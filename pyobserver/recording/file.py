@@ -91,24 +91,30 @@ def reopen(path: Path, interrupted: Callable[[], int]) -> sqlite3.Connection:
 
 
 def _connected(path: Path, interrupted: Callable[[], int]) -> sqlite3.Connection:
-    """A connection that reads only. Where no files can be made beside it, only what is in the file itself is read."""
+    """A connection that reads only.
+
+    Where no files can be made beside it, only what is in the file itself is read. SQLite reads a file that was cut off
+    only for those who may write the schema (`lockBtree` in its btree.c, up to 3.50 at least), which nobody does here.
+    """
     address = f"file:{quote(str(path.absolute()))}"
     last: sqlite3.Error | None = None
-    for options in ("?mode=ro", "?immutable=1"):
+    for options, schema in (("?mode=ro", "OFF"), ("?immutable=1", "OFF"), ("?immutable=1", "ON")):
+        connection = sqlite3.connect(
+            address + options, WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
         try:
-            connection = sqlite3.connect(
-                address + options, WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=True
-            )
             connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_CONTENT)
             connection.set_progress_handler(interrupted, _QUERY_STEPS)
+            connection.execute(f"PRAGMA writable_schema = {schema}")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("PRAGMA query_only = ON")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
+            connection.close()
             last = error
-        except sqlite3.DatabaseError as error:
-            raise RecordingError(f"{path} is damaged, and nothing of it can be read: {error}") from None
-    raise RecordingError(f"{path} cannot be read: {last}") from None
+    if isinstance(last, sqlite3.OperationalError):
+        raise RecordingError(f"{path} cannot be read: {last}") from None
+    raise RecordingError(f"{path} is damaged, and nothing of it can be read: {last}") from None
