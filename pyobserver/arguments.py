@@ -16,6 +16,7 @@ _TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 _SORT_COLUMNS = (*_TEXT_COLUMNS, "age", "memory", "growth", "cpu", "activity", "queue")
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT, Linux include/linux/threads.h
 _WEEK = 7 * 86400
+_LEAST_SIZE = 5_000_000  # of a recording: some moments of many tasks, and the charts' past
 
 _DESCRIPTION = """Erlang's observer for live Python processes, in the terminal.
 
@@ -26,6 +27,8 @@ _EPILOG = """examples:
   pyobserver attach 4711     the dashboard on a running process that nobody prepared
   pyobserver snapshot 4711   one reading as text; --json for scripts,
                              --duration 60 to see growth
+  pyobserver record 4711 -o night.rec --until-exit
+                             keep it all; pyobserver replay night.rec shows it
   pyobserver demo            a service that leaks, with the dashboard on it;
                              --fixed for its repaired twin
 
@@ -33,7 +36,7 @@ The target goes on untouched when the dashboard ends. Attaching needs the right
 to trace the process: the same user, or root. `pyobserver ps` says for each
 process whether it would work, and if not, why and what would help.
 
-exit status: 0 done; 2 it could not be done, and a line on standard error says
+exit status: 0 done; 1 compare found something that grows; 2 it could not be done, and a line on standard error says
 why; 130 ended by Ctrl-C"""
 
 _ATTACH = """Shows the dashboard on a running process, which nobody needs to have prepared, and which goes on untouched.
@@ -48,6 +51,16 @@ help. Nothing is done to them."""
 
 _SNAPSHOT = """Prints one reading of a running process: its memory by allocator, its tasks by what they retain, and who
 owns whom. The agent leaves the process a few seconds later."""
+
+_RECORD = """Records a running process into a new file: all that the screens show, each second, until Ctrl-C, until
+the process ends, or for --duration. The file can be looked at while it grows; `pyobserver replay FILE` shows it."""
+
+_REPLAY = """Shows a recording on the same screens, at any moment of it: space plays, [ ] go a minute back and on,
+, . one reading. Without a terminal, or with --json, a snapshot of one moment is printed."""
+
+_COMPARE = """Compares two recordings: what grew before, and does it still? Groups of tasks, containers, types,
+allocators and supervisors, by what they have at the end and how they grew over the recording. Exit status 1 when
+something grows in the second one."""
 
 _DETACH = """Removes the agent from a process, for every observer of it. Without being asked it leaves a few seconds
 after its last observer, unless the program was prepared with pyobserver run or pyobserver.start()."""
@@ -103,20 +116,25 @@ def _parser() -> argparse.ArgumentParser:
         _add_common(command, at_top=False, attaches=attaches)
         return command
 
-    _add_pid(add("attach", "the dashboard on a running process", _ATTACH))
-    _add_run(
-        add(
-            "run",
-            "start a program with the agent in it, and the dashboard on it",
-            _RUN,
-            usage="pyobserver run [option ...] (SCRIPT | -m MODULE) [ARG ...]",
-        )
+    attached = add("attach", "the dashboard on a running process", _ATTACH)
+    _add_pid(attached)
+    started = add(
+        "run",
+        "start a program with the agent in it, and the dashboard on it",
+        _RUN,
+        usage="pyobserver run [option ...] (SCRIPT | -m MODULE) [ARG ...]",
     )
+    _add_run(started)
     listed = add("ps", "the Python processes, and whether attaching would work", _PS, attaches=False)
     listed.add_argument("--json", action="store_true", help="for scripts")
     _add_snapshot(add("snapshot", "one reading as text or JSON", _SNAPSHOT))
+    _add_record(add("record", "record a running process into a file", _RECORD))
+    _add_replay(add("replay", "the same screens on a recording", _REPLAY, attaches=False))
+    _add_compare(add("compare", "two recordings: what grew before, and does it still", _COMPARE, attaches=False))
     _add_pid(add("detach", "remove the agent from the target; nothing of ours remains", _DETACH, attaches=False))
     shown = add("demo", "a leaking service with the dashboard on it", _DEMO)
+    for command in (attached, started, shown):
+        command.add_argument("--record", metavar="FILE", help="record into this new file from the beginning")
     shown.add_argument("--fixed", action="store_true", help="the same service with the bug repaired")
     shown.add_argument(
         "--duration",
@@ -161,6 +179,48 @@ def _add_snapshot(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--duration", type=_seconds, default=0.0, metavar="S", help="watch that long first, so that growth is known"
     )
+
+
+def _add_record(command: argparse.ArgumentParser) -> None:
+    _add_pid(command)
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="the new file (default: pyobserver-PID-DATE.rec in this folder)"
+    )
+    until = command.add_mutually_exclusive_group()
+    until.add_argument("--duration", type=_seconds, default=None, metavar="S", help="end after so many seconds")
+    until.add_argument(
+        "--until-exit",
+        action="store_true",
+        help="go on until the process has ended, also where no agent can be in it, and say how it ended",
+    )
+    command.add_argument(
+        "--max-size",
+        type=_size,
+        default=None,
+        metavar="SIZE",
+        help="what the file may become (200M, 2G): its oldest detail goes first, the charts' past last",
+    )
+    command.add_argument(
+        "--without-heap", action="store_true", help="do not count objects by type, nor look for large containers"
+    )
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="a recording")
+    command.add_argument("--json", action="store_true", help="print a snapshot, as snapshot --json does")
+    command.add_argument(
+        "--at",
+        type=_seconds,
+        default=None,
+        metavar="S",
+        help="which moment: seconds after the first (default: last)",
+    )
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("before", metavar="BEFORE", help="a recording")
+    command.add_argument("after", metavar="AFTER", help="a later one, of the repaired program")
+    command.add_argument("--json", action="store_true", help="for scripts")
 
 
 def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool = True) -> None:
@@ -223,6 +283,15 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= _WEEK:  # nan is refused here, too
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {_WEEK}, a week")
     return seconds
+
+
+def _size(text: str) -> int:
+    units = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+    digits = text.lower().removesuffix("b").rstrip("kmg")
+    unit = text.lower().removesuffix("b")[len(digits) :]
+    if not _is_number(digits) or unit not in units or not _LEAST_SIZE <= int(digits) * units[unit] <= 1 << 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of at least {_LEAST_SIZE // 10**6} MB, as 200M or 2G")
+    return int(digits) * units[unit]
 
 
 def _interval(text: str) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-LEAST_BYTES = 4 << 20  # of which some ticks of many tasks still fit
 _SHARES = {"detail": 0.55, "census": 0.1, "containers": 0.05, "block 1": 0.15, "block 10": 0.05, "block 60": 0.1}
 _FILLED = 0.7  # of the size may be content: pages are not full, and one tick more is written before it is looked at
 _KEPT_KEYS = 2  # whole ticks that stay, with what follows each

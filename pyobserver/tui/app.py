@@ -45,7 +45,15 @@ class ObserverApp(Dashboard):
 
     record_into: Path | None = None  # a file for a recording that begins with the dashboard
     record_interval = 1.0  # seconds
+    interrupt_code = 0  # the exit status after Ctrl-C
     _seen_traces = 0  # the key of the last action whose result was opened
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C, where there is nothing to copy, ends a program."""
+        if self.interrupt_code:
+            self.exit(return_code=self.interrupt_code)
+        else:
+            super().action_help_quit()
 
     def _beat(self) -> None:
         if self._is_open:
