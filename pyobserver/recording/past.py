@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from ..model.history import COARSE, NO_CURVE, TIERS, Curve, History, Tiers
 from .cells import NO_CELLS, Cells, coarser
 
 KEPT_BLOCKS = 200  # decoded ones, of all sizes
+SPARSEST = 2.0  # seconds between two readings of the slowest series: it fills cells of one second by half
 LAST_SECONDS = 600.0  # how far back the last reading of a series is looked for
 
 
@@ -102,11 +102,22 @@ class RecordedHistory(History):
             return NO_CURVE
         tiers = TIERS if known[1] < COARSE[0][0] else COARSE
         with self._reading:
-            width = _width(tiers, known[2], since, self._until)
-            cells = self._blocks.cells(name, width, since, self._until)
+            cells = self._reaching(name, tiers, known[2], since)
         if not len(cells):
             return NO_CURVE
         return Curve(cells[:, 0], cells[:, 1], cells[:, 2] / cells[:, 4], cells[:, 3])
+
+    def _reaching(self, name: str, tiers: Tiers, begin: float, since: float) -> Cells:
+        """The finest cells of which a live history would have those that reach back so far, or to the beginning."""
+        back = self._until - max(since, begin)
+        for seconds, count in tiers[:-1]:
+            if back > 1.1 * SPARSEST * seconds * count:
+                continue
+            cells = self._blocks.cells(name, seconds, since, self._until)
+            later = int((cells[:, 0] > since).sum())
+            if later < count or (later == count and begin >= since):
+                return cells
+        return self._blocks.cells(name, tiers[-1][0], since, self._until)
 
     def peak(self, name: str) -> float | None:
         """Return the largest value up to the moment."""
@@ -121,11 +132,3 @@ class RecordedHistory(History):
     def names(self) -> list[str]:
         """Return the names of all series."""
         return list(self._blocks.series)
-
-
-def _width(tiers: Tiers, begin: float, since: float, until: float) -> float:
-    """The seconds of the finest cells of which a live history would have kept those that reach back so far."""
-    for seconds, count in tiers:
-        if math.floor(until / seconds) * seconds - seconds * (count - 1) <= max(begin, since):
-            return seconds
-    return tiers[-1][0]

@@ -22,7 +22,7 @@ LEAST_KEY_TICKS = 20
 FINEST = 60.0  # seconds in a block of the finest cells
 BLOCKS = ((10.0, 600.0), (60.0, 3600.0))  # seconds of a cell, and of a block of them
 LATE = 5.0  # seconds after the end of a block in which readings of its time may still come
-CENSUS_SECONDS = 30.0  # from one census to the next, at least,
+CENSUS_SECONDS = 10.0  # from one census to the next, at least,
 CENSUS_RATE = 1000.0  # and this many bytes of them in a second, at most
 
 
