@@ -6,6 +6,8 @@ import math
 import sqlite3
 from pathlib import Path
 
+import numpy as np
+
 from ..model.history import History
 from ..model.snapshot import Snapshot
 from . import file
@@ -153,17 +155,15 @@ class RecordingWriter:
         widths = {name: history.widths_of(name) for name in history.names()}
         steps: tuple[tuple[float | None, float], ...] = (*reversed(BLOCKS), (None, FINEST))
         for seconds, length in steps:
-            firsts = []
+            begins: set[float] = set()
             for name, own in widths.items():
                 cells = history.cells(name, own[0] if seconds is None else seconds, -math.inf)
-                if cells is not None and len(cells):
-                    firsts.append(float(cells[0, 0]))
-            begin = _floor(min(firsts, default=now), length)
-            while begin < now:
+                if cells is not None:
+                    begins.update((np.floor(cells[:, 0] / length) * length).tolist())
+            for begin in sorted(begins):
                 until = min(begin + length, _floor(now, FINEST))
                 if until > begin:
                     self._write_block(history, seconds, begin, until)
-                begin += length
         return _floor(now, FINEST)
 
     def _write_block(self, history: History, seconds: float | None, begin: float, until: float) -> None:
