@@ -73,7 +73,8 @@ class Blocks:
                     since = max(since, float(chosen[-1, 0]) + own)
         parts.append(self._recent(number, since, until, finest))
         found = [part for part in parts if len(part)]
-        return coarser(np.concatenate(found), seconds) if found else NO_CELLS
+        cells = np.concatenate(found) if found else NO_CELLS
+        return coarser(cells, seconds) if seconds > finest else cells
 
     def _recent(self, number: int, since: float, until: float, width: float) -> Cells:
         """Cells that are in no block yet, each as it was last written by then."""

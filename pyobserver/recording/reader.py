@@ -41,6 +41,7 @@ MAX_SERIES = 20_000
 MAX_TEXT = 300
 CONTAINERS = 20  # earlier readings of the containers that are kept, beside the first
 NOT_COUNTED = "objects were not counted for this recording"
+NOT_YET = "not yet, at this moment of the recording"
 NOT_LOOKED_FOR = "large containers were not looked for in this recording"
 KEPT = 64  # readings of the heap that are kept decoded
 LOST = (sqlite3.Error, Damaged, RecursionError, MemoryError, OverflowError, ValueError)
@@ -289,7 +290,7 @@ class Recording:
 
     def _heap_record(self, until: float) -> HeapRecord:
         """The censuses up to a moment, as they would have been kept."""
-        record = HeapRecord(problem="" if self._has("census") else NOT_COUNTED)
+        record = HeapRecord(problem=NOT_YET if self._has("census") else NOT_COUNTED)
         for number, _ in self._listed("census", until):
             census = self._read_heap("census", number, unpacked_census)
             if census is not None:
@@ -297,7 +298,7 @@ class Recording:
         return record
 
     def _container_record(self, until: float) -> ContainerRecord:
-        record = ContainerRecord(problem="" if self._has("containers") else NOT_LOOKED_FOR)
+        record = ContainerRecord(problem=NOT_YET if self._has("containers") else NOT_LOOKED_FOR)
         listed = self._listed("containers", until)
         for number, _ in [*listed[:1], *listed[1:][-CONTAINERS:]]:
             found = self._read_heap("containers", number, unpacked_containers)

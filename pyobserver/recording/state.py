@@ -46,6 +46,8 @@ class StateWriter:
         self._tree: Tree | None = None
         self._parts: dict[str, tuple[object, Any]] = {}  # name -> the value, and the tree that was made of it
         self._nodes: dict[int, tuple[Node, Any]] = {}
+        self._nodes_seen: Mapping[int, Node] = {}
+        self._nodes_tree: Tree = {}
 
     def whole(self, snapshot: Snapshot) -> Tree:
         """Return all of it."""
@@ -75,11 +77,14 @@ class StateWriter:
         return known[1]
 
     def _made_nodes(self, nodes: Mapping[int, Node]) -> Tree:
-        known, self._nodes = self._nodes, {}
+        if nodes == self._nodes_seen:
+            return self._nodes_tree
+        known, self._nodes, self._nodes_seen = self._nodes, {}, nodes
         for number, node in nodes.items():
             before = known.get(number)
             self._nodes[number] = before if before is not None and before[0] is node else (node, plain(node))
-        return {str(number): tree for number, (_, tree) in self._nodes.items()}
+        self._nodes_tree = {str(number): tree for number, (_, tree) in self._nodes.items()}
+        return self._nodes_tree
 
 
 class State:

@@ -17,6 +17,7 @@ from ..model.groups import group_sums
 from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.snapshot import Baseline, Phase, Snapshot, Status
 from ..model.store import Store
+from ..recording.errors import RecordingError
 from ..recording.reader import Recording
 from .base import Source, SourceError
 
@@ -24,6 +25,7 @@ NOT_RECORDED = "not in a recording: what is asked of the process itself can only
 SPEEDS = (1.0, 10.0, 60.0, 600.0)  # seconds of the recording in a second
 _BEAT = 0.1
 _REFRESH_SECONDS = 1.0  # between two looks whether the recording has grown
+_STILL_SECONDS = 5.0  # after which nothing more is waited for at its end
 
 
 class ReplayStore(Store):
@@ -34,6 +36,7 @@ class ReplayStore(Store):
         self._place = len(recording) - 1
         self._with_heap = False
         self._shown: Snapshot | None = None
+        self._last: Snapshot | None = None  # that could be read
         self._baseline: Snapshot | None = None
         self._moving = threading.RLock()
         super().__init__(lambda: float(recording.times[self._place]))
@@ -66,7 +69,12 @@ class ReplayStore(Store):
         """Return what was known at the moment that is shown."""
         with self._moving:
             if self._shown is None:
-                self._shown = self._compared(self._read())
+                try:
+                    self._shown = self._last = self._compared(self._read())
+                except RecordingError as error:  # what was shown before stays
+                    if self._last is None:
+                        raise
+                    self._shown = replace(self._last, problems=(*self._last.problems, str(error)))
             return self._shown
 
     def _read(self) -> Snapshot:
@@ -180,15 +188,19 @@ class ReplaySource:
         self.speed = SPEEDS[min(max(0, at), len(SPEEDS) - 1)]
 
     def _run(self) -> None:
-        last = looked = time.monotonic()
+        last = looked = grown = time.monotonic()
         while not self._stopping.wait(_BEAT):
             now = time.monotonic()
             if now - looked > _REFRESH_SECONDS:
                 looked = now
                 if self.recording.refresh():
+                    grown = now
                     self._store.changed()
             if self.is_playing:
                 self.seek(self._at + (now - last) * self.speed)
+                if self._at >= self.span[1] and now - grown > _STILL_SECONDS:
+                    self.is_playing = False
+                    self._store.changed()
             last = now
 
     # -- what every source has ---------------------------------------------------------------------------------------

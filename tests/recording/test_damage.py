@@ -294,3 +294,21 @@ def test_what_is_left_of_a_file_that_was_cut_off(good: Path, tmp_path: Path) -> 
         shown = {recording.at(place).taken_at for place in range(len(recording))}
         assert len(shown) > 60
         assert any("could not be read" in problem for problem in recording.problems)
+
+
+def test_a_file_of_the_first_format() -> None:
+    """One that was written when recordings were new opens in every later version, with all that was in it."""
+    with Recording(Path(__file__).with_name("first_format.rec")) as recording:
+        assert len(recording) == 12
+        assert recording.notes["target"] == "made up"
+        for place in (0, 11):
+            snapshot = recording.at(place)
+            assert snapshot.identity is not None and snapshot.identity.pid == 4711
+            assert snapshot.memory is not None and snapshot.memory.c_heap is not None
+            row = snapshot.tasks.find(1003)
+            assert row is not None and row.function == "rudder.pipeline.Spawner.push_hash" and row.retained
+            assert snapshot.nodes[3].label == "rudder.pipeline.Spawner._children"
+            assert snapshot.heap.newest is not None and snapshot.containers.newest is not None
+            assert len(snapshot.history.curve("rss", snapshot.taken_at - 600)) > 50
+            assert len(snapshot.history.curve("group/0/1/0/bytes", snapshot.taken_at - 600)) > 0
+        assert recording.problems == ()

@@ -76,7 +76,7 @@ def test_playing(source: ReplaySource, written: list[Snapshot]) -> None:
     source.play_or_pause()
     assert source.now < written[-1].taken_at
     assert until(lambda: source.now == written[-1].taken_at, 20.0)
-    source.play_or_pause()
+    assert until(lambda: not source.is_playing, 20.0)
     source.change_speed(-10)
     assert source.speed == SPEEDS[0]
 
@@ -166,3 +166,14 @@ def test_objects_by_type_are_read_when_somebody_looks(source: ReplaySource) -> N
     assert source.store.snapshot().heap.newest is None
     source.count_objects(True)
     assert source.store.snapshot().heap.newest is not None
+
+
+def test_a_moment_that_cannot_be_read(path: Path, written: list[Snapshot]) -> None:
+    """What was shown before stays, and it is said."""
+    source = ReplaySource(Recording(path))
+    last = source.store.snapshot()
+    source.recording._keys[:] = False
+    source.seek(0.0)
+    assert source.store.snapshot().taken_at == last.taken_at
+    assert "damaged" in source.store.snapshot().problems[-1]
+    source.stop()
