@@ -99,6 +99,8 @@ class State:
         self._take_mark()
         self._read: dict[str, tuple[Any, Any]] = {}
         self._touched: set[str] = set()
+        self._nodes_read: dict[str, Node] | None = None
+        self._nodes_touched: set[str] = set()
 
     def apply(self, patch: Any) -> None:
         """Take in what has changed. Raises Damaged."""
@@ -106,6 +108,10 @@ class State:
             raise Damaged("a change of the state that is none")
         patches.patched(self._tree, patch)
         self._touched |= patch.keys()
+        if type(patch.get("nodes")) is dict:
+            self._nodes_touched |= patch["nodes"].keys()
+        elif "nodes" in patch:
+            self._nodes_read = None
         if "mark" in patch:
             self._take_mark()
         kept = self._tree.get("kept")
@@ -144,15 +150,22 @@ class State:
         return known[1]
 
     def _nodes(self) -> dict[int, Node]:
-        known = self._read.get("nodes")
-        if known is None or "nodes" in self._touched:
-            tree = self._tree.get("nodes", {})
-            if type(tree) is not dict or len(tree) > MAX_NODES:
-                raise Damaged("too many nodes")
-            nodes = {node.id: node for node in (read(Node, each) for each in tree.values())}
-            known = self._read["nodes"] = (None, nodes)
-        nodes_read: dict[int, Node] = known[1]
-        return nodes_read
+        """All nodes; of those that were read before only what has changed is read again."""
+        tree = self._tree.get("nodes", {})
+        if type(tree) is not dict or len(tree) > MAX_NODES:
+            raise Damaged("too many nodes")
+        known, self._nodes_read = self._nodes_read, None
+        if known is None:
+            known = {key: read(Node, each) for key, each in tree.items()}
+        else:
+            for key in self._nodes_touched:
+                if key in tree:
+                    known[key] = read(Node, tree[key])
+                else:
+                    known.pop(key, None)
+        self._nodes_touched.clear()
+        self._nodes_read = known
+        return {node.id: node for node in known.values()}
 
     def _baseline(self) -> Baseline | None:
         tree = self._tree.get("baseline")
