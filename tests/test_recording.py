@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pyobserver.arguments import parse
 from pyobserver.recording.reader import Recording
 
 from .support.commands import refusal, terminal
@@ -133,6 +134,14 @@ def test_refusals(newest: Interpreter, tmp_path: Path) -> None:
     assert "is not there" in refusal(pyobserver("replay", tmp_path / "none.rec"))
     assert "is no recording" in refusal(pyobserver("replay", taken))
     assert "is no recording" in refusal(pyobserver("compare", taken, taken))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5M", 5_000_000), ("200MB", 200_000_000), ("2g", 2 * 10**9), ("9000000", 9 * 10**6)]
+)
+def test_sizes(text: str, size: int) -> None:
+    """As people write them."""
+    assert parse(["record", "1", "--max-size", text]).max_size == size
 
 
 def test_replay_in_a_terminal(tmp_path: Path) -> None:

@@ -95,7 +95,11 @@ class State:
         if type(whole) is not dict:
             raise Damaged("a state that is none")
         self._tree: Tree = whole
-        self._marks: deque[ForestMark] = deque(_unchained(whole.pop("marks", [])), maxlen=FOREST_MARKS)
+        self._marks: deque[ForestMark] = deque(maxlen=FOREST_MARKS)
+        try:
+            self._marks.extend(_unchained(whole.pop("marks", [])))
+        except Damaged:
+            pass  # growth in the tree is told later
         self._take_mark()
         self._read: dict[str, tuple[Any, Any]] = {}
         self._touched: set[str] = set()
@@ -123,7 +127,10 @@ class State:
         if tree is None:
             self._marks.clear()
         else:
-            self._marks.append(_mark(tree))
+            try:
+                self._marks.append(_mark(tree))
+            except Damaged:
+                self._marks.clear()  # growth in the tree is not told then
 
     def values(self) -> tuple[dict[str, Any], list[str]]:
         """Return the fields of a snapshot that are in here, and the names of those that could not be read."""
@@ -173,7 +180,7 @@ class State:
             return None
         if type(tree) is not dict:
             raise Damaged("a baseline that is none")
-        groups = {_group_key(key): (each[0], each[1]) for key, each in _pairs(tree.get("groups"))}
+        groups = {_group_key(key): (each[0] or 0, each[1] or 0.0) for key, each in _pairs(tree.get("groups"))}
         return Baseline(
             read(float, tree.get("time")),
             read(Mapping[str, int], tree.get("allocators")),
@@ -250,16 +257,16 @@ def _mark(tree: Any) -> ForestMark:
 
 
 def _sums(tree: Any) -> dict[Hashable, Any]:
-    return {_key(key): tuple([int(n) for n in each]) for key, each in _pairs(tree)}
+    return {_key(key): tuple([None if n is None else int(n) for n in each]) for key, each in _pairs(tree)}
 
 
 def _pairs(tree: Any) -> Any:
     if type(tree) is not dict:
         raise Damaged("sums that are none")
     for key, each in tree.items():
-        if type(each) is not list or len(each) < 2 or any(type(n) not in (int, float) for n in each):
+        if type(each) is not list or len(each) < 2 or any(type(n) not in (int, float, type(None)) for n in each):
             raise Damaged("sums that are none")
-        if not all(abs(n) < 1e15 for n in each):
+        if not all(abs(n or 0) < 1e15 for n in each):
             raise Damaged("sums that cannot be")
         yield key, each
 

@@ -21,6 +21,7 @@ from .state import StateWriter
 
 KEY_TICKS = 120  # at most from one whole tick to the next: each is some work for who seeks
 LEAST_KEY_TICKS = 20
+LOG_TICKS = 30  # after which what is in the log beside the file is brought into it, as people copy one file
 FINEST = 60.0  # seconds in a block of the finest cells
 BLOCKS = ((10.0, 600.0), (60.0, 3600.0))  # seconds of a cell, and of a block of them
 LATE = 5.0  # seconds after the end of a block in which readings of its time may still come
@@ -71,7 +72,7 @@ class RecordingWriter:
             self._write_heap(snapshot)
             self._shares.make_room()
             self._file.execute("COMMIT")
-            if is_key or self._shares.is_log_large():
+            if self._number % LOG_TICKS == 0 or self._shares.is_log_large():
                 self._file.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             raise self._failed(error) from None
