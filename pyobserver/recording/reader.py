@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.census import Census, HeapRecord
+from ..model.forest import Node
 from ..model.history import History
 from ..model.names import NameOrder
 from ..model.places import ContainerRecord, Containers
@@ -175,6 +176,7 @@ class Recording:
                 self._miss(f"{name} of some moments")
             taken_at = float(self.times[moment.place])
             columns, names = moment.rows.settled(len(self._texts))
+            values["nodes"] = _told_apart(values.get("nodes", {}), columns["id"])
             state = moment.state
             tasks = Tasks(taken_at, columns, names, self._texts, state.ended, state.known_share, self._order)
             status = values.get("status") or Status(Phase.REPLAY)
@@ -329,3 +331,10 @@ class Recording:
                 self._heap.popitem(last=False)
         found: Read | None = self._heap.get(known)
         return found
+
+
+def _told_apart(nodes: dict[int, Node], rows: NDArray[np.generic]) -> dict[int, Node]:
+    """The nodes whose ids no row has, and not the process: else the tree would have no end."""
+    ids = np.fromiter(nodes, np.int64, len(nodes))
+    wrong = set(ids[(ids <= 0) | np.isin(ids, rows)].tolist())
+    return {number: node for number, node in nodes.items() if number not in wrong} if wrong else nodes

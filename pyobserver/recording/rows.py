@@ -213,7 +213,10 @@ class Rows:
             self._names[position] = name if len(name) <= MAX_NAME and name.isprintable() else clean(name, MAX_NAME)
 
     def settled(self, texts: int) -> tuple[dict[str, Array], list[str]]:
-        """Return columns and names as they are now, every number within its bounds; `texts` is how many there are."""
+        """Return columns and names as they are now, every number within its bounds; `texts` is how many there are.
+
+        Rows without an id, or with one that another has, are left out: screens tell rows by them.
+        """
         count = len(self._names)
         columns = {name: column[:count].copy() for name, column in self._columns.items()}
         for name in ALL_COLUMNS.keys() - self._known if count else ():
@@ -224,7 +227,11 @@ class Rows:
             _keep_within(columns, name, 0, texts - 1, 0)
         for name, table in _TABLES.items():
             _keep_within(columns, name, 0, len(table) - 1, 0)
-        return columns, self._names.copy()
+        ids, first = np.unique(columns["id"], return_index=True)
+        if len(ids) == count and not (ids == 0).any():
+            return columns, self._names.copy()
+        kept = np.sort(first[ids != 0])
+        return {name: column[kept] for name, column in columns.items()}, [self._names[i] for i in kept.tolist()]
 
 
 def _positions(steps: Array, masks: list[Array], count: int) -> list[NDArray[np.int64]]:

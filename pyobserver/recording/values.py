@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import enum
-import math
 import types
 import typing
 from collections.abc import Callable
@@ -89,7 +88,7 @@ def _whole(tree: Any) -> int:
 
 
 def _number(tree: Any) -> float:
-    if type(tree) not in (int, float) or not math.isfinite(tree) or abs(tree) > MAX_NUMBER:
+    if type(tree) not in (int, float) or not abs(tree) <= MAX_NUMBER:  # nan is refused here, too
         raise Damaged("a number is none")
     return float(tree)
 
