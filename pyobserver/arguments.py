@@ -20,6 +20,7 @@ FINDINGS = (  # those of `analysis.findings`, which is loaded when it is needed
 )
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT, Linux include/linux/threads.h
 _WEEK = 7 * 86400
+_LEAST_SIZE = 5_000_000  # of a recording: some moments of many tasks, and the charts' past
 
 _DESCRIPTION = """Erlang's observer for live Python processes, in the terminal.
 
@@ -32,6 +33,8 @@ _EPILOG = """examples:
                              --duration 60 to see growth
   pyobserver report 4711     what leaks or grows, with exit status 1 if anything
                              does: for cron, CI and chat
+  pyobserver record 4711 -o night.rec --until-exit
+                             keep it all; pyobserver replay night.rec shows it
   pyobserver demo            a service that leaks, with the dashboard on it;
                              --fixed for its repaired twin
 
@@ -39,7 +42,7 @@ The target goes on untouched when the dashboard ends. Attaching needs the right
 to trace the process: the same user, or root. `pyobserver ps` says for each
 process whether it would work, and if not, why and what would help.
 
-exit status: 0 done; 1 report has found something; 2 it could not be done, and a line on standard error says
+exit status: 0 done; 1 report or compare found something; 2 it could not be done, and a line on standard error says
 why; 130 ended by Ctrl-C"""
 
 _ATTACH = """Shows the dashboard on a running process, which nobody needs to have prepared, and which goes on untouched.
@@ -60,6 +63,16 @@ holds it, and what was forgotten. Ends with status 1 when there is a finding, fo
 to say that something grows; a leak takes 20 to 45 minutes of steady growth. What is meant to grow can be allowed."""
 
 _ALLOW = "do not tell findings of this kind, or about this function, holder or container; once for each"
+_RECORD = """Records a running process into a new file: all that the screens show, each second, until Ctrl-C, until
+the process ends, or for --duration. The file can be looked at while it grows; `pyobserver replay FILE` shows it."""
+
+_REPLAY = """Shows a recording on the same screens, at any moment of it: space plays, [ ] go a minute back and on,
+, . one reading. Without a terminal, or with --json, a snapshot of one moment is printed."""
+
+_COMPARE = """Compares two recordings: what grew before, and does it still? Groups of tasks, containers, types,
+allocators and supervisors, by what they have at the end and how they grew over the recording. Exit status 1 when
+something grows in the second one."""
+
 _DETACH = """Removes the agent from a process, for every observer of it. Without being asked it leaves a few seconds
 after its last observer, unless the program was prepared with pyobserver run or pyobserver.start(), or somebody has
 attached with --leave-agent."""
@@ -130,8 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--json", action="store_true", help="for scripts")
     _add_snapshot(add("snapshot", "one reading as text or JSON", _SNAPSHOT))
     _add_report(add("report", "what leaks, grows or nears a limit; exit status 1 if anything does", _REPORT))
+    _add_record(add("record", "record a running process into a file", _RECORD))
+    _add_replay(add("replay", "the same screens on a recording", _REPLAY, attaches=False))
+    _add_compare(add("compare", "two recordings: what grew before, and does it still", _COMPARE, attaches=False))
     _add_pid(add("detach", "remove the agent from the target; nothing of ours remains", _DETACH, attaches=False))
     shown = add("demo", "a leaking service with the dashboard on it", _DEMO)
+    for command in (attached, started, shown):
+        command.add_argument("--record", metavar="FILE", help="record into this new file from the beginning")
     shown.add_argument("--fixed", action="store_true", help="the same service with the bug repaired")
     shown.add_argument(
         "--duration",
@@ -196,6 +214,48 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="the document of snapshot, with the findings first")
     form.add_argument("--markdown", action="store_true", help="for an issue or a chat")
     command.add_argument("--findings-only", action="store_true", help="nothing but the findings")
+
+
+def _add_record(command: argparse.ArgumentParser) -> None:
+    _add_pid(command)
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="the new file (default: pyobserver-PID-DATE.rec in this folder)"
+    )
+    until = command.add_mutually_exclusive_group()
+    until.add_argument("--duration", type=_seconds, default=None, metavar="S", help="end after so many seconds")
+    until.add_argument(
+        "--until-exit",
+        action="store_true",
+        help="go on until the process has ended, also where no agent can be in it, and say how it ended",
+    )
+    command.add_argument(
+        "--max-size",
+        type=_size,
+        default=None,
+        metavar="SIZE",
+        help="what the file may become (200M, 2G): its oldest detail goes first, the charts' past last",
+    )
+    command.add_argument(
+        "--without-heap", action="store_true", help="do not count objects by type, nor look for large containers"
+    )
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="a recording")
+    command.add_argument("--json", action="store_true", help="print a snapshot, as snapshot --json does")
+    command.add_argument(
+        "--at",
+        type=_seconds,
+        default=None,
+        metavar="S",
+        help="which moment: seconds after the first (default: last)",
+    )
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("before", metavar="BEFORE", help="a recording")
+    command.add_argument("after", metavar="AFTER", help="a later one, of the repaired program")
+    command.add_argument("--json", action="store_true", help="for scripts")
 
 
 def _add_common(parser: argparse.ArgumentParser, *, at_top: bool, attaches: bool = True) -> None:
@@ -268,6 +328,15 @@ def _allowed(text: str) -> str:
             f"{text!r} is no kind of finding ({', '.join(FINDINGS)}), and no module.name of a function or container"
         )
     return text
+
+
+def _size(text: str) -> int:
+    units = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+    digits = text.lower().removesuffix("b").rstrip("kmg")
+    unit = text.lower().removesuffix("b")[len(digits) :]
+    if not _is_number(digits) or unit not in units or not _LEAST_SIZE <= int(digits) * units[unit] <= 1 << 50:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size of at least {_LEAST_SIZE // 10**6} MB, as 200M or 2G")
+    return int(digits) * units[unit]
 
 
 def _interval(text: str) -> float:

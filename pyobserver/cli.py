@@ -1,7 +1,7 @@
 """The command line: one short function per command, each loading what it needs when it is called.
 
-Exit status: 0 done, 1 a report has found something, 2 it could not be done (one line on standard error says what, why,
-and what would help).
+Exit status: 0 done, 1 report has found something or compare something that grows, 2 it could not be done (one line on
+standard error says what, why, and what would help).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .model.snapshot import Snapshot
     from .source.live import LiveSource
     from .source.program import Program
+    from .tui.app import ObserverApp
 
 DONE, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
 _BEAT = 0.1  # seconds between two looks whether a target has ended
@@ -131,6 +133,7 @@ def pick(options: argparse.Namespace) -> int:
 def attach(options: argparse.Namespace) -> int:
     """The dashboard on a running process."""
     _needs_terminal(f"pyobserver snapshot {options.pid}")
+    _new_file(options)
     _admit(options)
     _confirm(options)
     return _dashboard(_live(options, options.pid), options)
@@ -147,6 +150,7 @@ def run(options: argparse.Namespace) -> int:
         del words[0]
     if not module and not words:
         raise UsageError("nothing to run: name a script, or a module with -m")
+    _new_file(options)
     _needs_terminal("start it plainly, and use pyobserver snapshot PID")
     program = start_program(module, words, python=options.python, children=options.children)
     importlib.import_module(".tui.app", __package__)  # takes a moment, in which one that fails at once has ended
@@ -202,6 +206,70 @@ def report(options: argparse.Namespace) -> int:
     return FOUND if told.findings else DONE
 
 
+def record(options: argparse.Namespace) -> int:
+    """Record a running process into a file."""
+    from .export.kept import kept_line
+    from .recording.recorder import unused_path
+    from .source.keeping import keep
+
+    if not options.until_exit:
+        _admit(options)
+    _confirm(options)
+    path = Path(options.output) if options.output else unused_path(options.pid, time.time(), Path())
+    with _signals(_interrupt):
+        kept = keep(
+            _live(options, options.pid),
+            path,
+            interval=options.interval,
+            duration=options.duration,
+            until_exit=options.until_exit,
+            max_bytes=options.max_size,
+            with_heap=not options.without_heap,
+            say=_passing,
+        )
+    _passing("")
+    print(kept_line(options.pid, str(kept.path), kept.seconds, kept.size, kept.status))
+    return DONE
+
+
+def replay(options: argparse.Namespace) -> int:
+    """The same screens on a recording."""
+    from .recording.reader import Recording
+
+    recording = Recording(Path(options.file))
+    if options.json or not _has_terminal():
+        with recording:
+            at = recording.times[-1] if options.at is None else recording.times[0] + options.at
+            _print_taken(recording.at(recording.place(at)), options)
+        return DONE
+    from .source.replay import ReplaySource
+    from .tui.replay import ReplayApp
+
+    source = ReplaySource(recording)
+    if options.at is not None:
+        source.seek(source.span[0] + options.at)
+    return _shown(ReplayApp(source))
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Two recordings: what grew before, and does it still."""
+    from .analysis.comparison import compared, summary
+    from .export.comparison import comparison_document, comparison_text
+    from .recording.reader import Recording
+
+    summaries = []
+    for name in (options.before, options.after):
+        with Recording(Path(name)) as recording:
+            span = float(recording.times[-1] - recording.times[0])
+            summaries.append(summary(name, recording.at(0), recording.at(len(recording) - 1), span))
+    found = compared(*summaries)
+    if options.json:
+        print(json.dumps(comparison_document(found), allow_nan=False))
+    else:
+        print(comparison_text(found), end="")
+    return FOUND if found.grows else DONE
+
+
 def detach(options: argparse.Namespace) -> int:
     """Remove the agent from the target."""
     from .attach import examine
@@ -221,6 +289,7 @@ def demo(options: argparse.Namespace) -> int:
     """The story: a leaking service, or its fixed twin, with the dashboard on it."""
     from .demo import start, stop
 
+    _new_file(options)
     with _signals(_interrupt):
         service = start(options.fixed)
         try:
@@ -245,6 +314,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ps": ps,
     "snapshot": snapshot,
     "report": report,
+    "record": record,
+    "replay": replay,
+    "compare": compare,
     "detach": detach,
     "demo": demo,
 }
@@ -299,19 +371,35 @@ def _live(options: argparse.Namespace, pid: int, exit_status: Callable[[], int |
 
 def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
     """Show the dashboard until it is left, and return the exit status."""
+    into = _new_file(options)
     said: list[str] = []
     source.on_stage = said.append
     source.start()  # the agent comes in while the screens are loaded, which takes longer
     from .tui.app import ObserverApp
 
-    class InTerminal(ObserverApp):
-        """The dashboard in a terminal, where Ctrl-C ends a program."""
+    app = ObserverApp(source, allowed=options.allow)
+    app.record_interval = options.interval
+    app.record_into = into
+    status = _shown(app)
+    if options.verbose:
+        say = _say_once()
+        for line in (*said, *source.steps):
+            say(line)
+    _tell_what_stays(source, options)
+    return status
 
-        def action_help_quit(self) -> None:
-            """Ctrl-C, where there is nothing to copy."""
-            self.exit(return_code=INTERRUPTED)
 
-    app = InTerminal(source, allowed=options.allow)
+def _new_file(options: argparse.Namespace) -> Path | None:
+    """The file to record into, refused before anything is opened for it where it is there already."""
+    name = getattr(options, "record", None)
+    if name is not None and os.path.lexists(name):
+        raise UsageError(f"{name} is there already, and is not written over; name another file")
+    return None if name is None else Path(name)
+
+
+def _shown(app: ObserverApp) -> int:
+    """Run an application in the terminal, where Ctrl-C ends a program, and return the exit status."""
+    app.interrupt_code = INTERRUPTED
 
     def leave(number: int, frame: FrameType | None) -> None:
         if not app.is_running:
@@ -320,11 +408,6 @@ def _dashboard(source: LiveSource, options: argparse.Namespace) -> int:
 
     with _signals(leave):
         app.run()
-    if options.verbose:
-        say = _say_once()
-        for line in (*said, *source.steps):
-            say(line)
-    _tell_what_stays(source, options)
     return app.return_code or DONE
 
 
@@ -348,7 +431,7 @@ def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
 def _read_once(source: LiveSource, options: argparse.Namespace) -> int:
     """Print a snapshot when the first picture is whole, or after the time to watch."""
     taken = _watched(source, options, getattr(options, "json", False))
-    _print_snapshot(taken, options)
+    _print_taken(taken, options)
     return DONE
 
 
@@ -384,7 +467,7 @@ def _passing(text: str) -> None:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _print_snapshot(taken: Snapshot, options: argparse.Namespace) -> None:
+def _print_taken(taken: Snapshot, options: argparse.Namespace) -> None:
     top, sort = getattr(options, "top", None), getattr(options, "sort", "memory")
     if getattr(options, "json", False):
         from .export.document import document

@@ -34,7 +34,7 @@ def rule(ours: str, others: str, reason: str) -> Rule:
     return Rule(frozenset(ours.split()), frozenset(others.split()), reason)
 
 
-ANYTHING_OF_OURS = "agent analysis arguments attach cli demo export model outside protocol source tui"
+ANYTHING_OF_OURS = "agent analysis arguments attach cli demo export model outside protocol recording source tui"
 RULES = {
     "agent": rule("protocol", "", "it is carried into a process where nothing else of ours exists"),
     "protocol": rule("", "", "it is the contract: both sides read it, one of them inside a foreign process"),
@@ -47,9 +47,16 @@ RULES = {
     "model": rule("protocol", "numpy", "what we know has no input and no output"),
     "analysis": rule("model protocol.schema", "numpy", "it computes values, the same for screens, reports and tests"),
     "export": rule("analysis model protocol.schema", "", "what is written is what is known, and never fetched again"),
-    "source": rule("agent attach model outside protocol", "numpy psutil", "it feeds the model and knows no screen"),
+    "recording": rule(
+        "model protocol.clean protocol.schema __version__", "numpy", "it keeps what is known, whoever found it out"
+    ),
+    "source": rule(
+        "agent attach model outside protocol recording", "numpy psutil", "it feeds the model and knows no screen"
+    ),
     "tui": rule(
-        "analysis model protocol.schema source", "numpy plotext rich textual", "views neither fetch nor decode"
+        "analysis model protocol.schema recording source",
+        "numpy plotext rich textual",
+        "views neither fetch nor decode; they say what is to be recorded",
     ),
     "demo": rule("", "", "it starts a program that knows nothing of us, as a user's would"),
     "demo.service": rule("", "", "it is a stranger's program: nothing of ours may run in it"),

@@ -64,6 +64,20 @@ class _Tier:
             return self._cells[: self.count].copy()
         return np.roll(self._cells, -(self.count % self.bound), axis=0)
 
+    def since(self, time: float) -> NDArray[np.float64]:
+        """The cells that do not end before a time."""
+        back = 0
+        while back < min(self.count, self.bound):
+            if self._cells[(self.count - 1 - back) % self.bound][0] + self.seconds <= time:
+                break
+            back += 1
+        begin, end = (self.count - back) % self.bound, (self.count - 1) % self.bound + 1
+        if not back:
+            return self._cells[:0]
+        return (
+            self._cells[begin:end].copy() if begin < end else np.concatenate((self._cells[begin:], self._cells[:end]))
+        )
+
     def reaches(self, since: float) -> bool:
         """Whether nothing before its first cell is missing from `since` on."""
         is_full = self.count > self.bound
@@ -97,8 +111,10 @@ class Series:
 
     def __init__(self, tiers: Tiers = TIERS) -> None:
         self._tiers = [_Tier(seconds, cells) for seconds, cells in tiers]
+        self.widths = tuple(seconds for seconds, _ in tiers)  # seconds of the cells of each tier, the finest first
         self.last: tuple[float, float] | None = None
         self.peak = -math.inf
+        self.version = 0  # that of the history when it got its last reading
 
     def add(self, time: float, value: float) -> None:
         """Add one reading. One that comes out of order goes into the newest cell; what is not finite is none."""
@@ -116,6 +132,10 @@ class Series:
         if self.last is None:
             self.last = (float(past[-1, 0] + past[-1, 1]), float(past[-1, 3]))
         self.peak = max(self.peak, float(past[:, 4].max()))
+
+    def cells(self, seconds: float, since: float) -> NDArray[np.float64]:
+        """Return the cells of one tier that do not end before `since`: beginning, least, sum, greatest, readings."""
+        return next(tier for tier in self._tiers if tier.seconds == seconds).since(since)
 
     def curve(self, since: float) -> Curve:
         """Return the finest cells that reach back to `since`, or as far back as anything does."""
@@ -135,19 +155,24 @@ class History:
         self._series: dict[str, Series] = {}
         self._limit = limit
         self._lock = threading.Lock()
+        self._version = 0  # counts the readings of all series
 
     def add(self, name: str, time: float, value: float | None, tiers: Tiers = TIERS) -> None:
         """Add one reading to the series `name`; None is not a reading. `tiers` matter for the first one only."""
         if value is None:
             return
         with self._lock:
-            self._last_of(name, tiers).add(time, value)
+            series = self._last_of(name, tiers)
+            series.add(time, value)
+            self._version = series.version = self._version + 1
 
     def fill(self, name: str, past: Cells, tiers: Tiers = TIERS) -> None:
         """Complete the series `name` by what was read before, or where nothing was read here."""
         if len(past):
             with self._lock:
-                self._last_of(name, tiers).fill(past)
+                series = self._last_of(name, tiers)
+                series.fill(past)
+                self._version = series.version = self._version + 1
 
     def _last_of(self, name: str, tiers: Tiers) -> Series:
         """Return a series and put it to the end: the order is that of the last reading."""
@@ -176,3 +201,30 @@ class History:
         with self._lock:
             series = self._series.get(name)
             return series.last if series else None
+
+    def news(self, version: int) -> tuple[int, list[str]]:
+        """Return the version of now, and the series that have got readings since an earlier one."""
+        with self._lock:
+            names = []
+            for name, series in reversed(self._series.items()):
+                if series.version <= version:
+                    break
+                names.append(name)
+            return self._version, names
+
+    def names(self) -> list[str]:
+        """Return the names of all series."""
+        with self._lock:
+            return list(self._series)
+
+    def widths_of(self, name: str) -> tuple[float, ...]:
+        """Return the seconds of the cells of each tier of a series, the finest first; as usual where there is none."""
+        with self._lock:
+            series = self._series.get(name)
+            return series.widths if series is not None else tuple(seconds for seconds, _ in TIERS)
+
+    def cells(self, name: str, seconds: float, since: float) -> NDArray[np.float64] | None:
+        """Return the cells of one tier of a series: beginning, least, sum, greatest and number of readings of each."""
+        with self._lock:
+            series = self._series.get(name)
+            return series.cells(seconds, since) if series is not None and seconds in series.widths else None

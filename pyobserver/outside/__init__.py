@@ -15,6 +15,7 @@ from ..model.readings import (
     ThreadStack,
 )
 from .errors import OutsideError, TargetGone
+from .killer import KillWatch
 from .limits import memory_limit, memory_limits
 from .memory import MemoryProbe
 from .pressure import memory_pressure
@@ -29,6 +30,7 @@ __all__ = [
     "ChildProcess",
     "Frame",
     "Identity",
+    "KillWatch",
     "Limit",
     "MemoryLimit",
     "MemoryProbe",

@@ -48,6 +48,14 @@ def memory_pressure(pid: int, root: Path = Path("/")) -> MemoryPressure:
     )
 
 
+def oom_kills(folder: Path) -> int | None:
+    """How often was killed for memory in the group with this folder and in those below it; None where not told."""
+    for name in ("memory.events", "memory.oom_control"):
+        if (count := _numbers(folder / name).get("oom_kill")) is not None:
+            return count
+    return None
+
+
 def _version_1(folder: Path) -> dict[str, int]:
     """The same counters of version 1: how often the limit was hit, and how often was killed for it."""
     found = {name: value for name, value in _numbers(folder / "memory.oom_control").items() if name == "oom_kill"}

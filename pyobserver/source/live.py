@@ -238,7 +238,8 @@ class LiveSource:
 
     def _end(self, gone: TargetGone) -> None:
         code, signal = self._watcher.ending(gone)
-        self._store.set_status(Phase.EXITED, str(gone), code, signal)
+        why = self._watcher.killed_for_memory(signal) if code is None else ""
+        self._store.set_status(Phase.EXITED, why or str(gone), code, signal)
         self._stopping.set()
         listener = self._listener
         if listener is not None:  # a child may have inherited the agent's end of the connection

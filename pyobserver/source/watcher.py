@@ -12,6 +12,7 @@ from ..model.readings import ThreadStack
 from ..model.store import Phase, Store
 from ..model.tasks import Row
 from ..outside import (
+    KillWatch,
     MemoryProbe,
     OutsideError,
     ProcessProbe,
@@ -59,6 +60,7 @@ class Watcher:
         self._process: ProcessProbe | None = None
         self._memory: MemoryProbe | None = None
         self._stacks: StackProbe | None = None
+        self._kills: KillWatch | None = None
         self._stacks_lock = threading.Lock()
         self._memory_reads = 0
         self._census_due = 0.0
@@ -78,6 +80,7 @@ class Watcher:
         try:
             self._process = ProcessProbe(self.pid)
             self._store.set_identity(self._process.identity)
+            self._kills = KillWatch(self.pid)
             self._memory = MemoryProbe(self.pid)
             self._stacks = StackProbe(self.pid)
             self._read(stopping)
@@ -110,6 +113,10 @@ class Watcher:
             if status is not None:
                 return (status, None) if status >= 0 else (None, -status)
         return gone.exit_code, gone.signal
+
+    def killed_for_memory(self, signal: int | None) -> str:
+        """Say whether the kernel has ended it for memory, as far as that is known; "" for nothing."""
+        return self._kills.words(signal) if self._kills is not None else ""
 
     def detail(self, row: Row) -> DetailAnswer:
         """Return what is known from outside about a thread or a child process. Called on any thread."""
@@ -159,6 +166,8 @@ class Watcher:
         known = self._store.snapshot()
         if known.process is not None and known.identity is not None:
             self._store.set_thread_limit(thread_limit(self.pid, known.process.limits, known.identity.uid))
+        if self._kills is not None:
+            self._kills.look()
         self._limit_cost = time.perf_counter() - begun
 
     def _read_children(self) -> None:

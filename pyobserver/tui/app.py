@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,7 +15,9 @@ from ..analysis.findings import Place
 from ..model.details import DetailAnswer, GroupAnswer
 from ..model.places import PlacesAnswer
 from ..model.tasks import Row
+from . import recording
 from .actions import CANCEL, NOT_ALLOWED, CancelQuestion, can_be_cancelled
+from .bar import Piece
 from .dashboard import Dashboard
 from .findings import SWITCH, EvidenceLine, FindingsScreen, Walk
 from .remedies import (
@@ -57,8 +61,18 @@ class ObserverApp(Dashboard):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "next_step", show=False, priority=True)]
 
+    record_into: Path | None = None  # a file for a recording that begins with the dashboard
+    record_interval = 1.0  # seconds
+    interrupt_code = 0  # the exit status after Ctrl-C
     _seen_traces = 0  # the key of the last action whose result was opened
     _walk: Walk | None = None  # through the evidence of a finding
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C, where there is nothing to copy, ends a program."""
+        if self.interrupt_code:
+            self.exit(return_code=self.interrupt_code)
+        else:
+            super().action_help_quit()
 
     def _beat(self) -> None:
         if self._is_open:
@@ -71,7 +85,37 @@ class ObserverApp(Dashboard):
             hints["cancel"] = "cancel"
         if self.source.allows_actions and isinstance(self.tab, MemoryTab):
             hints.update(remedy_hints(self._watched.snapshot))
+        hints["record"] = "record" if self._watched.recorder is None else "end recording"
+        if recording.can_be_saved(self._watched.snapshot):
+            hints["save"] = ""
         return hints
+
+    # -- recordings --------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Record from the beginning, if that was asked for."""
+        if self.record_into is not None:
+            self.notify(recording.begin(self._watched, self.record_into, self.record_interval))
+
+    def _banner(self) -> Piece | None:
+        return recording.banner(self._watched)
+
+    async def action_record(self) -> None:
+        """Begin to record what is watched, or end it."""
+        watched = self._watched
+        if watched.recorder is None:
+            self.notify(recording.begin(watched, None, self.record_interval), timeout=6)
+        else:
+            self.notify(await asyncio.to_thread(recording.end, watched), timeout=8)
+        self._show_status()
+
+    async def action_save(self) -> None:
+        """Keep what is known of a target that has ended."""
+        snapshot = self._watched.snapshot
+        if recording.can_be_saved(snapshot):
+            self.notify(await asyncio.to_thread(recording.save_last, snapshot), timeout=10)
+        else:
+            self.notify("S keeps what is known when the target has ended; r records while it runs", timeout=4)
 
     # -- actions -----------------------------------------------------------------------------------------------------
 

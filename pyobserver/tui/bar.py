@@ -99,10 +99,20 @@ class TopBar(Line):
     DEFAULT_CSS = "TopBar { background: $panel; color: $foreground; }"
 
     def show(
-        self, snapshot: Snapshot, outlook: Outlook, verdict: Verdict, now: float, above: Sequence[str] = ()
+        self,
+        snapshot: Snapshot,
+        outlook: Outlook,
+        verdict: Verdict,
+        now: float,
+        above: Sequence[str] = (),
+        banner: Piece | None = None,
     ) -> None:
-        """Show who it is and how it is; `above` are the programs of the processes from which it was opened."""
-        path = [Piece(f"{shorten(name, 20, 'start')} ▸", "dim", 1, gap=" ") for name in above]
+        """Show who it is and how it is; `above` are the programs of the processes from which it was opened.
+
+        The `banner` comes before all of it.
+        """
+        path = [banner] if banner is not None else []
+        path += [Piece(f"{shorten(name, 20, 'start')} ▸", "dim", 1, gap=" ") for name in above]
         self.change((*path, *self._pieces(snapshot, outlook, verdict, now)))
 
     def _pieces(self, snapshot: Snapshot, outlook: Outlook, verdict: Verdict, now: float) -> list[Piece]:

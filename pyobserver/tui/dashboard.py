@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import ClassVar
@@ -20,10 +20,10 @@ from ..model.places import PlacesQuestion
 from ..model.store import Snapshot
 from ..source.base import Source, SourceError
 from .actions import ActionLines
-from .bar import HEIGHTS, STYLES_FILE, WIDTHS, StatusLine, TabBar, TooSmall, TopBar
+from .bar import HEIGHTS, STYLES_FILE, WIDTHS, Piece, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
 from .findings import EvidenceLine
-from .keys import KEYS, SMALLER_WINDOW, KeysLine, offered
+from .keys import KEYS, SMALLER_WINDOW, Key, KeysLine, offered
 from .tabs.about import AboutScreen
 from .tabs.help import HelpScreen, SortScreen
 from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
@@ -32,7 +32,7 @@ from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
 ON_DETAILS = frozenset(
-    {"quit", "help", "pause", "baseline", "tab", "cancel", "window"}
+    {"quit", "help", "pause", "baseline", "tab", "cancel", "window", "record", "save"}
 )  # keys of the tabs that work above them
 
 
@@ -54,6 +54,8 @@ class Dashboard(App[None]):
         *[key.binding() for key in KEYS if key.name != "open"],  # to Enter listens whatever has the focus
         SMALLER_WINDOW,
     ]
+
+    all_keys: Sequence[Key] = KEYS  # what the last line and the help are made of
 
     def __init__(
         self,
@@ -163,9 +165,10 @@ class Dashboard(App[None]):
         newest = self._newest()
         words = status_words(newest, now, paused_at)
         above = [each.program for each in self._above]
+        banner = self._banner()
         for screen in {main, self.screen}:
             for bar in screen.query(TopBar):
-                bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above)
+                bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above, banner)
             for lines in screen.query(ActionLines):
                 lines.show(newest, now)
             for line in screen.query(StatusLine):
@@ -174,10 +177,14 @@ class Dashboard(App[None]):
         main.query_one(TabBar).show(watched.tabs.index(self.tab), snapshot, note)
         self._show_keys()
 
+    def _banner(self) -> Piece | None:
+        """What the head of the screen says first, if something is unusual."""
+        return None
+
     def _show_keys(self) -> None:
         """The last line: it follows the cursor and whatever a key has changed, at once."""
         if self._is_open:
-            self._main.query_one(KeysLine).show(offered(self._hints()))
+            self._main.query_one(KeysLine).show(self._offered())
 
     def on_virtual_table_cursor_moved(self) -> None:
         """Another row may offer other keys."""
@@ -217,11 +224,14 @@ class Dashboard(App[None]):
             hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
         return hints
 
+    def _offered(self) -> list[Key]:
+        return offered(self._hints(), self.all_keys)
+
     def _offers(self, name: str) -> bool:
         """Whether a key does something here; when it does not, the user is told."""
         if name in self._hints():
             return True
-        label = next(key.label for key in KEYS if key.name == name)
+        label = next(key.label for key in self.all_keys if key.name == name)
         self.notify(f"{label} has nothing to do here; ? tells what has", timeout=2)
         return False
 
@@ -385,7 +395,7 @@ class Dashboard(App[None]):
         else:
             tab = self.tab
             self.push_screen(
-                HelpScreen(tab.title, tab.explanation, tab.help_columns(), offered(self._hints()), tab.help_rows())
+                HelpScreen(tab.title, tab.explanation, tab.help_columns(), self._offered(), tab.help_rows())
             )
 
     # -- child processes ---------------------------------------------------------------------------------------------

@@ -57,6 +57,10 @@ WINDOW = Key(
     "window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"
 )
 FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 3)
+RECORD = Key("record", "r", "r", "record", "record into a file from now on, and end it; pyobserver replay shows it", 1)
+SAVE = Key(
+    "save", "S", "S", "save", "keep what is known of a target that has ended in a file, for pyobserver replay", 8
+)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom
@@ -96,14 +100,16 @@ KEYS = (  # in the order of the line at the bottom
     TRIM,
     TRACE,
     Key("pause", "space", "space", "pause", "let the screen stand still, and go on; reading goes on meanwhile", 6),
+    RECORD,
+    SAVE,
     QUIT,
 )
 SMALLER_WINDOW = Binding("minus", "window(-1)", show=False)
 
 
-def offered(hints: Mapping[str, str]) -> list[Key]:
+def offered(hints: Mapping[str, str], keys: Sequence[Key] = KEYS) -> list[Key]:
     """Return the keys that are named in `hints`, each with its hint from there, or its own where that is empty."""
-    return [replace(key, hint=hints[key.name] or key.hint) for key in KEYS if key.name in hints]
+    return [replace(key, hint=hints[key.name] or key.hint) for key in keys if key.name in hints]
 
 
 class KeysLine(Line):

@@ -9,6 +9,7 @@ from textual.widgets import ContentSwitcher
 from ..analysis.findings import NO_VERDICT, verdict
 from ..analysis.supervision import program_name
 from ..model.store import Phase
+from ..recording.recorder import Recorder
 from ..source.base import Source
 from .pace import Pace, is_whole
 from .seen import seen
@@ -42,6 +43,7 @@ class Watched(ContentSwitcher):
         self.snapshot = source.store.snapshot()
         self.verdict = NO_VERDICT
         self.paused_at: float | None = None
+        self.recorder: Recorder | None = None  # that writes what comes of it into a file
 
     @property
     def tab(self) -> Tab:
@@ -78,6 +80,8 @@ class Watched(ContentSwitcher):
     def end(self) -> None:
         """Leave the process; it goes on untouched. May take a moment, and be done on any thread."""
         self.source.store.changed = lambda: None
+        if self.recorder is not None:
+            self.recorder.stop()
         self.source.stop()
 
     def renew(self) -> None:

@@ -159,3 +159,32 @@ def test_a_curve_that_was_given_out_does_not_change() -> None:
     curve = history.curve("a", 0.0)
     history.add("a", 1.0, 9.0)
     assert curve.high.tolist() == [1.0]
+
+
+def test_news_since_a_version() -> None:
+    """Which series have got readings, and their cells of any width."""
+    history = History()
+    history.add("a", 10.0, 1.0)
+    history.add("b", 10.5, 2.0, COARSE)
+    version, names = history.news(0)
+    assert sorted(names) == ["a", "b"]
+    assert history.news(version) == (version, [])
+    history.add("a", 11.0, 5.0)
+    history.add("a", 11.5, 3.0)
+    assert history.news(version)[1] == ["a"]
+    assert history.names() == ["b", "a"]
+    assert history.widths_of("b") == tuple(seconds for seconds, _ in COARSE)
+    cells = history.cells("a", 1.0, 11.0)
+    assert cells is not None and cells.tolist() == [[11.0, 3.0, 8.0, 5.0, 2.0]]
+    coarse = history.cells("a", 10.0, 0.0)
+    assert coarse is not None and coarse.tolist() == [[10.0, 1.0, 9.0, 5.0, 3.0]]
+    assert history.cells("b", 1.0, 0.0) is None and history.cells("c", 1.0, 0.0) is None
+
+
+@pytest.mark.parametrize("since", [-1.0, 0.0, 3.0, 7.9, 100.0])
+def test_cells_of_a_tier_that_has_gone_round(since: float) -> None:
+    """They are those that do not end before a time, in their order."""
+    series = Series(SMALL)
+    for second in range(13):
+        series.add(float(second), float(second))
+    assert series.cells(1.0, since)[:, 0].tolist() == [float(n) for n in range(8, 13) if n + 1 > since]

@@ -2,7 +2,7 @@
 
 from .finding import LEVEL_WORDS, LEVELS, Check, Finding, Level, Place, Screen, Step, TooEarly
 from .tasks import holder_of
-from .verdict import KINDS, NO_VERDICT, Answer, Verdict, finding_marks, verdict
+from .verdict import KINDS, NO_VERDICT, Answer, Verdict, verdict
 
 __all__ = [
     "KINDS",
@@ -18,7 +18,6 @@ __all__ = [
     "Step",
     "TooEarly",
     "Verdict",
-    "finding_marks",
     "holder_of",
     "verdict",
 ]

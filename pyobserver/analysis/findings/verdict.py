@@ -135,8 +135,3 @@ def _seriousness(finding: Finding) -> tuple[int, int, int]:
     part = finding.explains
     explains = 1 if part is None else 0 if part >= MAIN_SHARE else 2 if part < LITTLE_SHARE else 1
     return LEVELS.index(finding.level), explains, KINDS.index(finding.kind)
-
-
-def finding_marks(verdict: Verdict, at: float) -> tuple[tuple[float, str, str], ...]:
-    """Return (Unix time from which on it was seen, level, sentence) of each finding: marks for a bar over time."""
-    return tuple((at - each.window, each.level, each.summary) for each in verdict.findings)

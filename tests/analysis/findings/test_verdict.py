@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, finding_marks, holder_of, verdict
+from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, holder_of, verdict
 from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
 from pyobserver.model.places import ContainerPlace, PlacesAnswer
@@ -155,15 +155,6 @@ def test_few_looks_at_a_container(items: tuple[int, ...], is_growing: bool) -> N
     assert [each.name for each in found.findings] == (["m.CACHE"] if is_growing else [])
     states = {answer.check.name: answer.state for answer in found.answers}
     assert states["container"] == ("found" if is_growing else "too early" if len(items) < 3 else "nothing")
-
-
-def test_marks_for_a_bar_over_time() -> None:
-    """Each finding is marked where it could first be seen."""
-    source = FakeSource(Story())
-    source.play(120)
-    found = verdict(source.store.snapshot())
-    ((time, level, text),) = finding_marks(found, source.clock())
-    assert (round(source.clock() - time), level, text) == (120, "growing", found.text)
 
 
 def grown(
