@@ -110,7 +110,7 @@ def test_one_task(snap_compare: Compare) -> None:
 def test_tree(snap_compare: Compare) -> None:
     """The marks lead to the holder."""
     app = screen(played(seconds=120))
-    assert snap_compare(app, terminal_size=(118, 24), run_before=when("among tasks", "4"))
+    assert snap_compare(app, terminal_size=(118, 24), run_before=when("sorted by", "4"))
 
 
 def test_system(snap_compare: Compare) -> None:
@@ -122,7 +122,7 @@ def test_system(snap_compare: Compare) -> None:
 def test_help(snap_compare: Compare) -> None:
     """On the screen that it explains."""
     app = screen(played(seconds=120))
-    assert snap_compare(app, terminal_size=(100, 50), run_before=when("Signs", "4", "question_mark"))
+    assert snap_compare(app, terminal_size=(100, 50), run_before=when("Columns", "4", "question_mark"))
 
 
 def test_outside_only(snap_compare: Compare) -> None:
