@@ -1,7 +1,8 @@
 """The pictures of the README, made from real runs: `python -m tests.screenshots` (make screenshots).
 
 The demonstration is started as a process of its own, leaking and fixed, the dashboard attaches to it as it would in a
-terminal, and after a while keys are pressed and the screen is written down, as SVG and then as PNG.
+terminal, and after a while keys are pressed and the screen is written down, as SVG and then as PNG. What is recorded
+meanwhile is replayed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ import resvg_py
 from textual.pilot import Pilot
 
 from pyobserver import demo
+from pyobserver.recording.reader import Recording
 from pyobserver.source.live import LiveSource
+from pyobserver.source.replay import ReplaySource
 from pyobserver.tui.app import ObserverApp
+from pyobserver.tui.replay import ReplayApp
 
 FOLDER = Path(__file__).resolve().parent.parent / "screenshots"
 SIZE = (132, 36)
@@ -28,14 +32,18 @@ WATCHED = 85.0  # seconds before the first picture
 WIDTH = 1600  # pixels
 FONTS = ("DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSansMono-Oblique", "DejaVuSans")
 
-LEAKING = (
+Shots = tuple[tuple[str, tuple[str, ...]], ...]  # names of pictures, and the keys that lead to each
+
+LEAKING: Shots = (
     ("memory", ("2",)),
     ("tasks", ("3",)),
     ("task", ("enter", "enter")),
     ("group", ("escape", "escape", "o")),
     ("tree", ("escape", "4")),
+    ("findings", ("f",)),
 )
-FIXED = (("fixed-memory", ("2",)), ("fixed-tasks", ("3",)))
+FIXED: Shots = (("fixed-memory", ("2",)), ("fixed-tasks", ("3",)))
+REPLAYED: Shots = (("replay", ("3", "left_square_bracket")),)
 
 
 def font_files() -> list[str]:
@@ -76,11 +84,12 @@ async def shoot(pilot: Pilot[None], app: ObserverApp, name: str, keys: tuple[str
     picture(svg, FOLDER / f"{name}.png", fonts)
 
 
-async def session(fixed: bool, shots: tuple[tuple[str, tuple[str, ...]], ...], fonts: list[str]) -> None:
-    """One run of the demonstration with the dashboard on it."""
+async def session(fixed: bool, shots: Shots, fonts: list[str], into: Path) -> None:
+    """One run of the demonstration with the dashboard on it, recorded into a file."""
     service = demo.start(fixed, interval=1.25, limit=100)
     try:
         app = ObserverApp(LiveSource(service.pid, exit_status=service.poll), window=WINDOW)
+        app.record_into = into
         async with app.run_test(size=SIZE) as pilot:
             until = time.monotonic() + WATCHED
             while time.monotonic() < until:
@@ -91,12 +100,23 @@ async def session(fixed: bool, shots: tuple[tuple[str, tuple[str, ...]], ...], f
         demo.stop(service)
 
 
+async def replayed(file: Path, shots: Shots, fonts: list[str]) -> None:
+    """The recording of a run on the same screens."""
+    app = ReplayApp(ReplaySource(Recording(file)), window=WINDOW)
+    async with app.run_test(size=SIZE) as pilot:
+        for name, keys in shots:
+            await shoot(pilot, app, name, keys, fonts)
+
+
 async def main() -> None:
     """Make all pictures anew."""
     fonts = font_files()
     FOLDER.mkdir(exist_ok=True)
-    await session(False, LEAKING, fonts)
-    await session(True, FIXED, fonts)
+    with tempfile.TemporaryDirectory() as folder:
+        leaking, fixed = Path(folder) / "leaking.rec", Path(folder) / "fixed.rec"
+        await session(False, LEAKING, fonts, leaking)
+        await replayed(leaking, REPLAYED, fonts)
+        await session(True, FIXED, fonts, fixed)
 
 
 if __name__ == "__main__":
