@@ -13,7 +13,8 @@ from pyobserver.agent.row import BITS, MET, MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
-_ROUND_SECONDS = 0.2
+_ROUND_SECONDS = 0.2  # until all are measured
+_LATER_SECONDS = 0.5
 _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has moved
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
@@ -160,7 +161,8 @@ class Measuring:
                 self._seconds += _WEIGHT * ((now.clock() - begun) / len(numbers) - self._seconds)
         first = bool(self._doubted) or self._measured < self.counts()[0]
         self._job.duty = _DUTY_FIRST if first else _DUTY
-        self._job.period = _ROUND_SECONDS * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
+        period = _ROUND_SECONDS if first else _LATER_SECONDS
+        self._job.period = period * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
 
     def _has_room(self, now):
         """Whether there is time for one more in this slice, most likely."""

@@ -87,7 +87,7 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
     row.ref = weakref.ref(task)
     found = SimpleNamespace(bytes=10**9, error=0, accuracy=schema.EXACT)
     agent = measure._agent
-    agent.torn, agent.wall = 0, time.time
+    agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
     agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
         is_counted=True, is_executing=lambda task: False, scan_of_batch=lambda task, deadline: found
@@ -126,7 +126,7 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
         return found
 
     agent = measure._agent
-    agent.torn, agent.wall = 0, time.time
+    agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
     agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.scanner = SimpleNamespace(begin_batch=lambda: told.append("batch"))
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
