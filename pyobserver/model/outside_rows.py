@@ -8,6 +8,7 @@ import numpy as np
 
 from ..protocol import schema
 from .readings import ChildProcess, ThreadStack
+from .task_store import TaskStore
 from .tasks import Array
 
 Intern = Callable[[str], int]
@@ -34,13 +35,42 @@ def thread_row_id(thread_id: int) -> int:
     return -(1 << 40) - thread_id
 
 
-def child_columns(
-    children: Sequence[ChildProcess], parents: Mapping[int, int], intern: Intern, now: float
-) -> dict[str, Array]:
-    """The columns of rows that are child processes: their RSS is what they retain.
+def put_children(tasks: TaskStore, children: Sequence[ChildProcess], parents: Mapping[int, int], now: float) -> None:
+    """Make the rows of child processes those of `children`: with their RSS for memory; the others have ended.
 
     `parents` are the ids of the nodes that they hang under, by pid; the others hang under the process.
     """
+    known = {child_row_id(c.pid) for c in children}
+    tasks.end([n for n in tasks.ids_of_kind(schema.KIND_CHILD) if n not in known], now)
+    if children:
+        columns = _child_columns(children, parents, tasks.intern, now)
+        tasks.put(columns, [f"pid {c.pid}" for c in children], now)
+
+
+def put_threads(tasks: TaskStore, stacks: Sequence[ThreadStack], now: float) -> None:
+    """Complete the agent's rows of threads by what is seen from outside, which stands in for them without an agent."""
+    known = {}
+    for number in tasks.ids_of_kind(schema.KIND_THREAD):
+        os_id = tasks.value(number, "os_id")
+        if os_id and number > 0:
+            known[int(os_id)] = number
+    foreign = [s for s in stacks if s.thread_id is not None and s.thread_id not in known]
+    wanted = {thread_row_id(s.thread_id) for s in foreign if s.thread_id is not None}
+    stale = [n for n in tasks.ids_of_kind(schema.KIND_THREAD) if n < 0 and n not in wanted]
+    tasks.end(stale, now)
+    if foreign:
+        tasks.put(_thread_columns(foreign, tasks.intern), [s.name for s in foreign], now)
+    for stack in stacks:
+        if stack.thread_id is not None:
+            number = known.get(stack.thread_id, thread_row_id(stack.thread_id))
+            for column, value in _thread_values(stack, tasks.intern).items():
+                tasks.set_value(number, column, value)
+
+
+def _child_columns(
+    children: Sequence[ChildProcess], parents: Mapping[int, int], intern: Intern, now: float
+) -> dict[str, Array]:
+    """The columns of rows that are child processes: their RSS is what they retain."""
     rss = [c.rss for c in children]
     return {
         "id": np.array([child_row_id(c.pid) for c in children], np.int64),
@@ -58,7 +88,7 @@ def child_columns(
     }
 
 
-def thread_columns(stacks: Sequence[ThreadStack], intern: Intern) -> dict[str, Array]:
+def _thread_columns(stacks: Sequence[ThreadStack], intern: Intern) -> dict[str, Array]:
     """The columns of rows that are threads which the agent does not know, or of all of them without an agent."""
     return {
         "id": np.array([thread_row_id(s.thread_id or 0) for s in stacks], np.int64),
@@ -69,7 +99,7 @@ def thread_columns(stacks: Sequence[ThreadStack], intern: Intern) -> dict[str, A
     }
 
 
-def thread_values(stack: ThreadStack, intern: Intern) -> dict[str, float]:
+def _thread_values(stack: ThreadStack, intern: Intern) -> dict[str, float]:
     """What a stack tells of a thread beyond what the agent knows, by column."""
     values: dict[str, float] = {"state": schema.STATE_RUNNING if stack.active else schema.STATE_WAITING}
     if stack.cpu_seconds is not None:

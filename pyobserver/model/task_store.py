@@ -19,6 +19,7 @@ GROWTH_SECONDS = 300.0  # a row's growth is over one to two times this
 SETTLE_SECONDS = 15.0  # the agent measures young tasks again within these
 MAX_ROWS = 300_000
 MAX_TEXTS = 200_000
+MAX_LABEL = 300  # characters of a label or a text
 TOO_MANY_TEXTS = "(too many texts)"
 
 Slots = NDArray[np.int64]

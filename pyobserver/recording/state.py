@@ -23,8 +23,8 @@ from ..model.endings import NO_ENDINGS, Endings
 from ..model.forest import Node
 from ..model.forest_sums import MEASURED, TIERS, Sums, SumsOverTime, by_key, fold_key, sums_from
 from ..model.groups import GroupKey
+from ..model.node_store import MAX_NODES
 from ..model.snapshot import Baseline, Snapshot
-from ..model.store import MAX_NODES
 from . import patches
 from .errors import Damaged
 from .values import plain, read

@@ -13,6 +13,10 @@ from .errors import MessageError
 MAX_TEXT = 300
 MAX_LIST = 5000  # entries of any list within a message
 MAX_COUNT = (1 << 53) - 1
+MAX_ID = 1 << 50
+MAX_BYTES = 1 << 48  # no address space is larger
+MAX_TIME = 1e11  # Unix seconds: the year 5138
+MAX_SECONDS = 1e12
 
 
 def _raw_text(head: dict[str, Any], name: str) -> str:

@@ -14,7 +14,7 @@ from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.store import Phase, Store
 from ..protocol.frames import Frame
-from . import messages, past
+from . import answers, messages, past, rows
 from .client import BYE_SECONDS, AgentClient
 from .errors import ClientError, MessageError
 
@@ -214,23 +214,23 @@ class Listener:
         store = self._store
         name = frame.head["t"]
         if name == "rows":
-            store.put_rows(*messages.rows(frame), messages.other_owners(frame))
+            store.put_rows(*rows.changed(frame), rows.other_owners(frame))
         elif name == "strings":
             store.add_texts(*messages.strings(frame))
         elif name == "nodes":
-            store.put_nodes(messages.nodes(frame))
+            store.put_nodes(rows.nodes(frame))
         elif name == "gone":
-            store.remove(messages.gone(frame))
+            store.remove(rows.gone(frame))
         elif name == "tick":
             self._hear_tick(frame)
         elif name == "history":
             self._hear_past(frame)
         elif name == "detail":
-            self._hear_answer(messages.token(frame), messages.detail(frame))
+            self._hear_answer(answers.token(frame), answers.detail(frame))
         elif name == "group":
-            self._hear_answer(messages.token(frame), messages.group(frame))
+            self._hear_answer(answers.token(frame), answers.group(frame))
         elif name == "places":
-            self._hear_answer(messages.token(frame), messages.places(frame))
+            self._hear_answer(answers.token(frame), answers.places(frame))
         elif name == "action":
             self._hear_action(frame)
         elif name == "problem":
@@ -263,7 +263,7 @@ class Listener:
             self._tell(question, found)
 
     def _hear_action(self, frame: Frame) -> None:
-        token, progress = messages.action(frame)
+        token, progress = answers.action(frame)
         with self._lock:
             key = self._actions.pop(token, None) if progress.final else self._actions.get(token)
         if key is not None:

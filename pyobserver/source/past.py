@@ -12,7 +12,7 @@ from ..protocol import schema
 from ..protocol.frames import Frame
 from . import fields
 from .errors import MessageError
-from .messages import MAX_BYTES
+from .fields import MAX_BYTES
 
 MOST_MESSAGES = len(schema.PAST_SERIES) + schema.MOST_PAST_GROUPS * len(schema.PAST_GROUP_SERIES)
 _MOST_AGE = 2 * 86_400.0  # seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
 from ..model.places import PlacesQuestion
 from ..model.store import Snapshot
-from ..source.base import Source, SourceError
+from ..source.base import Source
 from .actions import ActionLines
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, Piece, StatusLine, TabBar, TooSmall, TopBar
 from .filter_line import FilterLine
@@ -26,7 +25,7 @@ from .findings import EvidenceLine
 from .keys import KEYS, SMALLER_WINDOW, Key, KeysLine, offered
 from .tabs.about import AboutScreen
 from .tabs.help import HelpScreen, SortScreen
-from .view import MODE_NAMES, MODES, WINDOWS, Tab, View
+from .view import MODE_NAMES, Tab, View
 from .watched import Watched
 from .words import status_words
 
@@ -37,7 +36,7 @@ ON_DETAILS = frozenset(
 
 
 class Dashboard(App[None]):
-    """The dashboard on a source, and on the child processes that are opened from it.
+    """The dashboard on a source.
 
     A source changes its store on any thread and at any rate; here a beat looks for what is new, takes one snapshot,
     and gives it to the tab that is visible. The others cost nothing. `clock` gives Unix time and `tz` the time zone of
@@ -72,7 +71,6 @@ class Dashboard(App[None]):
         self.view = View(window=window, tz=tz, allowed=frozenset(allowed))
         self._clock = clock
         self._watched = Watched(source, tab)
-        self._above: list[Watched] = []  # the processes from which it was opened, the first one first
 
     # -- layout ------------------------------------------------------------------------------------------------------
 
@@ -94,9 +92,8 @@ class Dashboard(App[None]):
         self.set_interval(BEAT, self._beat)
 
     def on_unmount(self) -> None:
-        """The targets go on untouched."""
-        for watched in (self._watched, *self._above):
-            watched.end()
+        """The target goes on untouched."""
+        self._watched.end()
 
     @property
     def source(self) -> Source:
@@ -164,8 +161,7 @@ class Dashboard(App[None]):
         outlook = memory_outlook(snapshot, self.view.window)
         newest = self._newest()
         words = status_words(newest, now, paused_at)
-        above = [each.program for each in self._above]
-        banner = self._banner()
+        above, banner = self._opened_from(), self._banner()
         for screen in {main, self.screen}:
             for bar in screen.query(TopBar):
                 bar.show(snapshot, outlook, watched.verdict, snapshot.taken_at if paused_at else now, above, banner)
@@ -180,6 +176,10 @@ class Dashboard(App[None]):
     def _banner(self) -> Piece | None:
         """What the head of the screen says first, if something is unusual."""
         return None
+
+    def _opened_from(self) -> list[str]:
+        """The programs from which this one was opened, the first one first."""
+        return []
 
     def _show_keys(self) -> None:
         """The last line: it follows the cursor and whatever a key has changed, at once."""
@@ -214,14 +214,14 @@ class Dashboard(App[None]):
             "pause": paused,
             "quit": "",
         }
-        if self._above:
-            common["back"] = f"to {self._above[-1].program}"
+        if above := self._opened_from():
+            common["back"] = f"to {above[-1]}"
         hints = {**common, **self.tab.hints()}
         if "areas" in hints:
             hints["areas"] = "lines" if self.view.areas else "areas"
         if "mode" in hints:
-            following = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
-            hints["mode"] = {"value": "values", "growth": "growth", "baseline": "since baseline"}[following]
+            names = {"value": "values", "growth": "growth", "baseline": "since baseline"}
+            hints["mode"] = names[self.view.following_mode]
         return hints
 
     def _offered(self) -> list[Key]:
@@ -275,16 +275,19 @@ class Dashboard(App[None]):
         await self.action_tab(event.index + 1)
 
     async def action_back(self) -> None:
-        """Leave what was opened: the zoom, the members of a group, the filter, then a child process."""
+        """Leave what was opened: the zoom, the members of a group, the filter, then the process."""
         if self._main.has_class("-zoomed"):
             self.action_zoom()
         elif self.tab.go_back():
             pass
         elif self.tab.filter_text:
             self._main.query_one(FilterLine).settle("")
-        elif self._above:
-            await self._leave_child()
+        else:
+            await self._leave()
         self._show_keys()
+
+    async def _leave(self) -> None:
+        """Go back to where this was opened from; here it was opened from nowhere."""
 
     # -- keys that change how it is seen -----------------------------------------------------------------------------
 
@@ -296,7 +299,7 @@ class Dashboard(App[None]):
         """Values, growth, change since the baseline."""
         if not self._offers("mode"):
             return
-        mode = MODES[(MODES.index(self.view.mode) + 1) % len(MODES)]
+        mode = self.view.following_mode
         if mode == "baseline" and self._watched.snapshot.baseline is None:
             self.notify("there is no baseline yet: b sets it")
             mode = "value"
@@ -311,9 +314,7 @@ class Dashboard(App[None]):
 
     def action_window(self, direction: int) -> None:
         """A longer or a shorter window of the chart."""
-        longer = [w for w in WINDOWS if w > self.view.window]
-        shorter = [w for w in WINDOWS if w < self.view.window]
-        window = longer[0] if direction > 0 and longer else shorter[-1] if direction < 0 and shorter else None
+        window = self.view.window_beside(direction)
         if window is None:
             self.notify(f"the window is {duration(self.view.window)} already", timeout=2)
         else:
@@ -397,40 +398,3 @@ class Dashboard(App[None]):
             self.push_screen(
                 HelpScreen(tab.title, tab.explanation, tab.help_columns(), self._offered(), tab.help_rows())
             )
-
-    # -- child processes ---------------------------------------------------------------------------------------------
-
-    async def on_tab_process_wanted(self, event: Tab.ProcessWanted) -> None:
-        """Watch a child process; where that cannot be, say why, and tell what is known of it from outside."""
-        watched = self._watched
-        try:
-            source = await asyncio.to_thread(watched.source.child, event.pid)
-        except SourceError as error:
-            self.notify(str(error), severity="warning", timeout=8)
-            self.post_message(Tab.TaskWanted(event.row_id))
-            return
-        if self._watched is not watched or len(self.screen_stack) > 1:
-            return  # the user has gone elsewhere meanwhile
-        child = Watched(source, watched.tab.id or "memory", event.row_id)
-        await self._main.mount(child, after=watched)
-        watched.display = False
-        self._above.append(watched)
-        self._show_process(child)
-        child.begin()
-
-    async def _leave_child(self) -> None:
-        """Back to the process from which this one was opened. The agent in it ends by itself, as at the end."""
-        child = self._watched
-        self._above[-1].remember(child)
-        self._show_process(self._above.pop())
-        self._watched.display = True
-        await child.remove()
-        await asyncio.to_thread(child.end)
-
-    def _show_process(self, watched: Watched) -> None:
-        self._watched = watched
-        self._open(watched.tab)
-        if watched.paused_at is None:
-            self.refresh_now()
-        else:
-            self._present()

@@ -39,6 +39,17 @@ class View:
     areas: bool = True
     allowed: frozenset[str] = frozenset()
 
+    @property
+    def following_mode(self) -> Mode:
+        """What comes after this mode, round and round."""
+        return MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+
+    def window_beside(self, direction: int) -> float | None:
+        """Return the next longer window, with a negative `direction` the next shorter; None at the end."""
+        longer = [w for w in WINDOWS if w > self.window]
+        shorter = [w for w in WINDOWS if w < self.window]
+        return longer[0] if direction > 0 and longer else shorter[-1] if direction < 0 and shorter else None
+
     def time_of_day(self, at: float) -> str:
         """Return a Unix time as the clock on the wall shows it."""
         return datetime.datetime.fromtimestamp(at, self.tz).strftime("%H:%M:%S")

@@ -23,7 +23,7 @@ from pyobserver.model.readings import (
 )
 from pyobserver.model.store import Store
 from pyobserver.model.task_store import TaskStore
-from pyobserver.model.tasks import COLUMNS, Array, Tasks
+from pyobserver.model.tasks import COLUMNS, Array, Row, Tasks
 from pyobserver.protocol import schema
 
 NOW = 1_700_000_000.0
@@ -120,3 +120,10 @@ def sums(at: float, by_key: Mapping[Hashable, tuple[int, int]]) -> Sums:
 def put(store: Store, rows: Sequence[Values], names: Sequence[str | None] | None = None) -> None:
     """The rows into a store, with the agent's text ids."""
     store.put_rows(columns(rows), [f"task-{row['id']}" for row in rows] if names is None else names)
+
+
+def row(store: Store, number: int) -> Row:
+    """Return a row that must be there."""
+    found = store.snapshot().tasks.find(number)
+    assert found is not None
+    return found

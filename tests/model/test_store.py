@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
 
 from pyobserver.model import store as store_module
 from pyobserver.model import task_store
-from pyobserver.model.forest import PROCESS
 from pyobserver.model.outside_rows import child_row_id, thread_row_id
 from pyobserver.model.readings import MemoryLimit
 from pyobserver.model.store import Phase, Store
 from pyobserver.model.task_store import FADE_SECONDS
-from pyobserver.model.tasks import COLUMNS, Row
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource
 from pyobserver.source.story import Story
 
 from . import made
-from .made import NOW, Clock, node
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(clock: Clock) -> Store:
-    return Store(clock)
-
-
-def row(store: Store, number: int) -> Row:
-    found = store.snapshot().tasks.find(number)
-    assert found is not None
-    return found
-
+from .made import NOW, Clock, node, row
 
 # -- how it stands ------------------------------------------------------------------------------------------------
 
@@ -88,83 +66,6 @@ def test_changes_are_told(clock: Clock) -> None:
 # -- the agent's rows ---------------------------------------------------------------------------------------------
 
 
-def test_texts_are_translated(store: Store) -> None:
-    """The agent's numbers for texts are not ours."""
-    store.set_children([made.child(50, command="takes the first numbers")])
-    store.add_texts(1, ["m.f", "sleep"])
-    store.add_texts(3, ["/a.py:1"])
-    made.put(store, [{"id": 1, "function": 1, "waiting": 2, "where": 3}])
-    found = row(store, 1)
-    assert (found.function, found.waiting_on, found.where) == ("m.f", "sleep", "/a.py:1")
-
-
-def test_texts_out_of_order(store: Store) -> None:
-    """A gap is ignored, a repetition replaces, and a number that nobody explained is no text."""
-    store.add_texts(5, ["too far"])
-    store.add_texts(0, ["the number of no text"])
-    store.add_texts(-3, ["negative"])
-    made.put(store, [{"id": 1, "function": 5}, {"id": 2, "function": -1}, {"id": 3, "function": 2**31 - 1}])
-    assert [row(store, i).function for i in (1, 2, 3)] == ["", "", ""]
-    store.add_texts(1, ["a", "b", "c"])
-    store.add_texts(2, ["B"])
-    made.put(store, [{"id": 1, "function": 1}, {"id": 2, "function": 2}, {"id": 3, "function": 3}])
-    assert [row(store, i).function for i in (1, 2, 3)] == ["a", "B", ""]
-
-
-def test_more_texts_than_an_agent_has(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that sends texts without end is not followed."""
-    monkeypatch.setattr(store_module, "MAX_AGENT_TEXTS", 50)
-    for first in range(1, 200, 10):
-        store.add_texts(first, [f"t{first + i}" for i in range(10)])
-    made.put(store, [{"id": 1, "function": 49}, {"id": 2, "function": 60}])
-    assert (row(store, 1).function, row(store, 2).function) == ("t49", "")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda c: c.pop("id"),
-        lambda c: c.update(retained=c["retained"][:-1]),
-        lambda c: c.update(retained=np.append(c["retained"], 1)),
-        lambda c: c.update(state=np.empty(0, np.uint8)),
-        lambda c: c.update(id=c["id"][:1]),
-        lambda c: c.update(id=c["id"].astype(np.float64) + np.nan),
-        lambda c: c.update(function=c["function"].astype(np.float64)),
-    ],
-    ids=["no ids", "short", "long", "empty", "short ids", "ids that are no numbers", "fractions"],
-)
-def test_hostile_columns_change_nothing(store: Store, spoil: Any) -> None:
-    """Columns that do not belong together are refused as a whole, with one kind of error."""
-    made.put(store, [{"id": i, "retained": i} for i in (1, 2, 3)])
-    before = store.snapshot().tasks
-    columns = made.columns([{"id": i, "retained": 99} for i in (2, 3, 4)])
-    spoil(columns)
-    with pytest.raises(ValueError, match=r"rows without ids|whole numbers"):
-        store.put_rows(columns, ["x", "y", "z"])
-    after = store.snapshot().tasks
-    assert after.names == before.names
-    for name in COLUMNS:
-        np.testing.assert_array_equal(after[name], before[name])
-
-
-def test_a_newer_agent(store: Store) -> None:
-    """Columns that are not known here are ignored, missing ones are not known."""
-    columns = made.columns([{"id": 1, "retained": 5}], only=("id", "retained"))
-    store.put_rows({**columns, "colour": np.array([3])}, ["a"])
-    assert (row(store, 1).retained, row(store, 1).queue) == (5, None)
-
-
-def test_ids_that_an_agent_may_not_give(store: Store) -> None:
-    """Zero is the process, negative ones are those of child processes and of the kernel's threads."""
-    store.set_children([made.child(50, rss=1000)])
-    made.put(store, [{"id": i, "retained": 7} for i in (0, -50, -(1 << 40) - 3, 4)])
-    store.put_nodes([node(0), node(-50), node(9)])
-    snapshot = store.snapshot()
-    assert sorted(snapshot.tasks["id"].tolist()) == [-50, 4] and list(snapshot.nodes) == [9]
-    assert row(store, -50).retained == 1000
-    assert snapshot.forest.position(PROCESS) == 0
-
-
 def test_texts_from_the_target_are_harmless(store: Store) -> None:
     """Names, texts, labels, problems and explanations cannot reach the terminal, however they come in."""
     evil = "\x1b]0;owned\x07\u202e\ud800\n" + "x" * 10_000
@@ -194,29 +95,6 @@ def test_other_owners_of_rows(store: Store) -> None:
     assert store.snapshot().other_owners == {}
 
 
-def test_child_processes_under_nodes(store: Store) -> None:
-    """They hang there whichever is told first, and under the process when the node has gone."""
-    store.set_children([made.child(50)])
-    assert row(store, -50).parent == 0
-    store.put_nodes([replace(node(3, kind="executor"), pids=(50, 51))])
-    assert row(store, -50).parent == 3
-    store.set_children([made.child(50), made.child(51), made.child(52)])
-    assert [row(store, -pid).parent for pid in (50, 51, 52)] == [3, 3, 0]
-    assert row(store, -51).edge == "child process"
-    store.remove([3])
-    store.set_children([made.child(50)])
-    assert row(store, -50).parent == 0
-
-
-def test_names_that_are_unchanged(store: Store) -> None:
-    """A row that is sent again without its name keeps it."""
-    made.put(store, [{"id": 1}], ["first"])
-    made.put(store, [{"id": 1, "retained": 9}], [None])
-    assert (row(store, 1).name, row(store, 1).retained) == ("first", 9)
-    made.put(store, [{"id": 1}], ["second"])
-    assert row(store, 1).name == "second"
-
-
 def test_what_ended_fades(store: Store, clock: Clock) -> None:
     """Rows and nodes that are gone stay for some seconds, marked, and what comes back is alive."""
     made.put(store, [{"id": 1, "function": 0}, {"id": 2}])
@@ -241,14 +119,6 @@ def test_too_many_rows_are_told_once(store: Store, monkeypatch: pytest.MonkeyPat
     assert len(store.snapshot().tasks) == 10
     (problem,) = store.snapshot().problems
     assert "rows" in problem
-
-
-def test_nodes_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that sends nodes without end is not followed; those that are known go on changing."""
-    monkeypatch.setattr(store_module, "MAX_NODES", 10)
-    store.put_nodes(node(i) for i in range(1, 100))
-    store.put_nodes([node(3, label="changed")])
-    assert len(store.snapshot().nodes) == 10 and store.snapshot().nodes[3].label == "changed"
 
 
 def test_problems_are_bounded_and_not_repeated(store: Store) -> None:

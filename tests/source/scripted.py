@@ -9,6 +9,7 @@ What it does with a connection is a function of its `Peer`; the usual one greets
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import socket
 import threading
@@ -198,6 +199,22 @@ def update() -> bytes:
 def decoded(data: bytes) -> list[frames.Frame]:
     """The frames in these bytes."""
     found: list[frames.Frame] = frames.Decoder().feed(data)
+    return found
+
+
+def frame(head: dict[str, Any], columns: Any = ()) -> frames.Frame:
+    """A message as it arrives."""
+    return decoded(frames.encode(head, columns))[0]
+
+
+def changed(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of a message with one field changed: "agent.torn", "chain.0.1"."""
+    found = copy.deepcopy(message)
+    *above, last = path.split(".")
+    inner: Any = found
+    for part in above:
+        inner = inner[int(part) if part.isdigit() else part]
+    inner[int(last) if last.isdigit() else last] = value
     return found
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pyobserver.protocol import frames, schema
 from pyobserver.protocol.frames import Frame
-from pyobserver.source import messages
+from pyobserver.source import answers, fields, messages, rows
 from pyobserver.source.errors import MessageError
 
 from .scripted import ACTION, DETAIL, GROUP, HELLO, PLACES, STRINGS, TICK, TRACED, decoded, node, rows_frame
@@ -29,16 +29,16 @@ _ALLOCATORS = [["arrow", "mimalloc", 5, None, 7, ""], ["cuda", "0", 1, 2, 3, ""]
 READERS: dict[str, tuple[dict[str, Any], list[Callable[[Frame], Any]]]] = {
     "hello": (HELLO, [messages.hello, messages.protocol_version]),
     "strings": (STRINGS, [messages.strings]),
-    "nodes": (_NODES, [messages.nodes]),
+    "nodes": (_NODES, [rows.nodes]),
     "tick": (
         {**TICK, "allocators": _ALLOCATORS},
         [messages.tick, messages.row_limit_is_hit],
     ),
-    "detail": (DETAIL, [messages.detail, messages.token]),
-    "action": (ACTION, [messages.action]),
-    "result": (TRACED, [messages.action]),
-    "group": (GROUP, [messages.group, messages.token]),
-    "places": (PLACES, [messages.places, messages.token]),
+    "detail": (DETAIL, [answers.detail, answers.token]),
+    "action": (ACTION, [answers.action]),
+    "result": (TRACED, [answers.action]),
+    "group": (GROUP, [answers.group, answers.token]),
+    "places": (PLACES, [answers.places, answers.token]),
     "problem": ({"t": "problem", "text": "x"}, [messages.problem]),
     "bye": ({"t": "bye", "reason": "x"}, [messages.farewell]),
 }
@@ -93,7 +93,7 @@ def test_any_message(name: str, data: st.DataObject) -> None:
 @given(st.dictionaries(st.sampled_from(sorted({*HELLO, *TICK, *DETAIL, "items", "text"})), _VALUES), st.data())
 def test_any_head_in_any_hands(head: dict[str, Any], data: st.DataObject) -> None:
     readers = [read for _, several in READERS.values() for read in several]
-    check(data.draw(st.sampled_from([*readers, messages.rows, messages.gone])), Frame(head, {}))
+    check(data.draw(st.sampled_from([*readers, rows.changed, rows.gone])), Frame(head, {}))
 
 
 _COLUMN = st.tuples(st.sampled_from(frames.TYPE_CODES), st.integers(0, 3), st.sampled_from((0, 0x7F, 0x80, 0xFF)))
@@ -110,8 +110,8 @@ def test_any_columns(changed: dict[str, tuple[str, int, int]], said: Any) -> Non
     for name, (code, count, byte) in changed.items():
         size = len(frames.pack(code, [0] * count))
         frame.columns[name] = (code, count, bytes([byte]) * size)
-    check(messages.rows, frame)
-    check(messages.gone, frame)
+    check(rows.changed, frame)
+    check(rows.gone, frame)
 
 
 @given(st.binary(min_size=38, max_size=38))
@@ -121,6 +121,6 @@ def test_any_bytes_as_numbers(raw: bytes) -> None:
     for name, (code, count, packed) in list(frame.columns.items()):
         if name not in ("id", "kind", "state", "accuracy", "edge"):
             frame.columns[name] = (code, count, raw[: len(packed)])
-    columns, _ = messages.rows(frame)
+    columns, _ = rows.changed(frame)
     sizes = columns["retained"].tolist() + columns["error"].tolist()
-    assert all(-1 <= size < messages.MAX_BYTES for size in sizes)
+    assert all(-1 <= size < fields.MAX_BYTES for size in sizes)

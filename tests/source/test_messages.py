@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import copy
-import math
 import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pyobserver.model.actions import Outcome, Progress, Site
-from pyobserver.model.details import ChainFrame, Variable
-from pyobserver.model.forest import Node
-from pyobserver.protocol import frames, schema
-from pyobserver.source import fields, messages
+from pyobserver.protocol import frames
+from pyobserver.source import answers, fields, messages, rows
 from pyobserver.source.errors import MessageError
 
 from .scripted import (
@@ -26,84 +21,16 @@ from .scripted import (
     PLACES,
     STRINGS,
     TICK,
-    TRACED,
-    decoded,
+    changed,
+    frame,
     node,
     row_columns,
-    rows_frame,
 )
 
 ESCAPES = "\x1b]0;owned\x07\u202e\nend"
 
 
-def frame(head: dict[str, Any], columns: Any = ()) -> frames.Frame:
-    return decoded(frames.encode(head, columns))[0]
-
-
-def changed(message: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of a message with one field changed: "agent.torn", "chain.0.1"."""
-    found = copy.deepcopy(message)
-    *above, last = path.split(".")
-    inner: Any = found
-    for part in above:
-        inner = inner[int(part) if part.isdigit() else part]
-    inner[int(last) if last.isdigit() else last] = value
-    return found
-
-
 # -- what is right --------------------------------------------------------------------------------------------------
-
-
-def test_rows() -> None:
-    columns, names = messages.rows(decoded(rows_frame([5, 6], ["a", None], kind=[0, 1], error=20, cpu=[1.5, 2.0]))[0])
-    assert names == ["a", None]
-    assert set(columns) == set(schema.ROW_NAMES)
-    assert columns["id"].tolist() == [5, 6]
-    assert columns["kind"].tolist() == [0, 1]
-    assert columns["cpu"].tolist() == [1.5, 2.0]
-    assert columns["retained"].tolist() == [1000, 1000]
-    assert columns["error"].tolist() == [20, 20]
-    assert all(column.dtype.isnative and column.flags.writeable for column in columns.values())
-
-
-def others(*entries: tuple[int, int, int]) -> list[tuple[str, str, list[int]]]:
-    """The columns that tell of other owners: (row, owner, edge)."""
-    return [(name, code, [e[at] for e in entries]) for at, (name, code) in enumerate(schema.OTHERS_COLUMNS)]
-
-
-def test_the_other_owners_of_rows() -> None:
-    """They have a length of their own; of a row at most four are kept, each once."""
-    columns = [*row_columns([5, 6]), *others((5, 9, schema.EDGE_HOLDS), (5, 6, schema.EDGE_AWAITS), (5, 6, 2))]
-    told = frame({"t": "rows", "names": [None, None]}, columns)
-    assert messages.other_owners(told) == {5: ((9, "holds"), (6, "awaits"))}
-    assert messages.rows(told)[0]["id"].tolist() == [5, 6]
-    assert messages.other_owners(frame({"t": "rows", "names": [None]}, row_columns([5]))) == {}
-    many = frame({"t": "rows", "names": []}, others(*[(5, n, 0) for n in range(1, 20)]))
-    assert len(messages.other_owners(many)[5]) == 4
-    for wrong in ((0, 9, 0), (5, -1, 0), (5, 1 << 50, 0), (5, 9, 99)):
-        with pytest.raises(MessageError):
-            messages.other_owners(frame({"t": "rows", "names": []}, others(wrong)))
-    with pytest.raises(MessageError):
-        messages.other_owners(frame({"t": "rows", "names": []}, others((5, 9, 0))[:2]))
-
-
-def test_no_rows_at_all() -> None:
-    columns, names = messages.rows(frame({"t": "rows", "names": []}, row_columns([])))
-    assert names == [] and all(len(column) == 0 for column in columns.values())
-
-
-def test_nodes() -> None:
-    said = node(3, parent=2, queue=4, detail="set", kind=schema.NODE_HOLDER, edge=schema.EDGE_HOLDS)
-    assert messages.nodes(frame({"t": "nodes", "items": [said]})) == [Node(3, "holder", "loop", 2, "holds", 4, "set")]
-
-
-def test_the_child_processes_under_a_node() -> None:
-    """An agent that does not know of them says nothing; what is no number of a process is left out."""
-    said = {**node(3), "pids": [12, 0, 13, -4]}
-    assert messages.nodes(frame({"t": "nodes", "items": [said]}))[0].pids == (12, 13)
-    assert messages.nodes(frame({"t": "nodes", "items": [node(3)]}))[0].pids == ()
-    with pytest.raises(MessageError):
-        messages.nodes(frame({"t": "nodes", "items": [{**node(3), "pids": ["12"]}]}))
 
 
 def test_a_tick() -> None:
@@ -115,40 +42,6 @@ def test_a_tick() -> None:
     assert (tick.cost.cpu_seconds, tick.cost.memory_bytes) == (0.5, 2_000_000)
     unknown = messages.tick(frame(changed(changed(TICK, "gc", None), "agent.memory_bytes", None)))
     assert unknown.collector is None and unknown.cost.memory_bytes is None
-
-
-def test_a_detail() -> None:
-    answer = messages.detail(frame(DETAIL))
-    assert answer.id == 7
-    assert answer.chain == (ChainFrame("app.main", "/srv/app.py", 10), ChainFrame("app.wait", "/srv/app.py", None))
-    assert answer.by_type == (("dict", 2, 900),)
-    assert answer.biggest == (("self.cache", "dict", 4, 800, ""),)
-    assert answer.variables == (Variable("app.wait", "count", "int", None, "12"),)
-    assert answer.blocked == 3
-    assert (answer.retained, answer.accuracy, answer.error) == (1000, "sampled", 20)
-    assert answer.awaited_by == ((8, "Task-2  app.main"),)
-    assert answer.holders == (("app._tasks", "set", 12),)
-    assert answer.created_at == 1_700_000_000.5
-    assert messages.detail(frame(changed(DETAIL, "retained", None))).retained is None
-    assert (answer.spawned_at, answer.spawned_by) == ("", ())
-    more = {**DETAIL, "spawned_at": "/srv/app.py:3 App.start", "spawned_by": [[9, "Task-3  app.main"]]}
-    assert messages.detail(frame(more)).spawned_at == "/srv/app.py:3 App.start"
-    assert messages.detail(frame(more)).spawned_by == ((9, "Task-3  app.main"),)
-
-
-def test_what_an_action_on_memory_has_done() -> None:
-    """Each action has some of the fields; more lines than there may be are left out."""
-    sites = (Site("/srv/app/main.py", 12, 4_000, 10), Site("/srv/app/other.py", 3, 1_000, 2))
-    outcome = Outcome(0.1, 9_000_000, None, 3, 0, "glibc", 10.0, 5_000, 12, 2, sites)
-    assert messages.action(frame(TRACED))[1].outcome == outcome
-    few = {**ACTION, "result": {"held": 0.5, "found": 7}}
-    assert messages.action(frame(few))[1].outcome == Outcome(0.5, found=7)
-    many = {**TRACED, "result": {**TRACED["result"], "sites": [["a", 1, 2, 3]] * 60}}
-    told = messages.action(frame(many))[1].outcome
-    assert told is not None and len(told.sites) == 50
-    for wrong in ({"held": -1.0}, {"sites": [["a", 1, 2]]}, {"found": -1}, {"bytes": "5"}, {"sites": None}):
-        with pytest.raises(MessageError):
-            messages.action(frame({**TRACED, "result": {**TRACED["result"], **wrong}}))
 
 
 def test_what_could_be_done_is_told_with_an_update() -> None:
@@ -190,11 +83,6 @@ def test_allocators_that_are_none(said: Any) -> None:
         messages.tick(frame({**TICK, "allocators": said}))
 
 
-def test_what_has_come_of_an_action() -> None:
-    assert messages.action(frame({**ACTION, "text": "a b"})) == (1, Progress("asked", 0.25, False, "a b"))
-    assert messages.action(frame({**ACTION, "state": schema.ACTION_ENDED, "final": True}))[1].final
-
-
 def test_the_greeting_and_how_the_agent_came_in() -> None:
     said = messages.hello(frame({**HELLO, "started_at": 12.5, "method": "preloaded"}))
     assert (said.started_at, said.build, said.capabilities) == (12.5, "0123456789abcdef", ("tasks", "detail", "places"))
@@ -205,91 +93,11 @@ def test_the_greeting_and_how_the_agent_came_in() -> None:
 
 
 def test_what_is_gone_and_new_texts() -> None:
-    assert messages.gone(frame({"t": "gone"}, [("id", "q", [1, 1 << 40])])) == [1, 1 << 40]
+    assert rows.gone(frame({"t": "gone"}, [("id", "q", [1, 1 << 40])])) == [1, 1 << 40]
     assert messages.strings(frame(STRINGS)) == (1, ["app.work", "sleep", "/srv/app.py:12"])
 
 
-# -- what cannot be, and becomes "not known" ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "expected"),
-    [
-        ("created", math.nan, 0.0),
-        ("created", -1.0, 0.0),
-        ("created", 1e300, 0.0),
-        ("created", math.inf, 0.0),
-        ("measured_at", -math.inf, 0.0),
-        ("retained", -5, -1),
-        ("retained", (1 << 63) - 1, -1),
-        ("parent", -7, 0),
-        ("loop", -(1 << 62), 0),
-        ("os_id", -3, 0),
-        ("os_id", 1 << 40, 0),
-        ("queue", -2, -1),
-        ("function", -1, 0),
-    ],
-)
-def test_numbers_that_cannot_be(column: str, value: float, expected: float) -> None:
-    columns, _ = messages.rows(decoded(rows_frame([5], None, **{column: value}))[0])
-    assert columns[column].tolist() == [expected]
-
-
-@pytest.mark.parametrize("column", ["cpu", "activity"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e30])
-def test_shares_and_seconds_that_cannot_be(column: str, value: float) -> None:
-    columns, _ = messages.rows(decoded(rows_frame([5], None, **{column: value}))[0])
-    assert math.isnan(columns[column].tolist()[0])
-
-
-@pytest.mark.parametrize("values", [{"retained": 1 << 60}, {"error": -1}, {"error": 1 << 60}, {"retained": -1}])
-def test_a_size_that_cannot_be_is_no_measurement(values: dict[str, int]) -> None:
-    columns, _ = messages.rows(decoded(rows_frame([5], None, **values))[0])
-    assert columns["retained"].tolist() == [-1]
-    assert columns["accuracy"].tolist() == [schema.UNAVAILABLE]
-
-
 # -- what is wrong --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [0, -1, -(1 << 40), 1 << 60])
-def test_an_id_that_no_agent_gives_out(number: int) -> None:
-    for say in (lambda: rows_frame([5, number]), lambda: frames.encode({"t": "gone"}, [("id", "q", [5, number])])):
-        message = decoded(say())[0]
-        with pytest.raises(MessageError, match="an id"):
-            (messages.rows if message.head["t"] == "rows" else messages.gone)(message)
-
-
-@pytest.mark.parametrize("column", ["kind", "state", "accuracy", "edge"])
-def test_a_number_of_no_table(column: str) -> None:
-    with pytest.raises(MessageError, match=column):
-        messages.rows(decoded(rows_frame([5, 6], None, **{column: [0, 200]}))[0])
-
-
-def test_columns_that_are_not_there_or_not_what_they_should_be() -> None:
-    head = {"t": "rows", "names": ["a"]}
-    whole = row_columns([5])
-    for position, (name, code, values) in enumerate(whole):
-        wrong: list[tuple[str, str, list[Any]]] = [
-            (name + "x", code, values),
-            (name, "b" if code != "b" else "B", [0]),
-            (name, code, []),
-            (name, code, values * 2),
-        ]
-        if code == "q":
-            wrong.append((name, "d", [math.nan]))
-        for instead in wrong:
-            columns = [*whole[:position], instead, *whole[position + 1 :]]
-            with pytest.raises(MessageError, match=f"column {name}"):
-                messages.rows(frame(head, columns))
-    anything: tuple[Any, ...] = (None, "a", [], ["a", "b"], [5], [["a"]], {})
-    for names in anything:
-        with pytest.raises(MessageError):
-            messages.rows(frame({"t": "rows", "names": names}, whole))
-    with pytest.raises(MessageError):
-        messages.gone(frame({"t": "gone"}))
-    with pytest.raises(MessageError):
-        messages.gone(frame({"t": "gone"}, [("id", "d", [math.nan])]))
 
 
 Read = Callable[[frames.Frame], object]
@@ -297,10 +105,10 @@ _NODES = {"t": "nodes", "items": [node(3)]}
 _READERS: list[tuple[Read, dict[str, Any]]] = [
     (messages.hello, HELLO),
     (messages.strings, STRINGS),
-    (messages.nodes, _NODES),
+    (rows.nodes, _NODES),
     (messages.tick, TICK),
-    (messages.detail, DETAIL),
-    (messages.action, ACTION),
+    (answers.detail, DETAIL),
+    (answers.action, ACTION),
     (messages.problem, {"t": "problem", "text": "a"}),
     (messages.farewell, {"t": "bye", "reason": "a"}),
 ]
@@ -366,22 +174,22 @@ def test_numbers_out_of_range(value: Any) -> None:
         (messages.tick, TICK, "total"),
         (messages.tick, TICK, "agent.observers"),
         (messages.tick, TICK, "gc.collected"),
-        (messages.detail, DETAIL, "error"),
-        (messages.detail, DETAIL, "accuracy"),
-        (messages.detail, DETAIL, "by_type.0.1"),
-        (messages.action, ACTION, "token"),
-        (messages.action, ACTION, "state"),
-        (messages.token, DETAIL, "token"),
-        (messages.group, GROUP, "members"),
-        (messages.group, GROUP, "together_accuracy"),
-        (messages.group, GROUP, "common.0.3"),
-        (messages.group, GROUP, "shared.0.4"),
-        (messages.places, PLACES, "references"),
-        (messages.places, PLACES, "containers.0.3"),
-        (messages.places, PLACES, "places.1.4"),
-        (messages.nodes, _NODES, "items.0.kind"),
-        (messages.nodes, _NODES, "items.0.edge"),
-        (messages.nodes, _NODES, "items.0.parent"),
+        (answers.detail, DETAIL, "error"),
+        (answers.detail, DETAIL, "accuracy"),
+        (answers.detail, DETAIL, "by_type.0.1"),
+        (answers.action, ACTION, "token"),
+        (answers.action, ACTION, "state"),
+        (answers.token, DETAIL, "token"),
+        (answers.group, GROUP, "members"),
+        (answers.group, GROUP, "together_accuracy"),
+        (answers.group, GROUP, "common.0.3"),
+        (answers.group, GROUP, "shared.0.4"),
+        (answers.places, PLACES, "references"),
+        (answers.places, PLACES, "containers.0.3"),
+        (answers.places, PLACES, "places.1.4"),
+        (rows.nodes, _NODES, "items.0.kind"),
+        (rows.nodes, _NODES, "items.0.edge"),
+        (rows.nodes, _NODES, "items.0.parent"),
         (messages.protocol_version, HELLO, "protocol"),
     ):
         with pytest.raises(MessageError):
@@ -401,7 +209,7 @@ def test_whether_the_agent_keeps_all_rows() -> None:
 def test_lists_that_are_too_long() -> None:
     for path, entry in (("chain", ["f", "g", 1]), ("awaited_by", [1, "a"]), ("holders", ["a", "b", 1])):
         with pytest.raises(MessageError):
-            messages.detail(frame(changed(DETAIL, path, [entry] * (fields.MAX_LIST + 1))))
+            answers.detail(frame(changed(DETAIL, path, [entry] * (fields.MAX_LIST + 1))))
 
 
 # -- texts ----------------------------------------------------------------------------------------------------------
@@ -433,7 +241,7 @@ def test_no_text_can_move_the_cursor_or_fill_the_screen() -> None:
 
 def _row_names(message: frames.Frame) -> object:
     found = frame(message.head, row_columns([5]))
-    return messages.rows(found)[1]
+    return rows.changed(found)[1]
 
 
 def test_long_names_keep_what_tells_them_apart() -> None:
@@ -461,17 +269,3 @@ def test_random_messages_raise_nothing_else() -> None:
         except MessageError:
             refused += 1
     assert refused > 1000
-
-
-def test_random_columns_raise_nothing_else() -> None:
-    """Any bits in the columns of rows are read, or refused."""
-    chance = np.random.default_rng(3)
-    sizes = {code: np.dtype(code).itemsize for _, code in schema.ROW_COLUMNS}
-    for _ in range(300):
-        columns = {name: (code, 3, chance.bytes(3 * sizes[code])) for name, code in schema.ROW_COLUMNS}
-        columns["id"] = ("q", 3, np.array([1, 2, 3], "<i8").tobytes())
-        for name, table in (("kind", 5), ("state", 6), ("accuracy", 5), ("edge", 5)):
-            columns[name] = ("B", 3, bytes(chance.integers(0, table, 3).tolist()))
-        found, _ = messages.rows(frames.Frame({"t": "rows", "names": ["a", "b", "c"]}, columns))
-        assert all(share != share or 0.0 <= share <= 1.0 for share in found["activity"].tolist())
-        assert all(-1 <= size < messages.MAX_BYTES for size in found["retained"].tolist())

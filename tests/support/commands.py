@@ -40,6 +40,7 @@ def without_rights(*words: object) -> subprocess.CompletedProcess[str]:
     code = (
         "import os, sys\n"
         "import pyobserver.cli, pyobserver.arguments, pyobserver.export.listing, pyobserver.source.live\n"
+        "from pyobserver.commands import watching, reading, recordings\n"
         f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
         "sys.exit(pyobserver.cli.main(sys.argv[1:]))\n"
     )
