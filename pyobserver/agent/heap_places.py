@@ -159,16 +159,19 @@ class Survey(Walk):
 
 
 class HeapPlaces:
-    """Answers the observers' questions, one after the other. `job` is set by who runs it."""
+    """Answers the observers' questions, one after the other. `job` is set by who runs it.
+
+    `walk` is the one that goes on, None while nothing is asked.
+    """
 
     def __init__(self, agent):
         self._agent = agent
-        self._walk = None
+        self.walk = None
         self.job = None
 
     def is_walking_in(self, task):
         """Whether the walk is among what a task retains."""
-        return self._walk is not None and self._walk.inside == id(task)
+        return self.walk is not None and self.walk.inside == id(task)
 
     def work(self, now):
         """Answer all that is asked."""
@@ -198,7 +201,7 @@ class HeapPlaces:
             return answer, now
         while not (self._agent.tasks.complete and self._agent.trio.complete):
             now = yield
-        self._walk = walk = Survey(
+        self.walk = walk = Survey(
             now.clock,
             least,
             name,
@@ -218,7 +221,7 @@ class HeapPlaces:
                 notes.append("not all was looked through: it ended after %d s of work" % MAX_SECONDS)
                 walk.stop()
             now = yield
-        self._walk = None
+        self.walk = None
         if not notes and walk.incomplete:
             notes.append("left out: " + walk.incomplete)
         if walk.changed:
