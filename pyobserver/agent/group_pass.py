@@ -32,6 +32,9 @@ class Pass:
         self.measured = self.bytes = self.squares = 0
         self.error = 0.0  # its square
         self.spent = 0.0
+        self.torn = 0  # slices in which names were looked for, in vain
+        self.lost = 0.0  # seconds spent in these
+        self.unnamed = 0  # tasks that refer to what could not be measured
         self.is_bound = False
         self.accuracies = set()
         self._chance = Chance()
@@ -115,4 +118,6 @@ def note_of(one):
         notes.append("%d could not be read, as they were running" % one.running)
     if one.is_whole() and (one.together.is_bound or one.is_bound):
         notes.append("they may share more: not everything was looked through")
+    if one.unnamed:
+        notes.append("some of what others hold too could not be measured, as other threads were busy")
     return "; ".join(notes)

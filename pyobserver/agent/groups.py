@@ -21,6 +21,7 @@ _CYCLE_ROUNDS = 3
 _CYCLE_ROOTS = 12
 _LONG_SECONDS = 0.0016  # a slice for who has asked
 _TRIES = 3  # of one slice that was torn, or too short
+_TORN_TRIES = 12  # more of them in one pass, for names
 _SAFE_SHARE = 0.3  # of a slice that has to be left for another task
 _FRESH_SHARE = 0.8
 _AT_ONCE = 500
@@ -271,7 +272,9 @@ class Groups:
             if common.bytes < _LEAST_BYTES:
                 break
             found, now = yield from self._described(one, {i: False}, common.last, now)
-            if i in found:
+            while found is None and one.torn < _TORN_TRIES:
+                found, now = yield from self._described(one, {i: False}, common.last, now)
+            if found is not None and i in found:
                 path, kind, length, _ = found[i]
                 answer["common"].append([path, kind, length, int(common.bytes), common.members])
         return now
@@ -289,14 +292,15 @@ class Groups:
         told = []
         for number, wanted in by_member.items():
             tries = _TRIES
-            while wanted and tries and one.spent < limit:
+            while wanted and tries and one.torn < _TORN_TRIES and one.spent - one.lost < limit:
                 found, now = yield from self._described(one, wanted, number, now)
-                if not found:
-                    tries -= 1
+                if found is None:
+                    continue
+                tries -= not found
                 for i, (path, kind, length, measure) in found.items():
                     del wanted[i]
-                    if measure is not None:
-                        told.append([path, kind, length, measure[0], one.together.objects[i].members])
+                    told.append([path, kind, length, measure[0], one.together.objects[i].members])
+            one.unnamed += bool(wanted) and one.torn >= _TORN_TRIES
         told = [entry for entry in told if entry[3] >= _LEAST_BYTES]
         told.sort(key=lambda entry: -entry[3])
         answer["shared"] = told[:_NAMED]
@@ -305,19 +309,28 @@ class Groups:
         return now
 
     def _described(self, one, wanted, number, now):
-        """Return (what is found of the objects `wanted` in a task, the slice)."""
+        """Return (what is found of the objects `wanted` in a task, the slice): None when what was counted may be wrong.
+
+        So it is when the slice was torn, or a walk over the heap stood inside what was measured, which it refers to.
+        """
         now = yield WHOLE
         task = self._task(one.members[number]) if 0 <= number < len(one.members) else None
         if task is None or self._tasks.describer.is_running(known().coroutine(task)):
             return {}, now
         begun = now.clock()
         try:
-            found = one.together.describe(task, wanted, now.begun + _LONG_SECONDS)
+            found = one.together.describe(task, wanted, now.begun + _LONG_SECONDS, self._ownership.walked())
         except Exception:  # a type in C whose size cannot be asked for, or no memory
             found = {}
         task = None
-        one.spent += now.clock() - begun
-        return ({} if now.torn() else found), now
+        spent = now.clock() - begun
+        one.spent += spent
+        if found is None or now.torn():
+            one.torn += 1
+            one.lost += spent
+            now = yield  # to the walk, too
+            return None, now
+        return found, now
 
     def _sort_by_type(self, answer, one, now):
         """Tell of some tasks what they retain alone by type, scaled to all."""

@@ -6,14 +6,16 @@ and nothing else, runs no code of the program, and ends after some seconds of wo
 
 import sys
 from gc import is_tracked
-from itertools import islice
+from itertools import compress, count, islice
 
 from pyobserver.agent.attributes import class_name, short_name
 from pyobserver.agent.owners.holder_kinds import (
+    CLASS,
     EXACT_CONTAINERS,
     ITEMS,
     KEYS,
     LEAF,
+    MODULE,
     TASK,
     VALUES,
     Kinds,
@@ -32,6 +34,7 @@ MAX_PATH = 200
 _ROOM = 48 * 1024  # bytes of texts in each of the two lists
 MAX_SKIPPED = 100000  # items of a container that has changed, which are passed over in one go: half a millisecond
 MAX_RESUMED = 2000  # times for one container
+_CHANGING = (VALUES, ITEMS, KEYS, MODULE, CLASS)  # kinds of what is not walked through as a list of our own
 _LEAST_ITEMS = 10
 _EXAMPLES = 3
 _SIZED = frozenset(map(id, (bytes, bytearray, str)))
@@ -69,7 +72,7 @@ class Survey(Walk):
         self.references = 0
         self.dropped = 0  # places for which there was no room
         self.changed = 0  # containers that have changed size while they were walked through
-        self._passed = {}  # by level, how many items of the container there the walk had passed before this slice
+        self._counters = {}  # by level, of the items of the container there that the walk has passed
         self.least = least  # it grows when there are too many
         Walk.__init__(self, None, clock, tasks, None, coroutine_of, None, slots)
         self._decisions = _Kinds(name, leaves)
@@ -82,38 +85,37 @@ class Survey(Walk):
 
     def _push(self, owner, kind):
         Walk._push(self, owner, kind)
-        self._passed.pop(len(self._owners) - 1, None)
+        level = len(self._owners) - 1
+        if kind in _CHANGING:
+            self._count_from(level, self._iterators[-1], 0)
         if kind is VALUES or kind is ITEMS:
             length = len(owner) if id(type(owner)) in EXACT_CONTAINERS else length_of(owner)
             if length is not None and length >= self.least:
-                level = len(self._owners) - 1
                 label = self._paths._label(level)
                 if label.is_container and label.level == level:
                     self._note_container(label.path, owner, length)
 
-    def _pause(self):
-        Walk._pause(self)
-        for level, kind in enumerate(self._kinds):
-            if kind is VALUES or kind is ITEMS or kind is KEYS:
-                hint = getattr(self._iterators[level], "__length_hint__", None)
-                length = length_of(self._owners[level])
-                self._passed[level] = None if hint is None or length is None else length - hint()
+    def _count_from(self, level, iterator, passed):
+        """Count what is passed of a container: an iterator cannot tell it any more when that has changed."""
+        counter = self._counters[level] = count(passed + 1)  # never 0, so that `compress` lets all through
+        self._iterators[level] = compress(iterator, counter)
 
     def _again(self):
-        """Go on in a container that has changed since the last slice, from where the walk was.
+        """Go on in a container that has changed, in this slice or between two, from where the walk was.
 
         What is in it was counted, so that it must not be walked through from its beginning.
         """
         level = len(self._owners) - 1
-        passed = self._passed.get(level)
         tries = self._tries[level] = self._tries.get(level, 0) + 1
         self.changed += tries == 1
-        if passed is None or passed > MAX_SKIPPED or tries > MAX_RESUMED:
+        passed = int(repr(self._counters[level])[len("count(") : -1]) - 1
+        if passed > MAX_SKIPPED or tries > MAX_RESUMED:
             self._restless += 1
             self._pop()
             return
-        iterator = self._iterators[-1] = self._iterator(self._owners[-1], self._kinds[-1])
+        iterator = self._iterator(self._owners[-1], self._kinds[-1])
         next(islice(iterator, passed, passed), None)
+        self._count_from(level, iterator, passed)
 
     def _enter(self, thing, kind, shared):
         if kind is VALUES and not is_tracked(thing) and len(thing) >= self.least:  # of texts and numbers only
@@ -159,16 +161,19 @@ class Survey(Walk):
 
 
 class HeapPlaces:
-    """Answers the observers' questions, one after the other. `job` is set by who runs it."""
+    """Answers the observers' questions, one after the other. `job` is set by who runs it.
+
+    `walk` is the one that goes on, None while nothing is asked.
+    """
 
     def __init__(self, agent):
         self._agent = agent
-        self._walk = None
+        self.walk = None
         self.job = None
 
     def is_walking_in(self, task):
         """Whether the walk is among what a task retains."""
-        return self._walk is not None and self._walk.inside == id(task)
+        return self.walk is not None and self.walk.inside == id(task)
 
     def work(self, now):
         """Answer all that is asked."""
@@ -198,7 +203,7 @@ class HeapPlaces:
             return answer, now
         while not (self._agent.tasks.complete and self._agent.trio.complete):
             now = yield
-        self._walk = walk = Survey(
+        self.walk = walk = Survey(
             now.clock,
             least,
             name,
@@ -218,7 +223,7 @@ class HeapPlaces:
                 notes.append("not all was looked through: it ended after %d s of work" % MAX_SECONDS)
                 walk.stop()
             now = yield
-        self._walk = None
+        self.walk = None
         if not notes and walk.incomplete:
             notes.append("left out: " + walk.incomplete)
         if walk.changed:

@@ -287,6 +287,14 @@ class Ownership:
         is_inside = self._walk is not None and self._walk.inside == id(task)
         return is_inside or self._agent.places.is_walking_in(task)
 
+    def walked(self):
+        """Return the ids of what walks over the heap refer to at this moment, beside what the program does."""
+        found = set()
+        for walk in (self._walk, self._agent.places.walk):
+            if walk is not None:
+                found.update(walk.held())
+        return found
+
     def _wanted(self, address):
         row = self._tasks.row_at(address)
         return 0 if row is None else row.position + 1

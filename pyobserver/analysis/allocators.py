@@ -225,7 +225,8 @@ def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
 def memory_outlook(snapshot: Snapshot, window: float) -> Outlook:
     """Return the resident memory, its limit, its growth, and when the limit is reached at this rate.
 
-    A control group's limit is reached by all that counts against it, so the way left is taken from there.
+    A control group's limit is reached by all that counts against it, so the way left is taken from there: the working
+    set of the whole group, without the file cache that the kernel drops before it kills.
     """
     rss = snapshot.process.rss if snapshot.process else None
     curve = snapshot.history.curve("rss", snapshot.growing_since(window))

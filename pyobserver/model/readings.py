@@ -68,11 +68,16 @@ class ProcessReading:
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """What ends the growth of the process first."""
+    """What ends the growth of the process first.
+
+    `current` are the bytes that count against it: of the whole group, of the address space, or of the host. File cache
+    that the kernel drops before it kills is not among them: of a group it is the working set (what is charged to it
+    without its inactive file cache), of the host what is not available.
+    """
 
     bytes: int | None
     source: str  # "cgroup /system.slice/x memory.max", "RLIMIT_AS", "host"
-    current: int | None  # bytes that count against this limit: of the whole group, of the address space, of the host
+    current: int | None
     oom_kills: int | None = None  # processes of this group and those below it that were killed for memory
 
 

@@ -26,10 +26,11 @@ class _Version:
     limit: str
     current: str
     events: str
+    reclaimable: str  # the line of memory.stat with the file cache that goes first, of the groups below too
 
 
-_V1 = _Version("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control")
-_V2 = _Version("memory.max", "memory.current", "memory.events")
+_V1 = _Version("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control", "total_inactive_file")
+_V2 = _Version("memory.max", "memory.current", "memory.events", "inactive_file")
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ def _chain(mount: _Mount, group: Path, version: _Version, path: PurePosixPath) -
         limit = _number(group / version.limit)
         if limit is not None and limit < _UNLIMITED:
             name = clean_tail(str(path), _PATH_LIMIT)
-            current, kills = _number(group / version.current), _oom_kills(group / version.events)
-            yield MemoryLimit(limit, f"cgroup {name} {version.limit}", current, kills)
+            kills = _counter(group / version.events, "oom_kill")
+            yield MemoryLimit(limit, f"cgroup {name} {version.limit}", _working_set(group, version), kills)
         if group == mount.folder:
             return
         group, path = group.parent, path.parent
@@ -163,12 +164,24 @@ def _chain(mount: _Mount, group: Path, version: _Version, path: PurePosixPath) -
             return  # this parent does not count what its children use
 
 
-def _oom_kills(path: Path) -> int | None:
-    """How often the kernel killed in a group, from memory.events (v2) or memory.oom_control (v1)."""
+def _working_set(group: Path, version: _Version) -> int | None:
+    """The bytes of a group that a kill can come from: what is charged to it without its inactive file cache.
+
+    The kernel drops that cache before it kills, so a group may stand at its limit for days with nothing wrong. The
+    same as kubelet's "working set". Without memory.stat it is all that is charged. The statistics may be older than
+    the total by two seconds (Linux mm/memcontrol.c), hence the floor. None when the group cannot be read.
+    """
+    charged = _number(group / version.current)
+    reclaimable = _counter(group / "memory.stat", version.reclaimable)
+    return None if charged is None else max(0, charged - (reclaimable or 0))
+
+
+def _counter(path: Path, wanted: str) -> int | None:
+    """A number from a file with lines "name number", as memory.stat, memory.events and memory.oom_control have."""
     try:
         for line in path.read_text().splitlines():
             name, _, value = line.partition(" ")
-            if name == "oom_kill":
+            if name == wanted:
                 return int(value)
     except (OSError, ValueError):
         pass

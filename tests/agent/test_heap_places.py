@@ -7,6 +7,7 @@ from pyobserver.model.places import PlacesQuestion
 from ..support.interpreters import Interpreter
 from ..support.targets import launch
 from .mirror import observed, on_interpreters, on_newest, silence
+from .retained_targets import run
 
 
 @on_interpreters
@@ -81,6 +82,13 @@ def test_a_container_that_grows_meanwhile_is_counted_once(interpreter: Interpret
         silence(target.stop())
     found = {path: number for path, kind, number, *_ in told["places"]}
     assert before <= found["__main__.STREAM"] <= after
+
+
+def test_a_container_that_grows_within_a_slice_is_counted_once(interpreter: Interpreter) -> None:
+    """As when another thread comes in between: nothing is passed over, nor counted a second time."""
+    for told in run(interpreter, "changing.py"):
+        assert told["changed"] > 0 and told["grown"] > 0
+        assert told["before"] <= told["told"] <= told["after"], told
 
 
 @on_newest

@@ -54,3 +54,11 @@ def test_what_others_hold_too_is_shared_and_not_theirs(interpreter: Interpreter)
     assert 300_000 < size < 340_000
     assert case["together"] < 500_000
     assert case["owned"][0] == ["locals: common", "list", 30, None, 50]
+
+
+def test_nothing_is_measured_while_a_walk_over_the_heap_stands_inside_it(interpreter: Interpreter) -> None:
+    """What the walk refers to seems to be held by the program, so that only the rest would be counted."""
+    told = run(interpreter, "walked.py")
+    assert told["before"] > 300_000
+    assert told["inside"] is None
+    assert told["after"] == told["before"]

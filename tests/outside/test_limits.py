@@ -86,6 +86,32 @@ def test_version_2_group(machine: Machine) -> None:
     assert (limit.current, limit.oom_kills) == (3 * GB, 2)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_file_cache_that_goes_first_does_not_count(machine: Machine, version: int) -> None:
+    """A group full of inactive file cache is not near its limit: the kernel drops that before it kills."""
+    if version == 2:
+        machine.groups("0::/pod/app\n", V2_MOUNT)
+        machine.v2("/pod/app", str(4 * GB), current=4 * GB - 4096)
+        stat = f"anon {GB}\nfile {3 * GB}\ninactive_anon {GB}\nactive_file 7\ninactive_file {5 * GB // 2}\n"
+        machine.write("sys/fs/cgroup/pod/app/memory.stat", stat)
+    else:
+        machine.groups("4:memory:/pod/app\n", V1_MOUNT)
+        machine.v1("/pod/app", str(4 * GB), current=4 * GB - 4096)
+        stat = f"cache {3 * GB}\ninactive_file 12\ntotal_cache {3 * GB}\ntotal_inactive_file {5 * GB // 2}\n"
+        machine.write("sys/fs/cgroup/memory/pod/app/memory.stat", stat)
+    assert memory_limit(PID, machine.root).current == 3 * GB // 2 - 4096
+
+
+@pytest.mark.parametrize(("stat", "expected"), [("", GB), ("anon 7\n", GB), (f"inactive_file {2 * GB}\n", 0)])
+def test_statistics_that_are_missing_or_older_than_the_total(machine: Machine, stat: str, expected: int) -> None:
+    """Without the count of file cache all that is charged counts; an old one never makes the rest negative."""
+    machine.groups("0::/app\n", V2_MOUNT)
+    machine.v2("/app", str(4 * GB), current=GB)
+    if stat:
+        machine.write("sys/fs/cgroup/app/memory.stat", stat)
+    assert memory_limit(PID, machine.root).current == expected
+
+
 def test_a_group_further_out_may_be_the_smaller_one(machine: Machine) -> None:
     """The chain is walked up to the root, through groups without a limit."""
     machine.groups("0::/a/b/c\n", V2_MOUNT)

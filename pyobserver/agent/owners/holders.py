@@ -137,6 +137,13 @@ class Walk:
         instances share one, too: the path."""
         return holding.key
 
+    def held(self):
+        """Yield the ids of what the walk refers to between slices."""
+        for owner, kind in zip(self._owners, self._kinds):  # noqa: B905 (3.10 and later)
+            yield id(owner)
+            if kind is FUNCTION:
+                yield id(closure_of(owner))
+
     def run(self, deadline):
         """Go on until `clock()` is past `deadline`. Return whether the walk has been through."""
         if self.is_through:

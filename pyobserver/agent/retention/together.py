@@ -332,9 +332,13 @@ class Together:
 
     # -- names --------------------------------------------------------------------------------------------------------
 
-    def describe(self, root, wanted, deadline):
+    def describe(self, root, wanted, deadline, walked=frozenset()):
         """Return {id: (path from the root, type, length or None, Measure of what it retains itself or None)} for those
-        of the ids `wanted`, a dict {id: whether to measure it}, that are found."""
+        of the ids `wanted`, a dict {id: whether to measure it}, that are found.
+
+        `walked` are ids of what others of ours refer to at this moment. None when such is in what was measured: it
+        seems to be held by the program.
+        """
         now = self._walker.clock()
         told = {}
         scan = self._scan(root, now + (deadline - now) * 0.3)
@@ -350,6 +354,8 @@ class Together:
                     break
                 measure = Scan(self._walker, Border(self._shared, id(o)), [o], stop)
                 measure.run()
+                if any(i in measure.walk.pending for i in walked):
+                    return None
                 measure = (int(measure.bytes()), measure.accuracy(), int(measure.error()))
             told[id(o)] = (paths.of(node), type_name(type(o)), paths.length(o), measure)
         return told

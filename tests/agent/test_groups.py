@@ -1,0 +1,85 @@
+"""What the members of a group share is named, however often other threads come in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pyobserver.agent import groups
+from pyobserver.agent.group_pass import Member, Pass, note_of
+
+
+class Slices:
+    """Slices of which the first so many are torn."""
+
+    def __init__(self, torn: int) -> None:
+        self.left = torn
+        self.time = 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            self.left -= 1
+            is_torn = self.left >= 0
+            yield SimpleNamespace(begun=self.time, clock=self.clock, torn=lambda is_torn=is_torn: is_torn)
+
+    def clock(self) -> float:
+        self.time += 0.003
+        return self.time
+
+
+class Together:
+    """What two tasks share, and others hold too."""
+
+    is_bound = False
+
+    def __init__(self) -> None:
+        self.objects = {7: SimpleNamespace(last=1, members=2, bytes=9000)}
+
+    def shared(self) -> list[tuple[int, Any]]:
+        return list(self.objects.items())
+
+    owned = shared
+
+    def describe(self, task: object, wanted: dict[int, bool], deadline: float, walked: set[int]) -> dict[int, Any]:
+        return {7: ("locals: config", "dict", 1, (300_000, 0, 0))}
+
+
+def named(torn: int, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], Pass]:
+    """The answer with the names, and the pass."""
+    monkeypatch.setattr(groups, "known", lambda: SimpleNamespace(coroutine=lambda task: None))
+    rows = SimpleNamespace(get=lambda number: SimpleNamespace(ref=object))
+    tasks = SimpleNamespace(describer=SimpleNamespace(is_running=lambda coroutine: False))
+    agent = SimpleNamespace(table=SimpleNamespace(rows=rows))
+    one = Pass([1, 2], 2, Together())
+    one.members += [Member(1), Member(2)]
+    answer: dict[str, Any] = {"together": 1, "common": []}
+    asked = groups.Groups(agent, tasks, SimpleNamespace(walked=set))
+    slices = iter(Slices(torn))
+    for name in (asked._name_common, asked._name_shared):
+        job = name(answer, one, next(slices))
+        try:
+            next(job)
+            while True:
+                job.send(next(slices))
+        except StopIteration:
+            pass
+    return answer, one
+
+
+@pytest.mark.parametrize("torn", [0, 1, 4, 10])
+def test_torn_slices_are_made_up_for(torn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found in a torn slice does not count, and the time it took is not missing afterwards."""
+    answer, one = named(torn, monkeypatch)
+    assert answer["common"] == [["locals: config", "dict", 1, 9000, 2]]
+    assert answer["shared"] == [["locals: config", "dict", 1, 300_000, 2]]
+    assert one.unnamed == 0
+
+
+def test_without_a_whole_slice_nothing_is_named_and_the_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends after some tries, and does not tell that nothing is shared."""
+    answer, one = named(10**9, monkeypatch)
+    assert (answer["common"], answer["shared"]) == ([], [])
+    assert "could not be measured" in note_of(one)
