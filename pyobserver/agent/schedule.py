@@ -16,7 +16,7 @@ LATER_SECONDS = 0.010  # until the first picture is complete: with the time to w
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 LONG = 1.5  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
-_BEAT_SECONDS = 0.1  # rounds begin at multiples of this: several in one slice, as to wake up takes more than most of them
+_BEAT_SECONDS = 0.1  # rounds begin at multiples of this, several in one slice: to wake up takes more than most of them
 _FAILURES = 3
 _TORN_SHARE = 0.9
 
