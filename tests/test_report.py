@@ -49,7 +49,14 @@ def found_in(interpreter: Interpreter, kind: str, seconds: float) -> list[dict[s
 
 
 @on_newest
-@pytest.mark.parametrize(("kind", "seconds"), [("tasks", LOOK), ("native", 26), ("descriptors", LOOK)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        ("tasks", LOOK),
+        pytest.param("native", 26, marks=pytest.mark.every),
+        pytest.param("descriptors", LOOK, marks=pytest.mark.every),
+    ],
+)
 def test_a_short_look_tells_what_grows(interpreter: Interpreter, kind: str, seconds: float) -> None:
     """Growing, not a leak yet, by its kind and name."""
     first = found_in(interpreter, kind, seconds)[0]

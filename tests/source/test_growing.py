@@ -18,7 +18,11 @@ from ..support.targets import launch
 SECONDS = 15.0  # from attaching to the mark
 WINDOW = 300.0
 
-on_some = pytest.mark.parametrize("interpreter", [interpreters()[0], interpreters()[-1]], ids=str)
+on_some = pytest.mark.parametrize(
+    "interpreter",
+    [pytest.param(interpreters()[0], marks=pytest.mark.every, id=str(interpreters()[0])), interpreters()[-1]],
+    ids=str,
+)
 
 
 def growing(snapshot: Snapshot) -> set[str]:

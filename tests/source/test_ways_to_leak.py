@@ -25,10 +25,15 @@ def growing(source: LiveSource) -> set[str]:
     return {node.label for key in ends if key is not None and (node := shown.node(key)) is not None}
 
 
-@pytest.mark.parametrize("way", GROWS)
 @pytest.mark.parametrize(
-    "interpreter",
-    [pytest.param(each, marks=[] if each is NEWEST else [pytest.mark.every], id=str(each)) for each in interpreters()],
+    ("interpreter", "way"),
+    [
+        pytest.param(
+            each, way, marks=[] if each is NEWEST and way == "sessions" else [pytest.mark.every], id=f"{each}-{way}"
+        )
+        for each in interpreters()
+        for way in GROWS
+    ],
 )
 def test_the_supervisor_that_grows_is_marked(interpreter: object, way: str) -> None:
     """A dict of sessions, a task group that is never left, an executor with a stuck worker."""
