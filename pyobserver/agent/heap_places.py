@@ -119,7 +119,7 @@ class Survey(Walk):
 
     def _enter(self, thing, kind, shared):
         if kind is VALUES and not is_tracked(thing) and len(thing) >= self.least:  # of texts and numbers only
-            if id(thing) not in self._modules.namespaces and (not shared or self._mark(id(thing))):
+            if id(thing) not in self._modules.namespaces and (not shared or self._marks.add(id(thing))):
                 self._note_container(self._paths._path(len(self._owners) - 1, thing)[0], thing, len(thing))
             return False
         return Walk._enter(self, thing, kind, shared)

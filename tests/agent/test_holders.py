@@ -145,7 +145,7 @@ def build():
 # What all scripts begin with: how to walk, from a function, so that no module holds what the walk makes.
 WALK = """
 import asyncio, gc, json, os, sys, time, weakref
-from pyobserver.agent.owners import holders
+from pyobserver.agent.owners import holders, marks
 from pyobserver.agent.retention import slots as variables
 
 CLOCK = time.perf_counter
@@ -434,7 +434,7 @@ KEEPER = Keeper()
 def held_between(walk, most):
     strong = len(walk._owners)
     most[0] = max(most[0], strong)
-    most[1] = max(most[1], sum(map(len, walk._seen)))
+    most[1] = max(most[1], sum(map(len, walk._marks.shards)))
     most[2] += any(type(each) is not int and "list" in type(each).__name__ and kind in ("object", "attributes")
                    for each, kind in zip(walk._iterators, walk._kinds))
 
@@ -666,10 +666,10 @@ async def main():
     walk = walk_for(list(inner))
     go(walk)
     deep = [len(walk.found), walk.incomplete]
-    holders.MAX_MARKS = 100
+    marks.MAX_MARKS = 100
     walk.restart()
     go(walk)
-    finish(deep=deep, marks=[walk.incomplete, walk._marks])
+    finish(deep=deep, marks=[walk.incomplete, walk._marks.count])
 
 asyncio.run(main())
 """

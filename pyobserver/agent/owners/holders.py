@@ -1,12 +1,11 @@
 """Which containers keep the tasks alive: one walk over the heap from the modules, in slices, for all tasks at once.
 
 Depth first, so that the stack is the path and no map of parents is needed. An object with one owner can be met only
-once: just those with more are marked, in 1,024 small sets, as a large one would stall where it grows. Between slices
-the walk holds the containers on its stack, at most `MAX_DEPTH`, and never a list of what an object refers to.
+once: just those with more are marked. Between slices the walk holds the containers on its stack, at most `MAX_DEPTH`,
+and never a list of what an object refers to.
 """
 
 import sys
-from _weakref import ref
 from gc import get_referents, is_tracked
 from sys import getrefcount
 
@@ -30,22 +29,19 @@ from pyobserver.agent.owners.holder_kinds import (
     container_base,
 )
 from pyobserver.agent.owners.holder_paths import NOWHERE, RANK, Paths
+from pyobserver.agent.owners.marks import SHARDS, Marks
 from pyobserver.agent.owners.modules import Modules
+from pyobserver.agent.owners.postponed import DEFERRED, Postponed
 from pyobserver.agent.owners.route import route_to
 from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
 
 DEFER_DEPTH = 8  # from here on, instances are walked from later, each as a root of its own
 MAX_DEPTH = 12
-MAX_MARKS = 300000  # 15 to 20 MB
-MAX_DEFERRED = 10000
-MAX_THREADS = 1000
 LARGE = 5000  # items; what is so large comes last, as what holds tasks is small as a rule
-MAX_LARGE = 1000  # that are left for then
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
-SHARDS = 1024
 
 
 def _calibrate():
@@ -61,7 +57,6 @@ ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 _END = object()
 LATER = object()
-DEFERRED = (OBJECT, FUNCTION, CLASS)  # kinds of what may be walked from later
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
@@ -92,24 +87,21 @@ class Walk:
         self.types = set()
         self._clock = clock
         self._tasks = tasks
-        self._seen = []
+        self._marks = Marks()
         self.restart()
 
     def restart(self):
         """Forget everything and begin anew."""
-        self._old = self._seen  # to be dropped in parts: 300,000 marks at once would take ms
         self.found = Found()
         self.objects = 0  # looked into
         self.is_through = False
-        self._seen = [set() for _ in range(SHARDS)]
-        self._marks = 0
-        self._unmarked = self._too_deep = self._restless = 0
+        self._marks.restart()
+        self._too_deep = self._restless = 0
         self._owners = []  # the stack, as columns: what is looked into,
         self._kinds = []  # how,
         self._iterators = []  # how far,
         self._tries = {}  # by level, how often it has changed meanwhile
-        self._deferred = []
-        self._large = []  # routes to large containers that were not looked into yet
+        self._postponed = Postponed(self._marks)
         self._decisions = Kinds(self.types)
         self._shapes = {}
         self._variables = None  # of which tasks, when their turn has come
@@ -123,8 +115,9 @@ class Walk:
     def incomplete(self):
         """What was left out so far, in words, or None: the tasks in it may seem to be held by nobody."""
         reasons = []
-        if self._unmarked:
-            reasons.append("%d objects with several owners beyond the first %d" % (self._unmarked, MAX_MARKS))
+        if self._marks.refused:
+            beyond = (self._marks.refused, self._marks.count)
+            reasons.append("%d objects with several owners beyond the first %d" % beyond)
         if self._too_deep:
             reasons.append("%d places nested deeper than %d" % (self._too_deep, MAX_DEPTH))
         if self._restless:
@@ -186,21 +179,22 @@ class Walk:
 
     def _begin_root(self):
         """Put what to walk from next on the stack, or come closer to that. Return False when there is no more."""
-        if self._old:
-            del self._old[-8:]
+        postponed = self._postponed
+        if self._marks.drop_some():
+            pass
         elif not self._modules.is_sorted():
             self._modules.sort_some()
-        elif self._deferred:
-            reference, self.inside, kind = self._deferred.pop()
+        elif postponed.deferred:
+            reference, self.inside, kind = postponed.deferred.pop()
             thing = reference()
             if thing is not None:
                 self._push(thing, kind)
         elif self._begin_module():
             pass
-        elif self._large:
-            self._begin_large(self._large.pop(0))
+        elif postponed.large:
+            self._begin_large(postponed.large.pop(0))
         elif self._variables is None:
-            self._add_threads()
+            postponed.add_threads()
             self._variables = iter(() if self._tasks is None else self._tasks())
         elif not self._is_searched:
             reference = next(self._variables, _END)
@@ -211,8 +205,8 @@ class Walk:
                 self._is_searched = True
             elif reference is not None:
                 self._begin_task(reference())
-        elif self._seen:
-            self._old, self._seen, self._shapes = self._seen, [], {}
+        elif self._marks.retire():
+            self._shapes = {}
         else:
             return False
         return True
@@ -239,22 +233,6 @@ class Walk:
         except TypeError:  # something else is there now
             found = []
         self._restless += not found
-
-    def _put_off(self, thing, kind):
-        """Leave a large container for later; return whether it is."""
-        if len(self._large) >= MAX_LARGE or self._variables is not None:
-            return False
-        route = route_to([*self._owners, thing], [*self._kinds, kind], self._paths.module)
-        if route is not None:
-            self._large.append(route)
-        return route is not None
-
-    def _add_threads(self):
-        """Walk from the threads that Python knows, once the modules have been walked: they may have more."""
-        threads = (namespace_of("threading") or {}).get("_active")
-        for thread in list(dict.values(threads))[:MAX_THREADS] if type(threads) is dict else ():
-            if id(thread) not in self._seen[(id(thread) >> 4) & (SHARDS - 1)] and self._mark(id(thread)):
-                self._deferred.append((ref(thread), 0, OBJECT))
 
     def _begin_task(self, task):
         coroutine = None if task is None else self._coroutine_of(task)
@@ -316,7 +294,7 @@ class Walk:
     def _look(self):
         """Look at up to `STRIDE` references."""
         left = STRIDE
-        iterators, kinds, seen = self._iterators, self._kinds, self._seen
+        iterators, kinds, seen = self._iterators, self._kinds, self._marks.shards
         decided, decide = self._decisions.known.get, self._decisions.of_type
         while left > 0 and iterators:
             one = ONE_IN_LIST if kinds[-1] in LISTED else ONE_OWNER
@@ -367,15 +345,16 @@ class Walk:
         ):
             return False
         depth = len(self._owners)
-        if depth >= DEFER_DEPTH and kind in DEFERRED and self._defer(thing, kind, shared):
+        if depth >= DEFER_DEPTH and kind in DEFERRED and self._postponed.defer(thing, kind, shared, self.inside):
             return False
         if depth >= MAX_DEPTH:
             self._too_deep += 1
             return False
-        if shared and not self._mark(id(thing)):
+        if shared and not self._marks.add(id(thing)):
             return False
-        if (kind is VALUES or kind is ITEMS) and len(thing) > self.least_put_off and self._put_off(thing, kind):
-            return False
+        if (kind is VALUES or kind is ITEMS) and len(thing) > self.least_put_off and self._variables is None:
+            if self._postponed.put_off([*self._owners, thing], [*self._kinds, kind], self._paths.module):
+                return False
         if kind is SUBCLASS:
             self._push_container(thing)
         else:
@@ -392,29 +371,6 @@ class Walk:
         self._push(thing, VALUES if base is dict else ITEMS)
         if base is dict and _has_keys(thing):
             self._push(thing, KEYS)
-
-    def _mark(self, number):
-        """Remember an object with several owners. Return False when there are too many."""
-        if self._marks >= MAX_MARKS:
-            self._unmarked += 1
-            return False
-        self._marks += 1
-        self._seen[(number >> 4) & (SHARDS - 1)].add(number)
-        return True
-
-    def _defer(self, thing, kind, shared):
-        """Put what is far down on the list of what to walk from later. Return whether it is there."""
-        if kind is OBJECT and not flags_of(type(thing)) & HEAP_TYPE and id(type(thing)) not in GENERATORS:
-            return False
-        if len(self._deferred) >= MAX_DEFERRED:
-            return False
-        try:
-            reference = ref(thing)
-        except TypeError:  # its class allows no weak references
-            return False
-        if not shared or self._mark(id(thing)):
-            self._deferred.append((reference, self.inside, kind))
-        return True
 
     def _holding(self, path, kind, length, key):
         """Return the Holding of what was met on top of the stack."""
