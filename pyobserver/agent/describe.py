@@ -156,7 +156,7 @@ class Describer:
             place = self._place(self._code(link))
             if place is not None and not place.is_asyncio:
                 inner.append(link)
-        return variables(inner, self._qualname, with_values)
+        return variables(inner, self.slots, self._qualname, with_values)
 
     def _of_asyncio(self, chain):
         """Return ([(link, qualified name)] of asyncio's own from the innermost on, the link that awaits these).

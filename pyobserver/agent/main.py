@@ -67,6 +67,7 @@ class Agent:
         self.schedule = schedule.Schedule(self.clock, self.problem)
         self.threads = threads.ThreadProbe(self)
         self.tasks = tasks.TaskProbe(self, mine["loop"])
+        self.scanner.name_by(self.tasks.describer.slots)
         self.ownership = ownership.Ownership(self, self.tasks)
         self.measure = measure.Measuring(self, self.tasks)
         self.trio = trio.TrioProbe(self)

@@ -6,7 +6,6 @@ are all that is told.
 
 from pyobserver.agent.retention.breakdown import type_name
 from pyobserver.agent.retention.paths import SIZED
-from pyobserver.agent.retention.variables import variables_of
 from pyobserver.protocol.clean import clean
 
 MOST_CHARACTERS = 60
@@ -41,14 +40,14 @@ def length(value):
     return len(value) if any(type(value) is kind for kind in SIZED) else None
 
 
-def variables(links, qualname, with_values):
+def variables(links, slots, qualname, with_values):
     """Return [function, name, type, length or None, preview or ""] for the local variables of the innermost of `links`.
 
-    `links` are suspended coroutines from the innermost on, and `qualname` returns what one is called.
+    `links` are suspended coroutines from the innermost on; `slots` names their variables, `qualname` themselves.
     """
     found = []
     for link in links[:MOST_FRAMES]:
-        for name, value in variables_of(link)[:MOST_VARIABLES]:
+        for name, value in slots.variables_of(link)[:MOST_VARIABLES]:
             shown = preview(value) if with_values else ""
             found.append([qualname(link), clean(name, MOST_NAME), type_name(type(value)), length(value), shown])
     return found

@@ -24,7 +24,7 @@ from pyobserver.agent.attributes import (
     mro_of,
     namespace_of,
 )
-from pyobserver.agent.retention.variables import HAS_FRAMES, names_of
+from pyobserver.agent.retention.slots import HAS_FRAMES
 
 MAX_NAMED = 2000  # different tasks and numbers in the words of rows; further ones are told without
 MAX_LEFT = 10 * 366 * 86400.0
@@ -59,7 +59,7 @@ class Waits:
         link, name, words = self._best(inner)
         found = self._of_future(waiter) or words
         if name == "to_thread":
-            found = self._few(("executor job " + _job(link)).rstrip(), "executor job")
+            found = self._few(("executor job " + _job(link, self._describer.slots)).rstrip(), "executor job")
         elif found == "executor job" and words:
             found = words  # a function of asyncio that has it done: getaddrinfo
         queued = _length(_one(link, known().queue), "_queue") if name == "Queue.get" else -1
@@ -214,9 +214,9 @@ def _length(thing, name):
     return -1 if length is None else length(found)
 
 
-def _job(link):
+def _job(link, slots):
     """The name of the function that `to_thread` was given, "" if it is none in Python."""
-    names = names_of(link) if link is not None else {}
+    names = slots.names_of(link) if link is not None else {}
     for each in _referents(link) if names else ():
         if names.get(id(each)) == "func":
             if type(each) is _BoundMethod:

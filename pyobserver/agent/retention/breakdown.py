@@ -201,7 +201,7 @@ def breakdown(walker, scan, roots, measure, stop, deadline, preview=None):
     """
     places = Places(walker, scan, stop)
     places.build(roots)
-    paths = Paths(walker.kinds, walker.clock, deadline)
+    paths = Paths(walker.kinds, walker.slots, walker.clock, deadline)
     biggest, previews = [], []
     named = set()
     for node in _worth_naming(places.nodes):

@@ -18,7 +18,7 @@ from pyobserver.agent.attributes import (
     short_name,
 )
 from pyobserver.agent.retention.borrowed import SUSPENDED
-from pyobserver.agent.retention.variables import HAS_FRAMES, Frame, names_of
+from pyobserver.agent.retention.slots import HAS_FRAMES, Frame
 from pyobserver.protocol.clean import clean, clean_tail
 
 MAX_KEY = 40
@@ -38,10 +38,11 @@ def _is_frame(o):
 
 
 class Paths:
-    """Makes paths of `breakdown.Node`s; for one call only."""
+    """Makes paths of `breakdown.Node`s; for one call only. `slots` names variables."""
 
-    def __init__(self, kinds, clock, stop):
+    def __init__(self, kinds, slots, clock, stop):
         self._kinds = kinds
+        self._slots = slots
         self._clock = clock
         self._stop = stop
         self._shapes = {}
@@ -103,7 +104,7 @@ class Paths:
                 return None
         names = self._variables.get(id(parent.object))
         if names is None:
-            names = self._variables[id(parent.object)] = names_of(parent.object)
+            names = self._variables[id(parent.object)] = self._slots.names_of(parent.object)
         return names.get(id(o))
 
     def _step(self, parent, o):

@@ -51,6 +51,10 @@ class Scanner:
         """Take instances of `tp` as owned although one more reference to them exists: the timers of a loop."""
         self._kinds.timers.add(tp)
 
+    def name_by(self, slots):
+        """Have local variables named by a `Slots`; before, none has a name."""
+        self._walker.slots = slots
+
     def learn_libraries(self):
         """Look what the target has loaded of asyncio, uvloop and numpy; imports nothing."""
         if type(sys.modules) is dict:

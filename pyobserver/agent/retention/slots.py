@@ -1,4 +1,7 @@
-"""Which local variable of a suspended coroutine or generator refers to an object, read from its frame's own memory.
+"""What the local variables of a suspended coroutine or generator are called, read from its frame's own memory.
+
+The collector shows what a frame refers to, but not in which slot it lies, and leaves out empty slots; to make a frame
+object, which would tell, is not for us from 3.11 on.
 
 A frame begins its variables with a word for each, in the order of `co_varnames`, `co_cellvars` and `co_freevars` (from
 3.11 on without those cells that are arguments, which lie in the argument's place). Where in a coroutine, or up to 3.10
@@ -7,11 +10,15 @@ lowest bits of a word (3.14) is left out.
 """
 
 import posix
+import sys
+from gc import get_referents
 
 from pyobserver.agent import collector
+from pyobserver.agent.attributes import MISSING, Cell, cell_contents
 from pyobserver.agent.retention.borrowed import SUSPENDED
-from pyobserver.agent.retention.variables import HAS_FRAMES, names_of
 
+HAS_FRAMES = sys.version_info < (3, 11)  # every coroutine has a frame object
+Frame = type(sys._getframe()) if HAS_FRAMES else None
 MAX_SLOTS = 200  # of one frame that are read
 _WORD = 8
 _LONGEST = 600  # bytes that are looked at
@@ -24,7 +31,11 @@ if HAS_FRAMES:
 
 
 class Slots:
-    """Names variables. `memory` is a file descriptor of /proc/self/mem, -1 if that cannot be read."""
+    """Names variables. `memory` is a file descriptor of /proc/self/mem, -1 if that cannot be read.
+
+    Then none has a name: by their order alone, which the collector shows, names would be wrong beside `async for` and
+    whatever else leaves slots empty or something on the stack.
+    """
 
     def __init__(self, memory):
         self._memory = memory
@@ -41,27 +52,45 @@ class Slots:
         return self._offset is not None
 
     def name_of(self, suspended, thing):
-        """Return the name of the variable that refers to `thing`, which may be its cell; None if there is none.
+        """Return the name of the variable that refers to `thing`, which may be its cell; None if there is none."""
+        return self.names_of(suspended).get(id(thing))
 
-        Where the memory cannot be read, variables are known by their order, while that is certain.
-        """
-        number = id(thing)
-        if self._offset is None:
-            return names_of(suspended).get(number)
-        code = SUSPENDED[id(type(suspended))][2](suspended)
-        names = _names(code)[:MAX_SLOTS]
-        base = _base(suspended)
-        if base is None or not names:
-            return None
+    def names_of(self, suspended):
+        """Return {id of an object, or of the cell that it is in: name of the variable} of a coroutine or generator."""
+        names = {}
+        for number, name in self._filled(suspended):
+            names.setdefault(number, name)
+        return names
+
+    def variables_of(self, suspended):
+        """Return [(name, value)] of the local variables that have a value."""
+        held = suspended if not HAS_FRAMES else _frame_of[id(type(suspended))](suspended)
+        objects = {id(o): o for o in get_referents(held)} if held is not None else {}
+        found = []
+        for number, name in self._filled(suspended):
+            value = objects.get(number, MISSING)
+            if type(value) is Cell:
+                value = cell_contents(value)
+            if value is not MISSING:
+                found.append((name, value))
+        return found
+
+    def _filled(self, suspended):
+        """Return [(id of what lies there, name)] of the slots that are not empty."""
+        base = None if self._offset is None else _base(suspended)
+        names = _names(SUSPENDED[id(type(suspended))][2](suspended))[:MAX_SLOTS] if base is not None else ()
+        if not names:
+            return []
         try:
             words = collector.outside(posix.pread, self._memory, _WORD * len(names), base + self._offset)
         except OSError:
-            return None
+            return []
+        found = []
         for place, name in enumerate(names):
-            word = int.from_bytes(words[place * _WORD : place * _WORD + _WORD], "little")
-            if word & ~_TAG == number:
-                return name
-        return None
+            number = int.from_bytes(words[place * _WORD : place * _WORD + _WORD], "little") & ~_TAG
+            if number:
+                found.append((number, name))
+        return found
 
     def _find(self):
         """Return where the variables begin: at the same place in coroutines whose variables are known."""

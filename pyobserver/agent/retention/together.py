@@ -343,7 +343,7 @@ class Together:
         told = {}
         scan = self._scan(root, now + (deadline - now) * 0.3)
         walk = scan.walk
-        paths = Paths(self._kinds, self._walker.clock, deadline)
+        paths = Paths(self._kinds, self._walker.slots, self._walker.clock, deadline)
         for node in self._nodes(root, walk, wanted):
             o = node.object
             measure = None

@@ -11,6 +11,8 @@ found out by the very expressions that are used. All of this holds while nothing
 from gc import get_referents
 from sys import getrefcount, getsizeof
 
+from pyobserver.agent.retention.slots import Slots
+
 OWNED = -1 << 40  # in place of a count: however many edges too many are seen, it is not owned a second time
 LARGE = 400  # elements from which on a container is set aside
 LARGE_BYTES = 8 * LARGE  # no container with so many is smaller
@@ -63,11 +65,12 @@ class Walk:
 
 
 class Walker:
-    """Walks, with what is known of the types."""
+    """Walks, with what is known of the types; `slots` names the variables it comes through."""
 
     def __init__(self, clock, kinds):
         self.clock = clock
         self.kinds = kinds
+        self.slots = Slots(-1)
 
     def exhaust(self, walk, shared, stop, limit):
         """Expand until nothing more is owned; return False if `stop` or `limit` objects came before.

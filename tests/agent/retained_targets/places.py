@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import json
+import os
 import time
 
+from pyobserver.agent.retention import slots
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
@@ -122,6 +124,7 @@ def told(breakdown):
 
 async def main():
     scanner = Scanner(time.perf_counter)
+    scanner.name_by(slots.Slots(os.open("/proc/self/mem", os.O_RDONLY)))
     scanner.add_barrier(asyncio.Task)
     scanner.learn_libraries()
     answer = {}

@@ -9,10 +9,12 @@ tasks what was found alone and together, what was freed, what others hold too, a
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 import tracemalloc
 
+from pyobserver.agent.retention import slots
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
@@ -144,6 +146,7 @@ async def main(names):
     await asyncio.gather(*[asyncio.wait_for(hang(), 0.01) for _ in range(50)], return_exceptions=True)
     tracemalloc.start(1)
     scanner = Scanner(time.perf_counter)
+    scanner.name_by(slots.Slots(os.open("/proc/self/mem", os.O_RDONLY)))
     scanner.add_barrier(asyncio.Task)
     scanner.learn_libraries()
     await measured(scanner, a_list, 2)
