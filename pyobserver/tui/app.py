@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from ..analysis.findings import Place
@@ -21,11 +22,13 @@ from .bar import Piece
 from .dashboard import Dashboard
 from .findings import SWITCH, EvidenceLine, FindingsScreen, Walk
 from .remedies import (
+    OFF,
     REMEDIES,
     TRACE_RESULT,
     RemedyQuestion,
     TraceResult,
     finished_traces,
+    is_noting,
     is_tracing,
     not_allowed,
     remedy_hints,
@@ -44,6 +47,7 @@ from .tabs.tree import TreeTab
 from .tabs.type_places import TypeScreen
 from .view import Tab
 
+Answer = TypeVar("Answer")
 _TABS: dict[str, type[Tab]] = {
     "memory": MemoryTab,
     "tree": TreeTab,
@@ -85,6 +89,8 @@ class ObserverApp(Dashboard):
             hints["cancel"] = "cancel"
         if self.source.allows_actions and isinstance(self.tab, MemoryTab):
             hints.update(remedy_hints(self._watched.snapshot))
+        if self.source.allows_actions and isinstance(self.tab, (TasksTab, TreeTab)):
+            hints["creations"] = "end noting" if is_noting(self._watched.snapshot) else ""
         hints["record"] = "record" if self._watched.recorder is None else "end recording"
         if recording.can_be_saved(self._watched.snapshot):
             hints["save"] = ""
@@ -158,9 +164,18 @@ class ObserverApp(Dashboard):
         else:
             self._ask_remedy("trace")
 
+    def action_creations(self) -> None:
+        """Ask whether to note where tasks are made, and do it; or end it."""
+        if self.source.allows_actions and is_noting(self._newest()):
+            self.source.act("creations", 0, settings_for("creations", OFF))
+            self._show_status()
+        else:
+            self._ask_remedy("creations")
+
     def _ask_remedy(self, name: str) -> None:
         source, newest = self.source, self._newest()
-        if not isinstance(self.tab, MemoryTab):
+        tabs = (TasksTab, TreeTab) if name == "creations" else (MemoryTab,)
+        if not isinstance(self.tab, tabs):
             self._offers(name)
         elif not source.allows_actions:
             self.notify(not_allowed(name), severity="warning", timeout=6)
@@ -365,16 +380,21 @@ class ObserverApp(Dashboard):
 
         def post(answer: GroupAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.answer, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.answer, answer)
 
         self.source.request_group(event.question, post)
+
+    def _hand_over(self, screen: Screen[None], show: Callable[[Answer], None], answer: Answer) -> None:
+        """Show an answer on the screen that has asked, unless it was left meanwhile."""
+        if screen in self.screen_stack:
+            show(answer)
 
     def on_group_screen_sites_asked(self, event: GroupScreen.SitesAsked) -> None:
         """Ask the target where rows were made; likewise."""
 
         def post(answer: DetailAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.site, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.site, answer)
 
         for number in event.row_ids:
             self.source.request_detail(number, post)
@@ -394,7 +414,7 @@ class ObserverApp(Dashboard):
 
         def post(answer: PlacesAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.answer, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.answer, answer)
 
         self.source.request_places(event.question, post)
 
