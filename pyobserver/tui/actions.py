@@ -16,7 +16,7 @@ from ..model.store import Snapshot
 from ..model.tasks import Row
 from ..protocol import schema
 from .bar import Line, TooSmall, styled
-from .remedies import REMEDIES, remedy_words
+from .remedies import REMEDIES, is_told_elsewhere, remedy_words
 from .tabs.help import Modal
 from .widgets.text import broken, shorten
 from .words import NO_FUNCTION, NO_NAME, sized_in_words
@@ -100,7 +100,9 @@ class ActionLines(Line):
 
 def shown_actions(snapshot: Snapshot, now: float) -> tuple[tuple[str, str], ...]:
     """Return (text, style) of each action that is to be told of now, the last one last."""
-    fresh = [a for a in snapshot.actions if not a.final or now - a.changed_at < STAYS_SECONDS]
+    fresh = [
+        a for a in snapshot.actions if (not a.final or now - a.changed_at < STAYS_SECONDS) and not is_told_elsewhere(a)
+    ]
     return tuple(action_words(action, snapshot, now) for action in fresh[-MOST_LINES:])
 
 

@@ -13,11 +13,13 @@ from .actions import CANCEL, NOT_ALLOWED, CancelQuestion, can_be_cancelled
 from .bar import Piece
 from .evidence import EvidenceWalk
 from .remedies import (
+    OFF,
     REMEDIES,
     TRACE_RESULT,
     RemedyQuestion,
     TraceResult,
     finished_traces,
+    is_noting,
     is_tracing,
     not_allowed,
     remedy_hints,
@@ -26,6 +28,8 @@ from .remedies import (
 )
 from .tabs.detail import DetailScreen
 from .tabs.memory import MemoryTab
+from .tabs.tasks import TasksTab
+from .tabs.tree import TreeTab
 
 
 class ObserverApp(EvidenceWalk):
@@ -54,6 +58,8 @@ class ObserverApp(EvidenceWalk):
             hints["cancel"] = "cancel"
         if self.source.allows_actions and isinstance(self.tab, MemoryTab):
             hints.update(remedy_hints(self._watched.snapshot))
+        if self.source.allows_actions and isinstance(self.tab, (TasksTab, TreeTab)):
+            hints["creations"] = "end noting" if is_noting(self._watched.snapshot) else ""
         hints["record"] = "record" if self._watched.recorder is None else "end recording"
         if recording.can_be_saved(self._watched.snapshot):
             hints["save"] = ""
@@ -127,9 +133,18 @@ class ObserverApp(EvidenceWalk):
         else:
             self._ask_remedy("trace")
 
+    def action_creations(self) -> None:
+        """Ask whether to note where tasks are made, and do it; or end it."""
+        if self.source.allows_actions and is_noting(self._newest()):
+            self.source.act("creations", 0, settings_for("creations", OFF))
+            self._show_status()
+        else:
+            self._ask_remedy("creations")
+
     def _ask_remedy(self, name: str) -> None:
         source, newest = self.source, self._newest()
-        if not isinstance(self.tab, MemoryTab):
+        tabs = (TasksTab, TreeTab) if name == "creations" else (MemoryTab,)
+        if not isinstance(self.tab, tabs):
             self._offers(name)
         elif not source.allows_actions:
             self.notify(not_allowed(name), severity="warning", timeout=6)

@@ -31,7 +31,7 @@ from .words import status_words
 
 BEAT = 0.25  # seconds between two looks whether there is something new
 ON_DETAILS = frozenset(
-    {"quit", "help", "pause", "baseline", "tab", "cancel", "window", "record", "save"}
+    {"quit", "help", "pause", "baseline", "tab", "cancel", "window", "record", "save", "creations"}
 )  # keys of the tabs that work above them
 
 

@@ -53,6 +53,14 @@ CANCEL = Key("cancel", "x", "x", "cancel", "cancel the task, after a question; o
 COLLECT = Key("collect", "c", "c", "collect", "collect garbage, after a question; only with --allow-actions", 6)
 TRIM = Key("trim", "e", "e", "give back", "give freed memory back to the system, after a question; likewise", 6)
 TRACE = Key("trace", "l", "l", "trace", "trace allocations for some seconds, after a question; likewise", 6)
+CREATIONS = Key(
+    "creations",
+    "w",
+    "w",
+    "where made",
+    "note where tasks are made from now on, after a question, and end it; only with --allow-actions",
+    3,
+)
 WINDOW = Key(
     "window", "plus,equals_sign", "+ -", "window", "how far back charts and growth look: 1 min to 24 h", 4, "(1)"
 )
@@ -96,6 +104,7 @@ KEYS = (  # in the order of the line at the bottom
     Key("zoom", "z", "z", "zoom", "the main part alone, and back", 3),
     COPY,
     CANCEL,
+    CREATIONS,
     COLLECT,
     TRIM,
     TRACE,

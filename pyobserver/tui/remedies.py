@@ -1,9 +1,9 @@
-"""What can be done about memory: the question before it says what it costs, a line what it has done, a table what a
-trace has found."""
+"""What can be done about memory, and to learn where tasks are made: the question before it says what it costs, a line
+what it has done, a table what a trace has found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -24,11 +24,18 @@ REMEDIES = {
     "collect": "collecting garbage",
     "trim": "giving memory back",
     "trace": "tracing allocations",
+    "creations": "noting where tasks are made",
 }
 SECONDS = (10, 30, 60)  # that a trace may be asked for
 TRACE_RESULT = "last"
-_TITLES = {"collect": "Collect garbage?", "trim": "Give memory back?", "trace": "Trace allocations?"}
-_KEYS = {"collect": "c", "trim": "e", "trace": "l"}
+OFF = "off"  # the answer that ends the noting of where tasks are made
+_TITLES = {
+    "collect": "Collect garbage?",
+    "trim": "Give memory back?",
+    "trace": "Trace allocations?",
+    "creations": "Note where tasks are made?",
+}
+_KEYS = {"collect": "c", "trim": "e", "trace": "l", "creations": "w"}
 _COLLECT_SECONDS_PER_BYTE = (0.8e-9, 1.1e-9)  # measured at 120 MB and 1.3 GB in use, half of it tracked objects
 _LOADS = (
     "The extension _ctypes will be loaded into the program for it: under a millisecond where its file is at hand, and "
@@ -55,6 +62,8 @@ def settings_for(name: str, answer: str) -> Settings:
     """Return what an action is asked for with. The answer is that of its question: "yes", or seconds."""
     if name == "collect":
         return {}
+    if name == "creations":
+        return {"on": answer != OFF}
     load = {"load": True}  # the question has told so, where it has to be
     return {**load, "seconds": int(answer)} if name == "trace" else load
 
@@ -62,6 +71,20 @@ def settings_for(name: str, answer: str) -> Settings:
 def is_tracing(snapshot: Snapshot) -> bool:
     """Whether a trace that we have asked for is going on."""
     return any(action.name == "trace" and not action.final for action in snapshot.actions)
+
+
+def is_noting(snapshot: Snapshot) -> bool:
+    """Whether it is noted for us where tasks are made."""
+    return any(a.name == "creations" and not a.final and _turns_on(a) for a in snapshot.actions)
+
+
+def _turns_on(action: Action) -> bool:
+    return action.settings is None or action.settings.get("on") is not False
+
+
+def is_told_elsewhere(action: Action) -> bool:
+    """Whether the line about another action says the same: what has ended the noting of tasks, about that."""
+    return action.name == "creations" and action.state == ENDED and not _turns_on(action)
 
 
 def finished_traces(snapshot: Snapshot) -> list[Action]:
@@ -130,9 +153,9 @@ class RemedyQuestion(Modal):
 
 def question(name: str, snapshot: Snapshot) -> list[str]:
     """What an action does and costs, a paragraph each."""
-    told = {"collect": _before_collect, "trim": _before_trim, "trace": _before_trace}[name](snapshot)
+    told = _QUESTIONS[name](snapshot)
     prospects = snapshot.tick.prospects if snapshot.tick is not None else None
-    loads = name != "collect" and prospects is not None and not prospects.foreign
+    loads = name in ("trim", "trace") and prospects is not None and not prospects.foreign
     return [*told, _LOADS] if loads else told
 
 
@@ -179,6 +202,30 @@ def _before_trace(snapshot: Snapshot) -> list[str]:
     ]
 
 
+def _before_creations(snapshot: Snapshot) -> list[str]:
+    prospects = snapshot.tick.prospects if snapshot.tick is not None else None
+    seconds = prospects.creation_seconds if prospects is not None else None
+    cost = "" if seconds is None else f", about {seconds * 1e6:.1f} µs"
+    told = [
+        "A task factory is put into each event loop, in front of the program's own. It runs in the program, for each "
+        f"task that is made from now on{cost}: the line and the task that make it. Tasks that are there already tell "
+        "nothing.",
+        "A task's screen and o (about it) show the line, and the tree which task has made it. w ends it; so does the "
+        "end of this observer. A factory that the program has wrapped meanwhile stays, and only passes on.",
+    ]
+    if prospects is not None and prospects.creations:
+        told.append("It is noted already, for another observer: that costs nothing more.")
+    return told
+
+
+_QUESTIONS: Mapping[str, Callable[[Snapshot], list[str]]] = {
+    "collect": _before_collect,
+    "trim": _before_trim,
+    "trace": _before_trace,
+    "creations": _before_creations,
+}
+
+
 def _allocator(snapshot: Snapshot, name: str) -> tuple[int | None, int | None]:
     """Return bytes (in use, held) of an allocator."""
     found = snapshot.memory.allocators if snapshot.memory is not None else ()
@@ -192,6 +239,8 @@ def remedy_words(action: Action, now: float) -> tuple[str, str]:
     """Return (what has come of an action, how it is to be seen)."""
     since = duration(max(0.0, now - action.asked_at))
     why = f": {action.text}" if action.text else ""
+    if action.name == "creations":
+        return _creations_words(action, since, why)
     said, style = {
         SENT: (f"asked for {since} ago, no answer yet", "grow"),
         LOST: (f"not known what came of it{why}", "limit"),
@@ -201,6 +250,18 @@ def remedy_words(action: Action, now: float) -> tuple[str, str]:
     }.get(action.state, (action.state, ""))
     if action.state == ASKED and action.final:
         said, style = f"given up after {since}{why}", "limit"
+    return f"{REMEDIES[action.name]}: {said}", style
+
+
+def _creations_words(action: Action, since: str, why: str) -> tuple[str, str]:
+    """The same of noting where tasks are made. What ends it is told by the end of what began it."""
+    is_on = _turns_on(action)
+    said, style = {
+        SENT: (f"asked for {since} ago, no answer yet", "grow"),
+        LOST: ("over: the agent is not there any more", "limit"),
+        REFUSED: (f"not {'done' if is_on else 'ended'}{why}", "limit"),
+        ENDED: (f"ended{why}" if is_on else "ended", ""),
+    }.get(action.state, (f"for {since}; w ends it", "grow"))
     return f"{REMEDIES[action.name]}: {said}", style
 
 

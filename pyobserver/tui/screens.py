@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from textual.screen import Screen
+
 from ..model.details import DetailAnswer, GroupAnswer
 from ..model.places import PlacesAnswer
 from .children import ChildProcesses
@@ -14,6 +19,8 @@ from .tabs.tasks import TasksTab
 from .tabs.tree import TreeTab
 from .tabs.type_places import TypeScreen
 from .view import Tab
+
+Answer = TypeVar("Answer")
 
 
 class Screens(ChildProcesses):
@@ -121,16 +128,21 @@ class Screens(ChildProcesses):
 
         def post(answer: GroupAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.answer, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.answer, answer)
 
         self.source.request_group(event.question, post)
+
+    def _hand_over(self, screen: Screen[None], show: Callable[[Answer], None], answer: Answer) -> None:
+        """Show an answer on the screen that has asked, unless it was left meanwhile."""
+        if screen in self.screen_stack:
+            show(answer)
 
     def on_group_screen_sites_asked(self, event: GroupScreen.SitesAsked) -> None:
         """Ask the target where rows were made; likewise."""
 
         def post(answer: DetailAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.site, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.site, answer)
 
         for number in event.row_ids:
             self.source.request_detail(number, post)
@@ -150,7 +162,7 @@ class Screens(ChildProcesses):
 
         def post(answer: PlacesAnswer) -> None:
             if self.is_running:
-                self.call_later(event.screen.answer, answer)
+                self.call_later(self._hand_over, event.screen, event.screen.answer, answer)
 
         self.source.request_places(event.question, post)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from textual.widgets import OptionList, Static
 
-from pyobserver.model.actions import ASKED, ENDED, REFUSED, Outcome, Progress, Prospects, Site
+from pyobserver.model.actions import ASKED, ENDED, LOST, MOVED, REFUSED, Outcome, Progress, Prospects, Site
 from pyobserver.tui.remedies import RemedyQuestion, TraceResult, question
 
 from .dashboard import Dashboard, dashboard, played
@@ -106,3 +106,43 @@ async def test_what_cannot_be_is_not_asked() -> None:
         assert any("traces its allocations itself" in text for text in said)
         await opened.press("e")
         assert "_ctypes will be loaded" in words(opened)
+
+
+async def test_where_tasks_are_made_is_noted_until_the_same_key_ends_it() -> None:
+    """From the tasks, the tree and the screen of a task; the question says what it costs each task."""
+    source = played(allows_actions=True)
+    tick = source.store.snapshot().tick
+    assert tick is not None
+    source.store.add_tick(replace(tick, prospects=Prospects("", True, False, False, 0.8e-6)))
+    async with dashboard(source, size=(180, 40)) as opened:
+        await opened.press("w")
+        assert not isinstance(opened.app.screen, RemedyQuestion)
+        await opened.press("4")
+        assert "w where made" in opened.lines()[-1]
+        await opened.press("w")
+        assert all(part in words(opened) for part in ("task factory", "made from now on, about 0.8 µs", "w ends it"))
+        await opened.press("enter", "w", "y")
+        assert source.acted[0][:2] == ("creations", 0) and source.settings == [{"on": True}]
+        report(opened, 0, MOVED, 0.0, False, "where tasks are made is noted")
+        await opened.until_line("noting where tasks are made: for ")
+        assert "w end noting" in opened.lines()[-1]
+        await opened.press("3", "home", "enter", "enter", "w")
+        assert source.settings == [{"on": True}, {"on": False}]
+        report(opened, 1, ENDED, 0.0, True, "")
+        report(opened, 0, ENDED, 0.0, True, "of 35 tasks it is known where they were made")
+        await opened.until_line("noting where tasks are made: ended: of 35 tasks")
+        assert sum("noting where" in line for line in opened.lines()) == 1
+        await opened.press("w")
+        assert isinstance(opened.app.screen, RemedyQuestion)
+
+
+async def test_of_noting_it_is_told_what_became_of_it() -> None:
+    """Refused, and over with its agent."""
+    async with dashboard(played(allows_actions=True), "3", size=(180, 40)) as opened:
+        await opened.press("w", "y")
+        await opened.until_line("noting where tasks are made: asked for")
+        report(opened, 0, REFUSED, 0.0, True, "no event loop is known")
+        await opened.until_line("noting where tasks are made: not done: no event loop is known")
+        await opened.press("w", "y")
+        report(opened, 1, LOST, 0.0, True, "")
+        await opened.until_line("noting where tasks are made: over: the agent is not there any more")

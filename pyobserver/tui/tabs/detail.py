@@ -19,7 +19,7 @@ from ...model.store import Snapshot
 from ...model.tasks import Row
 from ..actions import ActionLines
 from ..bar import StatusLine, TooSmall, TopBar, styled
-from ..keys import BACK, CANCEL, HELP, QUIT, Key, KeysLine
+from ..keys import BACK, CANCEL, CREATIONS, HELP, QUIT, Key, KeysLine
 from ..view import Tab, View
 from ..widgets.text import fit
 from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
@@ -37,7 +37,7 @@ AGAIN = Key("ask_again", "u", "u", "ask again", "ask the target about it once mo
 VALUES = Key("values", "v", "v", "values", "ask for values, too, or no more: this reads data of the program", 6)
 COPY = Key("copy", "y", "y", "copy", "copy all that is shown", 5)
 PAUSE = Key("pause", "space", "space", "pause", "let the screen stand still, and go on", 4)
-KEYS = (HELP, BACK, IN_TREE, AGAIN, VALUES, CANCEL, COPY, PAUSE, QUIT)
+KEYS = (HELP, BACK, IN_TREE, AGAIN, VALUES, CANCEL, CREATIONS, COPY, PAUSE, QUIT)
 
 
 class DetailScreen(AboutScreen):
@@ -132,7 +132,9 @@ class DetailScreen(AboutScreen):
     def _offered(self) -> tuple[Key, ...]:
         """The keys that do something here."""
         has_values = self._answer is not None and bool(self._answer.variables)
-        without = {key for key, is_there in ((CANCEL, self._allows_actions), (VALUES, has_values)) if not is_there}
+        without = set() if self._allows_actions else {CANCEL, CREATIONS}
+        if not has_values:
+            without.add(VALUES)
         return tuple(key for key in KEYS if key not in without)
 
     def _note(self, text: str) -> None:

@@ -159,3 +159,16 @@ async def test_alike_children_of_a_supervisor() -> None:
         await opened.until_line("the newest of them was spawned at pipeline.py:71 Spawner.start")
         await opened.play(10)
         opened.line("since baseline 0")
+
+
+async def test_who_has_left_gets_no_answer() -> None:
+    """An answer that comes when the screen was left goes nowhere."""
+    source = AskedSource(Story())
+    source.play(60)
+    async with dashboard(source, "3", "home", "o") as opened:
+        on_screen(opened)
+        asked, answer = source.__dict__["questions"][0]
+        await opened.press("escape")
+        answer(source.group(asked))
+        await opened.press("4")
+        assert opened.app.is_running and "Supervisor" in opened.text()
