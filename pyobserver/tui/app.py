@@ -83,6 +83,11 @@ class ObserverApp(Dashboard):
             super()._beat()
             self._open_results()
 
+    def _present(self) -> None:
+        super()._present()
+        if isinstance(self.screen, FindingsScreen):
+            self.screen.judge(self._watched.verdict)
+
     def _hints(self) -> dict[str, str]:
         hints = super()._hints()
         if self.source.allows_actions and can_be_cancelled(self._selected()):
@@ -211,7 +216,7 @@ class ObserverApp(Dashboard):
 
     def action_findings(self) -> None:
         """List what was found; one that is chosen is walked through."""
-        verdict = self._watched.verdict
+        listed = FindingsScreen(self._watched.verdict)
 
         def chosen(answer: str | None) -> None:
             if answer is None:
@@ -222,9 +227,9 @@ class ObserverApp(Dashboard):
                 self._change_view(replace(self.view, allowed=self.view.allowed ^ {kind}))
                 self.action_findings()
             else:
-                self._go_to_step(Walk(verdict.findings[int(answer)]))
+                self._go_to_step(Walk(listed.verdict.findings[int(answer)]))
 
-        self.push_screen(FindingsScreen(verdict), chosen)
+        self.push_screen(listed, chosen)
 
     def action_next_step(self) -> None:
         """The next step of the evidence, or the end."""
