@@ -37,6 +37,7 @@ _SAMPLES = 100
 _FOREVER = 1e9
 _UVLOOP = "uvloop.loop.Loop"
 _set_attribute = object.__setattr__
+_Function = type(lambda: None)
 
 
 class Creations:
@@ -272,6 +273,9 @@ def _access(loop):
     for each in mro_of(kind):
         if each is not object and not class_module(each).startswith("asyncio.") and _OF_ASYNCIO & set(class_dict(each)):
             return "its loop is a %s, which makes tasks in its own way" % class_name(kind)
+    made_by = class_dict(base).get("create_task")
+    if type(made_by) is _Function and "set_name" in code_of(made_by).co_names:  # CPython 3.13
+        return "this Python calls every task None that a factory has made without a name"
     return _read, _write
 
 

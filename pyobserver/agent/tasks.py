@@ -94,7 +94,6 @@ class TaskProbe:
         """Look at all tasks before the picture counts as complete again: for a while hardly anybody has looked."""
         self.complete = False
         self._is_aged = True
-        self._enumerate_job.duty = _DUTY_FIRST
         self._enumerate_job.hurry()
         self._calls.clear()
 
@@ -141,6 +140,7 @@ class TaskProbe:
     # -- which there are ----------------------------------------------------------------------------------------------
 
     def _enumerate(self, now):
+        self._enumerate_job.duty = _DUTY_LISTS if self.complete else _DUTY_FIRST  # its own: to meet them all costs more
         is_aged, self._is_aged = self._is_aged, False
         for name, held in self._sets():
             self._listed[name] = len(held)
@@ -185,7 +185,6 @@ class TaskProbe:
                     now = yield
         if not self.complete and not self._is_aged:
             self.complete = True
-            self._enumerate_job.duty = _DUTY_LISTS
             self._sweep_job.hurry()
 
     def _sets(self):

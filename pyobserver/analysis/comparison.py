@@ -27,6 +27,7 @@ GONE = "grew before, gone now: fixed"
 STILL = "grows in both"
 NEW = "new growth"
 EARLY = "grew before, too early to tell now"
+AGENT = "pyobserver."  # begins the names of the agent's own types
 Number = TypeVar("Number", int, float)
 
 
@@ -103,6 +104,7 @@ def summary(file: str, first: Snapshot, last: Snapshot, span: float) -> Summary:
                 round(row.count), round(row.bytes), row.count_growth, row.bytes_growth, row.growing and row.is_type
             )
             for row in type_rows(last, window)
+            if not row.name.startswith(AGENT)  # it warms up, and is not what is compared
         },
         "allocators": {
             (row.name, row.label): Side(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..analysis.comparison import SECTIONS, Compared, Comparison, Section, Side, Summary
-from ..analysis.format import bytes_text, count, duration
+from ..analysis.format import bytes_text, count, duration, growth_count
 from .cells import Column, table
 from .findings import findings
 
@@ -124,7 +124,7 @@ def _pair(side: Side | None) -> tuple[str, str]:
     if side.bytes_growth is not None:
         growth = f"{'+' if side.bytes_growth >= 0 else '-'}{bytes_text(abs(side.bytes_growth))}"
     elif side.count_growth is not None:
-        growth = f"{side.count_growth:+.1f}"
+        growth = growth_count(side.count_growth)
     return (", ".join(filter(None, (number, size))) or "·", growth)
 
 

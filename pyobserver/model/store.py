@@ -42,6 +42,7 @@ __all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
 
 MAX_PROBLEMS = 20
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
+UNMEASURED_SECONDS = 30.0  # after the first picture, from when on the tasks that are not measured are always some
 
 
 class Store:
@@ -255,11 +256,21 @@ class Store:
                 self._now = replace(self._now, settled_at=now)
             if self._now.settled_at is not None:
                 self._series.write_tasks(tick.total, self._tasks.glance(now), now)
-            settled = self._now.settled_at is not None and tick.holders_complete
-            if settled and self._marks.is_due(now, len(self._tasks)):
+            if tick.holders_complete and self._is_measured(tick, now) and self._marks.is_due(now, len(self._tasks)):
                 forest = plant(self._tasks.glance(now), self._nodes.by_id, self._tasks.endings.view())
                 self._marks.add(mark(forest, now, MAX_MARKED))
         self.changed()
+
+    def _is_measured(self, tick: Tick, now: float) -> bool:
+        """Whether sums of what the tree's tasks retain can be compared from now on.
+
+        Unlike the groups' they are not told from a part: what is measured for the first time would look like growth.
+        Where tasks come and go faster than they are measured, that part stays the same, and does no harm.
+        """
+        settled_at = self._now.settled_at
+        if settled_at is None:
+            return False
+        return bool(self._marks.all()) or tick.measured >= 0.99 * tick.total or now - settled_at >= UNMEASURED_SECONDS
 
     def add_past(self, past: PastSeries) -> None:
         """What the agent has kept of one series: it completes the history where nothing was read here."""

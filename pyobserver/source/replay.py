@@ -81,7 +81,11 @@ class ReplayStore(Store):
         snapshot = self._recording.at(self._place, self._with_heap)
         status = snapshot.status
         if status.phase is not Phase.EXITED:
-            said = status.text if status.phase is Phase.LIVE else f"{status.phase.value}: {status.text}"
+            said = (
+                status.text
+                if status.phase is Phase.LIVE
+                else ": ".join(filter(None, [status.phase.value, status.text]))
+            )
             text = f"of {self._recording.path.name}" + (f" · {said}" if said else "")
             status = Status(Phase.REPLAY, text, status.since)
         return replace(snapshot, status=status)

@@ -40,9 +40,14 @@ class EvidenceWalk(Screens):
             return self._walk is not None and len(self.screen_stack) == 1 and not isinstance(self.focused, Input)
         return super().check_action(action, parameters)
 
+    def _present(self) -> None:
+        super()._present()
+        if isinstance(self.screen, FindingsScreen):
+            self.screen.judge(self._watched.verdict)
+
     def action_findings(self) -> None:
         """List what was found; one that is chosen is walked through."""
-        verdict = self._watched.verdict
+        listed = FindingsScreen(self._watched.verdict)
 
         def chosen(answer: str | None) -> None:
             if answer is None:
@@ -53,9 +58,9 @@ class EvidenceWalk(Screens):
                 self._change_view(replace(self.view, allowed=self.view.allowed ^ {kind}))
                 self.action_findings()
             else:
-                self._go_to_step(Walk(verdict.findings[int(answer)]))
+                self._go_to_step(Walk(listed.verdict.findings[int(answer)]))
 
-        self.push_screen(FindingsScreen(verdict), chosen)
+        self.push_screen(listed, chosen)
 
     def action_next_step(self) -> None:
         """The next step of the evidence, or the end."""

@@ -37,25 +37,45 @@ class FindingsScreen(Modal):
 
     def __init__(self, verdict: Verdict) -> None:
         super().__init__()
-        self._verdict = verdict
+        self.verdict = verdict
         self._kinds: list[str] = []  # of the lines
 
     def compose(self) -> ComposeResult:
-        width = max(40, min(104, self.app.size.width - 12))
-        options = []
-        for number, finding in enumerate(self._verdict.findings):
-            self._kinds.append(finding.kind)
-            options.append(Option(_found(finding, width), id=str(number)))
-        for answer in self._verdict.answers:
-            if not answer.findings:
-                self._kinds.append(answer.check.name)
-                options.append(Option(_answered(answer, width), id=f"{SWITCH}{answer.check.name}"))
-        box = OptionList(*options)
-        number = len(self._verdict.findings)
-        box.border_title = "Nothing found" if not number else "1 finding" if number == 1 else f"{number} findings"
+        box = OptionList(*self._options())
+        box.border_title = self._title()
         box.border_subtitle = "Enter walks through the evidence, x switches a kind off and on, Esc closes"
         yield box
         yield TooSmall()
+
+    def judge(self, verdict: Verdict) -> None:
+        """Show another verdict: the cursor stays on what it is on, as long as that is told."""
+        before, self.verdict = self.verdict, verdict
+        if verdict == before or not self.is_mounted:
+            return
+        box = self.query_one(OptionList)
+        at = box.highlighted
+        place = before.findings[at].key if at is not None and at < len(before.findings) else None
+        box.clear_options().add_options(self._options())
+        keys = [each.key for each in verdict.findings]
+        box.highlighted = keys.index(place) if place in keys else min(at or 0, box.option_count - 1)
+        box.border_title = self._title()
+
+    def _title(self) -> str:
+        number = len(self.verdict.findings)
+        return "Nothing found" if not number else "1 finding" if number == 1 else f"{number} findings"
+
+    def _options(self) -> list[Option]:
+        width = max(40, min(104, self.app.size.width - 12))
+        options = []
+        self._kinds = []
+        for number, finding in enumerate(self.verdict.findings):
+            self._kinds.append(finding.kind)
+            options.append(Option(_found(finding, width), id=str(number)))
+        for answer in self.verdict.answers:
+            if not answer.findings:
+                self._kinds.append(answer.check.name)
+                options.append(Option(_answered(answer, width), id=f"{SWITCH}{answer.check.name}"))
+        return options
 
     def on_mount(self) -> None:
         """Begin at the most serious."""

@@ -86,6 +86,16 @@ def test_a_task_that_has_ended_stays_as_long_as_it_is_held(interpreter: Interpre
 
 
 @on_interpreters
+def test_what_is_made_right_after_the_first_look_is_told_soon(interpreter: Interpreter) -> None:
+    """To meet all tasks for the first time takes longer than to list them again: new ones do not wait for that."""
+    with launch(interpreter, "parked", "--tasks", 6000, "--bytes", 100) as target, observed(target.pid) as mirror:
+        mirror.wait(lambda: mirror.ticks and mirror.ticks[-1]["complete"], "the first look")
+        target.ask("add 5")
+        mirror.wait(lambda: mirror.named("parked-6005"), "the newest task", within=12.0)
+        silence(target.stop())
+
+
+@on_interpreters
 def test_what_the_creator_lets_go_of_is_soon_the_tasks(interpreter: Interpreter) -> None:
     """A task is new while whoever has created it still holds what it works on; it does not move when that ends."""
     with launch(interpreter, "parked", "--tasks", 3, "--bytes", 500_000) as target, observed(target.pid) as mirror:

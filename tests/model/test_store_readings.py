@@ -49,6 +49,19 @@ def test_marks_are_set_now_and_then_once_it_is_settled(store: Store, clock: Cloc
     assert marks[-1].get(PROCESS) == (1, 2, 1, 5, 0, 1) and marks[-1].get(2) == (1, 1, 1, 5, 0, 1)
 
 
+def test_marks_wait_until_nearly_all_is_measured(store: Store, clock: Clock) -> None:
+    """What is measured for the first time is no growth; some are never measured where tasks come and go."""
+    made.put(store, [{"id": 1, "retained": 5}])
+    store.add_tick(made.tick(clock.now, 100, measured=92))
+    assert store.snapshot().settled_at is not None and store.snapshot().marks == ()
+    clock.now += 20.0
+    store.add_tick(made.tick(clock.now, 100, measured=95))
+    assert store.snapshot().marks == ()
+    clock.now += 20.0
+    store.add_tick(made.tick(clock.now, 100, measured=95))
+    assert len(store.snapshot().marks) == 1
+
+
 def test_marks_are_bounded(store: Store) -> None:
     """A tree of ten thousand owners leaves the widest in each mark."""
     made.put(store, [{"id": 20_000 + i, "parent": 1 + i} for i in range(10_000)])

@@ -37,6 +37,19 @@ async def test_the_list_tells_all_that_was_looked_for() -> None:
         assert not isinstance(opened.app.screen, FindingsScreen)
 
 
+async def test_the_list_follows_what_is_found_while_it_is_open() -> None:
+    """Who has opened it too early need not open it again."""
+    async with dashboard(played(seconds=4), size=(140, 50)) as opened:
+        assert "Nothing found" in await listed(opened)
+        await opened.play(60)
+        opened.app._watched.pace.judge_soon()
+        await opened.renew()
+        await opened.until_line("1 finding")
+        await opened.until_line("⚠ growing")
+        await opened.press("home", "enter")
+        assert "evidence 1 of " in opened.text()
+
+
 async def test_nothing_found_is_told_too() -> None:
     """Of the repaired service there is nothing to walk through, and Enter on what was not found does nothing."""
     async with dashboard(played(Story(fixed=True), seconds=60), size=(140, 50)) as opened:

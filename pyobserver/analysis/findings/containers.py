@@ -13,6 +13,7 @@ from .memory import growing_types
 ITEMS = Amounts(30, 500)
 LEAST_READINGS = 3
 MOST = 5
+LIKELY_ITEM = 100_000  # bytes for each new item, up to which the growth of memory may well be that of the container
 
 
 class GrowingContainers:
@@ -36,7 +37,8 @@ class GrowingContainers:
                 found.append((row, trend))
         looks = len(record.earlier) + 1
         if not found and looks < LEAST_READINGS:
-            return TooEarly(f"the containers have been looked for {looks} times, it takes {LEAST_READINGS} at least")
+            times = "once" if looks == 1 else "twice"
+            return TooEarly(f"the containers have been looked for {times}, it takes {LEAST_READINGS} times at least")
         found.sort(key=lambda each: each[0].growth or 0.0, reverse=True)
         return tuple(_finding(look, row, trend) for row, trend in found[:MOST])
 
@@ -65,6 +67,7 @@ def _finding(look: Look, row: ContainerRow, trend: Trend | None) -> Finding:
     word = "Leak" if is_leak else "Growing"
     text = f"{word}: {row.path} ({what}), {count(row.items)} items, {growth_count(row.growth)} a minute"
     text += f" over the last {duration(seconds)}"
+    leads = False
     steps = [
         Step(
             f"{row.path}: {what} with {count(row.items)} items, {growth_count(row.growth)} a minute",
@@ -74,6 +77,7 @@ def _finding(look: Look, row: ContainerRow, trend: Trend | None) -> Finding:
     if look.memory_grows and row.growth and look.explained_by_tasks < MAIN_SHARE:
         text += f"; memory grows by {bytes_text(look.memory_growth)} a minute meanwhile"
         text += f", {bytes_text(look.memory_growth / row.growth)} for each item"
+        leads = look.memory_growth / row.growth <= LIKELY_ITEM
         name = look.main_allocator.name if look.main_allocator is not None else "total"
         steps.insert(0, Step(f"memory grows by {bytes_text(look.memory_growth)} a minute", Place("memory", name)))
     steps += [
@@ -88,5 +92,6 @@ def _finding(look: Look, row: ContainerRow, trend: Trend | None) -> Finding:
         steps=tuple(steps),
         window=seconds,
         holder=row.path,
+        leads=leads,
         reason=trend.reason if trend is not None and trend.grows else "there are too few readings to call it a leak",
     )

@@ -57,6 +57,7 @@ class Finding:
     group: GroupKey | None = None
     holder_id: int | None = None
     allocator: str = ""
+    leads: bool = False  # it has a name in the program, and may well explain all of the growth
 
     @property
     def key(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from .finding import Finding, Level, Place, Step, TooEarly
 from .look import MAIN_SHARE, GroupGrowth, Look
 
 MOST = 5  # findings about groups
+MOST_HOLDERS = 1000  # of one group, that are looked at
 _MANY = {"child process": "child processes", "coroutine never awaited": "coroutines never awaited"}
 
 
@@ -38,17 +39,25 @@ class Tasks:
 
 
 def holder_of(snapshot: Snapshot, group: GroupRow) -> tuple[int | None, str]:
-    """Return id and label of the holder that at least half of the group hangs under; (None, "") without one."""
+    """Return id and label of the holder that at least half of the group hangs under; (None, "") without one.
+
+    Holders of one name count together, such as an attribute of many objects of a class: the id is that of the one that
+    holds most.
+    """
     forest = snapshot.forest
     living = np.flatnonzero(members(forest.tasks, group.key) & forest.tasks.alive) + 1
     if not len(living):
         return None, ""
     counts = np.bincount(forest.parents[living])
-    position = int(counts.argmax())
-    node = forest.node(position)
-    if node is None or node.kind != "holder" or 2 * counts[position] < len(living):
-        return None, ""
-    return node.id, node.label
+    together: dict[str, int] = {}
+    largest: dict[str, int] = {}  # by label, the id
+    for position in np.argsort(-counts, kind="stable")[:MOST_HOLDERS].tolist():
+        node = forest.node(position)
+        if node is not None and node.kind == "holder" and counts[position]:
+            together[node.label] = together.get(node.label, 0) + int(counts[position])
+            largest.setdefault(node.label, node.id)
+    label = max(together, key=lambda each: together[each], default="")
+    return (largest[label], label) if 2 * together.get(label, 0) >= len(living) else (None, "")
 
 
 def _finding(look: Look, growth: GroupGrowth) -> Finding:
@@ -133,7 +142,7 @@ def _steps(look: Look, row: GroupRow, share: float | None, holder_id: int | None
     text = f"{count(row.count)} {kind} {runs} {row.function}"
     if row.bytes is not None:
         text += f" and retain {bytes_text(row.bytes)}, {growth_bytes(row.bytes_growth)} a minute"
-        if row.measured_share < 1:
+        if row.measured_share < 0.995:
             text += f", told from {percent(row.measured_share)} of them"
     steps.append(Step(text, Place("groups", row.key)))
     said = [place] if (place := _where(look, row)) else []
@@ -145,7 +154,9 @@ def _steps(look: Look, row: GroupRow, share: float | None, holder_id: int | None
     if holder_id is not None:
         node = look.snapshot.nodes.get(holder_id)
         detail = f" ({node.detail})" if node is not None and node.detail else ""
-        steps.append(Step(f"{holder}{detail} holds them", Place("tree", holder_id)))
+        children = int((look.snapshot.tasks["parent"][members(look.snapshot.tasks, row.key)] == holder_id).sum())
+        whom = "them" if 2 * children >= row.count else f"{count(children)} of them, others of this name the rest"
+        steps.append(Step(f"{holder}{detail} holds {whom}", Place("tree", holder_id)))
     return tuple(steps)
 
 

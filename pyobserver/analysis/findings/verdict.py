@@ -130,8 +130,11 @@ def _answer(check: Check, look: Look, allowed: Collection[str]) -> Answer:
 def _seriousness(finding: Finding) -> tuple[int, int, int]:
     """The level first, then what explains most of the growth, then the order of the checks.
 
-    Of some it is not known what they explain: they come before those of which it is known that it is little.
+    Of some it is not known what they explain: they come before those of which it is known that it is little, and what
+    has a name in the program and may well explain all comes before the allocator that it grows in.
     """
     part = finding.explains
-    explains = 1 if part is None else 0 if part >= MAIN_SHARE else 2 if part < LITTLE_SHARE else 1
+    explains = (
+        0 if finding.leads else 1 if part is None else 0 if part >= MAIN_SHARE else 2 if part < LITTLE_SHARE else 1
+    )
     return LEVELS.index(finding.level), explains, KINDS.index(finding.kind)

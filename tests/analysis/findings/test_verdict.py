@@ -139,6 +139,23 @@ def test_growing_containers() -> None:
     assert [each.kind for each in allowed.findings] == ["python_objects", "tasks"]
 
 
+def test_a_container_comes_before_the_memory_that_it_may_well_explain() -> None:
+    """It has a name in the program, and says more than where it grows, if its items are of a likely size."""
+    for items, first in ((20, "container"), (1, "memory")):
+        clock = Clock()
+        store = Store(clock)
+        for second in range(90):
+            size = 50 * MB + second * MB
+            store.add_process(made.process(clock.now, rss=50 * MB + size))
+            heap = Allocator("c_heap", "C heap", size, size)
+            store.add_memory(replace(made.memory(clock.now, rss=50 * MB + size), allocators=(heap,)))
+            if second % 10 == 0:
+                store.add_containers(PlacesAnswer((ContainerPlace("m.CACHE", "dict", 1, 5000 + items * second, 9),)))
+            clock.now += 1
+        found = verdict(store.snapshot()).findings
+        assert (found[0].kind, {each.kind for each in found}) == (first, {"container", "memory"})
+
+
 @pytest.mark.parametrize(
     ("items", "is_growing"),
     [((1000, 2000, 3100), True), ((1000, 1100, 3100), False), ((1000, 2000), False), ((1000, 900, 1900, 2900), False)],
@@ -166,12 +183,13 @@ def grown(
     python_per_second: float | None = None,
     holders: tuple[int, ...] = (900,),
     tasks: int = 10,
+    label: str = "m.kept_{}",
 ) -> Snapshot:
     """A minute of a program whose `tasks` tasks retain more each second, and whose RSS grows as it is told."""
     clock = Clock()
     store = Store(clock)
     store.add_texts(1, ["m.work", "/srv/m.py:9"])
-    store.put_nodes(node(number, label=f"m.kept_{number}") for number in holders)
+    store.put_nodes(node(number, label=label.format(number)) for number in holders)
     for second in range(60):
         rss = round(100 * MB + second * rss_per_second)
         python = round(50 * MB + second * (python_per_second or bytes_per_second))
@@ -275,6 +293,14 @@ def test_the_holder_must_hold_most() -> None:
     assert two is not None and two.holder in ("m.kept_900", "m.kept_901")
     assert three is not None and (three.holder_id, three.holder) == (None, None)
     assert "held by" not in three.summary
+
+
+def test_holders_of_one_name_count_together() -> None:
+    """The rooms of a server each hold a part of the tasks in the same attribute: it is named, and the largest shown."""
+    found = verdict(grown(MB, MB, holders=(900, 901, 902), tasks=13, label="m.Room.listeners")).worst
+    assert found is not None and (found.holder_id, found.holder) == (901, "m.Room.listeners")
+    assert "held by m.Room.listeners" in found.summary
+    assert found.steps[-1].text.endswith("m.Room.listeners holds 5 of them, others of this name the rest")
 
 
 def test_the_holder_of_a_group_that_is_gone() -> None:
