@@ -1,8 +1,5 @@
 """The agent: its thread sleeps, serves its observers, and works a millisecond at a time."""
 
-import posix
-import sys
-
 from pyobserver.agent import (
     actions,
     allocators,
@@ -17,7 +14,6 @@ from pyobserver.agent import (
     history,
     measure,
     ownership,
-    remedies,
     schedule,
     serve,
     tasks,
@@ -97,7 +93,7 @@ class Agent:
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
         self.history = history.History(self)
         self.allocators = allocators.Allocators()
-        self._memory = facts.OwnMemory(self, mine["modules"])
+        self.own_memory = facts.OwnMemory(self, mine["modules"])
         self._updates = schedule.Job("updates", 0.0, self.service.updates, duty=0.5)
         self._wanted = schedule.Job("details", 60.0, self.details.work, duty=0.5)
         self._asked = schedule.Job("groups", 60.0, self.groups.work, duty=0.1)
@@ -120,7 +116,7 @@ class Agent:
             self.history.job,
             schedule.Job("allocators", allocators.PERIOD, self.allocators.work, duty=allocators.DUTY),
             self.creations.job,
-            schedule.Job("own memory", 3600.0, self._memory.count),
+            schedule.Job("own memory", 3600.0, self.own_memory.count),
         ]
         self._listener = listener
         self._is_open = True
@@ -257,7 +253,7 @@ class Agent:
         for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
-        self._updates = self._wanted = self._asked = self._memory = self._poll = self.scanner = None
+        self._updates = self._wanted = self._asked = self.own_memory = self._poll = self.scanner = None
 
     def abandon(self):
         """In a child that the target has forked: there is no agent, and nobody is talked to."""
@@ -316,62 +312,3 @@ class Agent:
         for observer in self.service.observers.values():
             if observer.out_bytes < 65536:
                 observer.send({"t": "problem", "text": text[:500]})
-
-    def hello(self):
-        """The first message to each observer."""
-        return {
-            "t": "hello",
-            "protocol": schema.VERSION,
-            "build": self.config["build"],
-            "pid": posix.getpid(),
-            "python": sys.version.split()[0],
-            "implementation": sys.implementation.name,
-            "executable": facts.text(sys.executable),
-            "argv": facts.command(),
-            "started_at": None,
-            "platform": sys.platform,
-            "free_threaded": facts.is_free_threaded(),
-            "switch_interval": sys.getswitchinterval(),
-            "agent_started_at": self.started_at,
-            "capabilities": [
-                "tasks",
-                "threads",
-                "retained",
-                "owners",
-                "holders",
-                "detail",
-                "group",
-                "places",
-                *schema.ACTIONS,
-            ],
-            "self_check": self.self_check,
-            "method": facts.text(self.config.get("method")),
-            "followed": self.history.age(),
-        }
-
-    def tick(self, number):
-        """The message that closes an update."""
-        counts = self.measure.counts()
-        return {
-            "t": "tick",
-            "seq": number,
-            "time": self.wall(),
-            "total": self.tasks.total(),
-            "measured": counts[1],
-            "complete": self.tasks.complete and self.trio.complete,
-            "holders_complete": self.ownership.complete,
-            "loops": self.tasks.loops.summary(),
-            "gc": facts.collector(),
-            "remedies": remedies.prospects(self),
-            "allocators": self.allocators.found,
-            "agent": {
-                "cpu_seconds": self.cpu(),
-                "longest_hold_seconds": self.longest_hold,
-                "memory_bytes": self._memory.total(),
-                "dropped": self.table.overflow + self.service.dropped,
-                "torn": self.torn,
-                "observers": len(self.service.observers),
-                "stays": self.stays,
-                "rows_limit_hit": self.table.is_full(),
-            },
-        }

@@ -3,7 +3,7 @@
 import _socket
 import sys
 
-from pyobserver.agent import collector
+from pyobserver.agent import account, collector
 from pyobserver.agent.columns import Columns
 from pyobserver.agent.row import NO_POSITION
 from pyobserver.protocol import frames, schema
@@ -185,7 +185,7 @@ class Service:
             observer.greeted = self.had_observers = True
             observer.may_act = head.get("actions") is True
             observer.since = now
-            observer.send(self._agent.hello())
+            observer.send(account.hello(self._agent))
         elif not observer.greeted:
             raise OSError
         elif name == "watch":
@@ -286,7 +286,7 @@ class Service:
                 observer.send(head, columns)
                 yield
         observer.ticks += 1
-        observer.send(self._agent.tick(observer.ticks))
+        observer.send(account.tick(self._agent, observer.ticks))
         yield True
 
     def _tell(self, observer, ids):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -204,8 +205,7 @@ def chart_lines(snapshot: Snapshot, window: float) -> list[Line]:
         ("allocator/c_heap/held", "C heap"),
         ("allocator/rest", "Everything else"),
     )
-    since = snapshot.taken_at - window
-    return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]
+    return _lines(snapshot, window, wanted)
 
 
 def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
@@ -218,6 +218,10 @@ def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
         ("category/large_blocks", "Large blocks"),
         ("category/rest", "Everything else"),
     )
+    return _lines(snapshot, window, wanted)
+
+
+def _lines(snapshot: Snapshot, window: float, wanted: Iterable[tuple[str, str]]) -> list[Line]:
     since = snapshot.taken_at - window
     return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]
 

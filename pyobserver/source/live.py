@@ -124,9 +124,7 @@ class LiveSource:
         if row is not None and row.kind in ("thread", "child process"):
             threading.Thread(target=lambda: answer(self._watcher.detail(row)), daemon=True).start()
         elif listener is None:
-            nobody = DetailAnswer(
-                row_id, problem=f"there is no agent to ask: {snapshot.status.text or 'not connected'}"
-            )
+            nobody = DetailAnswer(row_id, problem=self._no_agent())
             threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_detail(row_id, answer, values)
@@ -138,8 +136,7 @@ class LiveSource:
         key = self._store.begin_action(action, row_id, settings)
         listener = self._listener
         if listener is None:
-            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
-            self._store.report_actions([key], Progress(REFUSED, 0.0, True, why))
+            self._store.report_actions([key], Progress(REFUSED, 0.0, True, self._no_agent()))
         else:
             listener.act(action, row_id, key, settings)
 
@@ -153,8 +150,8 @@ class LiveSource:
         """Ask what tasks retain together; where no agent is, that is the answer."""
         listener = self._listener
         if listener is None:
-            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
-            threading.Thread(target=answer, args=(GroupAnswer(problem=why),), daemon=True).start()
+            nobody = GroupAnswer(problem=self._no_agent())
+            threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_group(asked, answer)
 
@@ -162,10 +159,14 @@ class LiveSource:
         """Ask where objects are held; where no agent is, that is the answer."""
         listener = self._listener
         if listener is None:
-            why = f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
-            threading.Thread(target=answer, args=(PlacesAnswer(problem=why),), daemon=True).start()
+            nobody = PlacesAnswer(problem=self._no_agent())
+            threading.Thread(target=answer, args=(nobody,), daemon=True).start()
         else:
             listener.request_places(asked, answer)
+
+    def _no_agent(self) -> str:
+        """Why nothing can be asked."""
+        return f"there is no agent to ask: {self._store.snapshot().status.text or 'not connected'}"
 
     def child(self, pid: int) -> LiveSource:
         """Return a source on a child process, attached to as this one is."""

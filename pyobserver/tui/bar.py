@@ -93,7 +93,18 @@ class TooSmall(Line):
         return styled(shorten(text, max(1, self.size.width)), "bold")
 
 
-class TopBar(Line):
+class PiecesLine(Line):
+    """A line of pieces, of which it shows as many as fit."""
+
+    def render(self) -> Content:
+        pieces = self._shown if isinstance(self._shown, tuple) else ()
+        parts = []
+        for piece in fitted(pieces, self.size.width):
+            parts += [Content(piece.gap), styled(piece.text, piece.style)]
+        return Content("").join(parts)
+
+
+class TopBar(PiecesLine):
     """Who is watched, how much memory it has, when that is full, and how many findings there are."""
 
     DEFAULT_CSS = "TopBar { background: $panel; color: $foreground; }"
@@ -140,13 +151,6 @@ class TopBar(Line):
         if verdict.worst is not None:
             pieces += _found(verdict)
         return pieces
-
-    def render(self) -> Content:
-        pieces = self._shown if isinstance(self._shown, tuple) else ()
-        parts = []
-        for piece in fitted(pieces, self.size.width):
-            parts += [Content(piece.gap), styled(piece.text, piece.style)]
-        return Content("").join(parts)
 
 
 def _found(verdict: Verdict) -> list[Piece]:
