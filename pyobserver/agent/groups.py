@@ -21,6 +21,7 @@ _CYCLE_ROUNDS = 3
 _CYCLE_ROOTS = 12
 _LONG_SECONDS = 0.0016  # a slice for who has asked
 _TRIES = 3  # of one slice that was torn, or too short
+_LATE = 1.3  # times what it was given: somebody else had the processor, and there is more than was found
 _TORN_TRIES = 12  # more of them in one pass, for names
 _SAFE_SHARE = 0.3  # of a slice that has to be left for another task
 _FRESH_SHARE = 0.8
@@ -139,14 +140,14 @@ class Groups:
         member = one.members[number]
         if not self._measure(one, number, member, now, False):
             now = yield WHOLE
-            for _ in range(_TRIES):
-                if self._measure(one, number, member, now, True):
+            for left in range(_TRIES - 1, -1, -1):
+                if self._measure(one, number, member, now, True, not left):
                     break
                 now = yield WHOLE
         return now
 
-    def _measure(self, one, number, member, now, is_whole):
-        """Return False when it needs a slice of its own, or when that was torn."""
+    def _measure(self, one, number, member, now, is_whole, is_last=False):
+        """Return False when it needs a slice of its own, or when that was torn or cut short by another process."""
         row = self._table.rows.get(member.id)
         task = self._task(member)
         if task is None or self._ownership.is_walking_in(task):
@@ -157,7 +158,8 @@ class Groups:
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
         one.together.everybodys.add(id(types.loop(task)))
         begun = now.clock()
-        look = one.together.scan(task, now.begun + _LONG_SECONDS if is_whole else now.deadline)
+        deadline = now.begun + _LONG_SECONDS if is_whole else now.deadline
+        look = one.together.scan(task, deadline)
         waiter = types.awaited(task)
         member.key = None if waiter is None else ref(waiter)
         task = waiter = None
@@ -166,6 +168,9 @@ class Groups:
             self._agent.torn += 1
             return False
         if (look.accuracy != schema.EXACT or look.is_bound) and not is_whole and not is_fresh:
+            return False
+        is_late = now.clock() - begun > _LATE * (deadline - begun)
+        if look.accuracy == schema.AT_LEAST and is_late and not is_last:
             return False
         if look.accuracy == schema.UNAVAILABLE:
             return True
