@@ -10,6 +10,7 @@ from pyobserver.protocol.frames import ProtocolError
 _SHORTER = 20  # entries of each list in an answer that was too long for a frame
 
 _MORE_TRIES = 2  # after a slice in which others may have run
+_MOST_WAITS = 100  # slices, until a walk over the heap has left the task
 _BREAKDOWN_SECONDS = 0.002  # once for one who has asked: names and types take longer than the sum
 
 
@@ -28,6 +29,10 @@ class Details:
                 if now.left() < 0.8 * now.seconds:
                     now = yield WHOLE
                 number, token, values = observer.wants.pop(0)
+                for _ in range(_MOST_WAITS):
+                    if not self._is_walked(number):
+                        break
+                    now = yield  # to the walk
                 answer = self._answer(number, token, values, now)
                 for _ in range(_MORE_TRIES):
                     if not now.torn():
@@ -37,6 +42,12 @@ class Details:
                 _send(observer, answer)
                 now = yield
         yield from ()
+
+    def _is_walked(self, number):
+        """Return whether a walk over the heap stands in a task: it refers to some of what that retains."""
+        row = self._agent.table.rows.get(number)
+        task = row.ref() if row is not None and row.ref is not None else None
+        return task is not None and self._ownership.is_walking_in(task)
 
     def _answer(self, number, token, values, now):
         answer = {
@@ -84,6 +95,8 @@ class Details:
             answer["waits"] = describer.waits_in_full(subject.coroutine(task), known().awaited(task))
         if subject.has_chain and describer.unavailable:
             notes.append("current lines are not known: " + describer.unavailable)
+        if subject.has_chain and not describer.slots.is_exact:
+            notes.append("local variables are not known: /proc/self/mem cannot be read")
         answer["blocked"] = self._agent.blocking.hits(row)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
@@ -112,6 +125,9 @@ class Details:
             return
         if subject.is_executing(task):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
+            return
+        if self._ownership.is_walking_in(task):
+            answer["note"] = "; ".join(filter(None, [answer["note"], "it is being walked through: ask again"]))
             return
         found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS, preview if values else None)
         if now.torn():  # another thread may have run meanwhile: what was counted may be wrong

@@ -33,7 +33,7 @@ class Pass:
         self.error = 0.0  # its square
         self.spent = 0.0
         self.torn = 0  # slices in which names were looked for, in vain
-        self.lost = 0.0  # seconds spent in these
+        self.lost = 0.0  # seconds of `spent` in slices that were torn
         self.unnamed = 0  # tasks that refer to what could not be measured
         self.is_bound = False
         self.accuracies = set()
@@ -115,7 +115,7 @@ def note_of(one):
     if one.ended:
         notes.append("%d have ended meanwhile" % one.ended)
     if one.running:
-        notes.append("%d could not be read, as they were running" % one.running)
+        notes.append("%d could not be read, as they or other threads were running" % one.running)
     if one.is_whole() and (one.together.is_bound or one.is_bound):
         notes.append("they may share more: not everything was looked through")
     if one.unnamed:

@@ -20,8 +20,10 @@ _ROUNDS = 2  # of taking those again that have run meanwhile
 _CYCLE_ROUNDS = 3
 _CYCLE_ROOTS = 12
 _LONG_SECONDS = 0.0016  # a slice for who has asked
-_TRIES = 3  # of one slice that was torn, or too short
-_TORN_TRIES = 12  # more of them in one pass, for names
+_TRIES = 3  # of one slice that was too short
+_LATE = 1.3  # times what it was given: somebody else had the processor, and there is more than was found
+_TORN_TRIES = 12  # of one slice that was torn: on a busy machine one in four is
+_TORN_NAMES = 30  # in one pass, in which names were looked for
 _SAFE_SHARE = 0.3  # of a slice that has to be left for another task
 _FRESH_SHARE = 0.8
 _AT_ONCE = 500
@@ -125,7 +127,7 @@ class Groups:
 
     def _look_at_all(self, one, now, observer):
         observers = self._agent.service.observers
-        while len(one.members) < len(one.ids) and one.spent < _WORK_SECONDS:
+        while len(one.members) < len(one.ids) and one.spent - min(one.lost, _WORK_SECONDS) < _WORK_SECONDS:
             if observer not in observers.values():
                 break
             number = one.next()
@@ -139,14 +141,17 @@ class Groups:
         member = one.members[number]
         if not self._measure(one, number, member, now, False):
             now = yield WHOLE
-            for _ in range(_TRIES):
-                if self._measure(one, number, member, now, True):
+            for turn in range(_TORN_TRIES):
+                if self._measure(one, number, member, now, True, turn >= _TRIES - 1):
                     break
                 now = yield WHOLE
         return now
 
-    def _measure(self, one, number, member, now, is_whole):
-        """Return False when it needs a slice of its own, or when that was torn."""
+    def _measure(self, one, number, member, now, is_whole, is_last=False):
+        """Return False when it needs a slice of its own, or when that was torn or cut short by another process.
+
+        With `is_last`, what was cut short is taken as it is.
+        """
         row = self._table.rows.get(member.id)
         task = self._task(member)
         if task is None or self._ownership.is_walking_in(task):
@@ -157,15 +162,21 @@ class Groups:
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
         one.together.everybodys.add(id(types.loop(task)))
         begun = now.clock()
-        look = one.together.scan(task, now.begun + _LONG_SECONDS if is_whole else now.deadline)
+        deadline = now.begun + _LONG_SECONDS if is_whole else now.deadline
+        look = one.together.scan(task, deadline)
         waiter = types.awaited(task)
         member.key = None if waiter is None else ref(waiter)
         task = waiter = None
-        one.spent += now.clock() - begun
+        spent = now.clock() - begun
+        one.spent += spent
         if now.torn():
             self._agent.torn += 1
+            one.lost += spent
             return False
         if (look.accuracy != schema.EXACT or look.is_bound) and not is_whole and not is_fresh:
+            return False
+        is_late = spent > _LATE * (deadline - begun)
+        if look.accuracy == schema.AT_LEAST and is_late and not is_last:
             return False
         if look.accuracy == schema.UNAVAILABLE:
             return True
@@ -272,7 +283,7 @@ class Groups:
             if common.bytes < _LEAST_BYTES:
                 break
             found, now = yield from self._described(one, {i: False}, common.last, now)
-            while found is None and one.torn < _TORN_TRIES:
+            while found is None and one.torn < _TORN_NAMES:
                 found, now = yield from self._described(one, {i: False}, common.last, now)
             if found is not None and i in found:
                 path, kind, length, _ = found[i]
@@ -288,11 +299,11 @@ class Groups:
         chosen = one.together.shared()
         for i, common in chosen[:_MEASURED]:
             by_member.setdefault(common.last, {})[i] = True
-        limit = one.spent + _SHARED_SECONDS
+        limit = one.spent - one.lost + _SHARED_SECONDS
         told = []
         for number, wanted in by_member.items():
             tries = _TRIES
-            while wanted and tries and one.torn < _TORN_TRIES and one.spent - one.lost < limit:
+            while wanted and tries and one.torn < _TORN_NAMES and one.spent - one.lost < limit:
                 found, now = yield from self._described(one, wanted, number, now)
                 if found is None:
                     continue
@@ -300,7 +311,7 @@ class Groups:
                 for i, (path, kind, length, measure) in found.items():
                     del wanted[i]
                     told.append([path, kind, length, measure[0], one.together.objects[i].members])
-            one.unnamed += bool(wanted) and one.torn >= _TORN_TRIES
+            one.unnamed += bool(wanted) and one.torn >= _TORN_NAMES
         told = [entry for entry in told if entry[3] >= _LEAST_BYTES]
         told.sort(key=lambda entry: -entry[3])
         answer["shared"] = told[:_NAMED]

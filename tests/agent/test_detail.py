@@ -7,6 +7,8 @@ import weakref
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from pyobserver.agent import detail
 from pyobserver.agent.detail import Details
 from pyobserver.protocol import schema
@@ -59,10 +61,8 @@ class Asked:
         return SimpleNamespace(by_type=[], biggest=[], previews=[], classes=[], measure=measure)
 
 
-async def test_what_torn_slices_have_measured_is_never_told() -> None:
-    """It is tried again in slices of their own; when all were torn, there is no number, and the reason."""
-    subject = Asked()
-    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+def asked(subject: Asked, task: asyncio.Task[Any], walked: int = 0, is_exact: bool = True) -> tuple[Any, list[Any]]:
+    """The work on a question about a task that a walk stands in so many times, and the agent and what is sent."""
     row = SimpleNamespace(
         ref=weakref.ref(task), kind=schema.KIND_TASK, flags=schema.FLAG_AGE_IS_MINIMUM, made=0, spawner=0
     )
@@ -76,17 +76,68 @@ async def test_what_torn_slices_have_measured_is_never_told() -> None:
         self_check="ok",
         torn=0,
     )
-    describer = SimpleNamespace(unavailable="", waits_in_full=lambda coroutine, waiter: "")
-    ownership = SimpleNamespace(owner=lambda task: None, holders_of=lambda row: [], complete=True)
-    work = Details(agent, SimpleNamespace(describer=describer), ownership).work(torn := slice_that_is_torn())
-    next(work)
+    describer = SimpleNamespace(
+        unavailable="",
+        slots=SimpleNamespace(is_exact=is_exact),
+        waits_in_full=lambda coroutine, waiter: "",
+        frames=lambda coroutine: [],
+        variables=lambda coroutine, values: [],
+    )
+    steps = iter([True] * walked)
+    ownership = SimpleNamespace(
+        owner=lambda task: None,
+        holders_of=lambda row: [],
+        complete=True,
+        is_walking_in=lambda task: next(steps, False),
+    )
+    return (agent, Details(agent, SimpleNamespace(describer=describer), ownership)), sent
+
+
+def answered(work: Any, now: Any, sent: list[Any]) -> Any:
+    """The answer, at last."""
+    steps = work(now)
+    next(steps)
     while not sent:
-        work.send(torn)
+        steps.send(now)
+    return sent[0]
+
+
+async def test_what_torn_slices_have_measured_is_never_told() -> None:
+    """It is tried again in slices of their own; when all were torn, there is no number, and the reason."""
+    subject = Asked()
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    (agent, details), sent = asked(subject, task)
+    answer = answered(details.work, one_slice(True), sent)
     task.cancel()
     assert subject.times == agent.torn == 1 + detail._MORE_TRIES
-    assert sent[0]["retained"] is None and sent[0]["accuracy"] == schema.UNAVAILABLE
-    assert "other threads ran while it was measured" in sent[0]["note"]
+    assert answer["retained"] is None and answer["accuracy"] == schema.UNAVAILABLE
+    assert "other threads ran while it was measured" in answer["note"]
 
 
-def slice_that_is_torn() -> Any:
-    return SimpleNamespace(begun=0.0, seconds=0.001, left=lambda: 0.001, torn=lambda: True)
+@pytest.mark.parametrize(("walked", "times"), [(0, 1), (5, 1), (10**4, 0)])
+async def test_nothing_is_measured_while_a_walk_stands_in_the_task(walked: int, times: int) -> None:
+    """What the walk refers to would be missing: the walk is let go on, and when it never leaves there is no number."""
+    subject = Asked()
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    (_, details), sent = asked(subject, task, walked)
+    answer = answered(details.work, one_slice(False), sent)
+    task.cancel()
+    assert subject.times == times
+    assert (answer["retained"] is None) is (times == 0)
+    assert ("it is being walked through" in answer["note"]) is (times == 0)
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+async def test_without_names_of_variables_it_says_so(is_exact: bool) -> None:
+    """An empty list would mean that there are none."""
+    subject = Asked()
+    subject.has_chain = True
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(60))
+    (_, details), sent = asked(subject, task, is_exact=is_exact)
+    answer = answered(details.work, one_slice(False), sent)
+    task.cancel()
+    assert ("local variables are not known" in answer["note"]) is not is_exact
+
+
+def one_slice(is_torn: bool) -> Any:
+    return SimpleNamespace(begun=0.0, seconds=0.001, left=lambda: 0.001, torn=lambda: is_torn)

@@ -10,6 +10,8 @@ import pytest
 
 from pyobserver.agent import groups
 from pyobserver.agent.group_pass import Member, Pass, note_of
+from pyobserver.agent.retention.together import Look
+from pyobserver.protocol import schema
 
 
 class Slices:
@@ -23,10 +25,17 @@ class Slices:
         while True:
             self.left -= 1
             is_torn = self.left >= 0
-            yield SimpleNamespace(begun=self.time, clock=self.clock, torn=lambda is_torn=is_torn: is_torn)
+            yield SimpleNamespace(
+                begun=self.time,
+                seconds=0.001,
+                deadline=self.time + 0.01,
+                clock=self.clock,
+                left=lambda: 0.001,
+                torn=lambda is_torn=is_torn: is_torn,
+            )
 
     def clock(self) -> float:
-        self.time += 0.003
+        self.time += 0.0003
         return self.time
 
 
@@ -83,3 +92,64 @@ def test_without_a_whole_slice_nothing_is_named_and_the_note_says_so(monkeypatch
     answer, one = named(10**9, monkeypatch)
     assert (answer["common"], answer["shared"]) == ([], [])
     assert "could not be measured" in note_of(one)
+
+
+class Cut(Together):
+    """Scans of which the first so many take ten times what they were given, and find a part."""
+
+    def __init__(self, slices: Slices, cut: int) -> None:
+        super().__init__()
+        self.everybodys: set[int] = set()
+        self.slices = slices
+        self.cut = cut
+
+    def scan(self, task: object, deadline: float) -> Look:
+        self.cut -= 1
+        look = Look()
+        look.bytes, look.accuracy = 9000, schema.EXACT
+        if self.cut >= 0:
+            self.slices.time += 0.02
+            look.bytes, look.accuracy = 10, schema.AT_LEAST
+        return look
+
+    def note(self, number: int, look: Look) -> tuple[()]:
+        return ()
+
+
+@pytest.mark.parametrize(("cut", "told"), [(0, 9000), (1, 9000), (3, 9000), (100, 10)])
+def test_a_scan_that_another_process_cut_short_is_made_again(
+    cut: int, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a machine is busy, and not because there is so much, what was found is less than there is."""
+    one = looked_at(Slices(0), cut, monkeypatch)
+    assert one.members[0].bytes == told
+    assert one.accuracies == {schema.EXACT if told == 9000 else schema.AT_LEAST}
+
+
+def looked_at(slices: Slices, cut: int, monkeypatch: pytest.MonkeyPatch) -> Pass:
+    """A pass over one task."""
+    types = SimpleNamespace(coroutine=lambda task: None, loop=lambda task: None, awaited=lambda task: None)
+    monkeypatch.setattr(groups, "known", lambda: types)
+    row = SimpleNamespace(ref=object, accuracy=schema.UNAVAILABLE, retained=0, error=0)
+    agent = SimpleNamespace(table=SimpleNamespace(rows=SimpleNamespace(get=lambda number: row)), torn=0)
+    tasks = SimpleNamespace(describer=SimpleNamespace(is_running=lambda coroutine: False))
+    one = Pass([1], 1, Cut(slices, cut))
+    one.members.append(Member(1))
+    made = iter(slices)
+    work = groups.Groups(agent, tasks, SimpleNamespace(is_walking_in=lambda task: False))._look_at(one, 0, next(made))
+    try:
+        next(work)
+        while True:
+            work.send(next(made))
+    except StopIteration:
+        pass
+    return one
+
+
+@pytest.mark.parametrize(("torn", "measured"), [(3, 1), (10, 1), (100, 0)])
+def test_a_task_is_measured_although_many_slices_are_torn(
+    torn: int, measured: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine every fourth may be, and one task that is missing makes the sum of the group a lower bound."""
+    one = looked_at(Slices(torn), 0, monkeypatch)
+    assert one.measured == measured

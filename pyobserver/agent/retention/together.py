@@ -337,7 +337,7 @@ class Together:
         of the ids `wanted`, a dict {id: whether to measure it}, that are found.
 
         `walked` are ids of what others of ours refer to at this moment. None when such is in what was measured: it
-        seems to be held by the program.
+        seems to be held by the program; and when there was no time to measure any.
         """
         now = self._walker.clock()
         told = {}
@@ -351,7 +351,7 @@ class Together:
                 now = self._walker.clock()
                 stop = now + (deadline - now) / (1 + len(wanted) - len(told))
                 if now >= deadline:
-                    break
+                    return told or None
                 measure = Scan(self._walker, Border(self._shared, id(o)), [o], stop)
                 measure.run()
                 if any(i in measure.walk.pending for i in walked):
