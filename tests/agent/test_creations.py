@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ..support.interpreters import Interpreter
+from ..support.interpreters import Interpreter, interpreters
 from ..support.packages import with_packages
 from ..support.targets import launch
-from .mirror import Mirror, connect, observed, on_interpreters, silence
+from .mirror import Mirror, connect, observed, silence
 
 SOURCE = Path(__file__).resolve().parents[1] / "targets" / "makers.py"
 
@@ -31,12 +31,32 @@ def ask(mirror: Mirror, token: int, on: bool = True) -> dict[str, Any]:
     return mirror.wait(answer, "an answer")
 
 
+RENAMES = (3, 13)  # calls what a factory has made without a name None
+ABLE = [each for each in interpreters() if each.minor != RENAMES]
+on_able = pytest.mark.parametrize(
+    "interpreter",
+    [pytest.param(i, id=str(i), marks=() if i in (ABLE[0], ABLE[-1]) else pytest.mark.every) for i in ABLE],
+)
+
+
+@pytest.mark.parametrize("interpreter", [each for each in interpreters() if each.minor == RENAMES], ids=str)
+def test_where_python_would_rename_the_tasks_it_is_refused(interpreter: Interpreter) -> None:
+    """The names of the program's tasks are not ours to change."""
+    with launch(interpreter, "makers") as target:
+        before = target.ask("factory")
+        with observed(target.pid) as mirror:
+            said = ask(allowed(mirror, target.pid), 1)
+            assert said["state"] == 3 and "None" in said["text"]
+            assert target.ask("factory") == before
+        silence(target.stop())
+
+
 def allowed(mirror: Mirror, pid: int) -> Mirror:
     """A second observer of the same agent, which may ask for actions."""
     return Mirror(connect(pid, actions=True))
 
 
-@on_interpreters
+@on_able
 @pytest.mark.parametrize("how", ["plain", "factory", "eager", "uvloop"])
 def test_the_line_and_the_task_that_has_made_it_are_told(interpreter: Interpreter, how: str) -> None:
     if how == "eager" and interpreter.minor < (3, 12):
@@ -78,7 +98,7 @@ def test_the_line_and_the_task_that_has_made_it_are_told(interpreter: Interprete
         silence(target.stop())
 
 
-@on_interpreters
+@on_able
 def test_a_factory_that_the_program_wraps_only_passes_on_afterwards(interpreter: Interpreter) -> None:
     with launch(interpreter, "makers") as target:
         with observed(target.pid) as first:
@@ -93,7 +113,7 @@ def test_a_factory_that_the_program_wraps_only_passes_on_afterwards(interpreter:
         silence(target.stop())
 
 
-@on_interpreters
+@on_able
 def test_it_leaves_with_the_agent_and_a_forked_child_has_none(interpreter: Interpreter) -> None:
     with launch(interpreter, "makers") as target:
         before = target.ask("factory")
@@ -109,7 +129,7 @@ def test_it_leaves_with_the_agent_and_a_forked_child_has_none(interpreter: Inter
         silence(target.stop())
 
 
-@on_interpreters
+@on_able
 def test_who_may_not_act_is_refused(interpreter: Interpreter) -> None:
     with launch(interpreter, "makers") as target:
         before = target.ask("factory")
