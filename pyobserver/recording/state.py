@@ -1,32 +1,28 @@
 """All that a snapshot has beside rows and series, as one tree of JSON with a member for each part, and back.
 
 The members are named as the fields of `Snapshot`; beside them are `share` and `ended` of the rows, and `mark`, the
-newest of the sums of the tree by which its growth is told, as {time, sums}; `marked_since` is the time of the oldest,
-as they begin anew with another agent. A key of sums is the id of a node, or
-"parent/kind/function/held" for alike children in one line; one of `endings` is "parent/group". A whole state has
-`marks` as well: the earlier sums, each as the changes since the one before. Of members that do not fit the model only
-they are lost.
+newest of the sums of the tree by which its growth is told (`marks`); `marked_since` is the time of the oldest, as they
+begin anew with another agent. The baseline's sums are by the keys of those; a key of `endings` is "parent/group". A
+whole state has `marks` as well: the earlier sums. Of members that do not fit the model only they are lost.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Hashable, Mapping
-from functools import lru_cache
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..model.endings import NO_ENDINGS, Endings
 from ..model.forest import Node
-from ..model.forest_sums import MEASURED, TIERS, Sums, SumsOverTime, by_key, fold_key, sums_from
-from ..model.groups import GroupKey
+from ..model.forest_sums import MEASURED, Sums, SumsOverTime, by_key, sums_from
 from ..model.node_store import MAX_NODES
 from ..model.snapshot import Baseline, Snapshot
 from . import patches
 from .errors import Damaged
+from .marks import MarkReader, MarkWriter, chained, group_key_of, key_of, key_text, unchained
 from .values import plain, read
 
 OTHERWISE = frozenset(
@@ -44,8 +40,6 @@ _DEFAULTS = {
 
 Tree = dict[str, Any]
 
-MAX_MARKS = sum(most for _, most in TIERS)
-
 
 class StateWriter:
     """Makes trees of snapshots, one after the other, and the patches between them."""
@@ -56,11 +50,16 @@ class StateWriter:
         self._nodes: dict[int, tuple[Node, Any]] = {}
         self._nodes_seen: Mapping[int, Node] = {}
         self._nodes_tree: Tree = {}
+        self._marks = MarkWriter()
+        self._mark: tuple[Sums | None, Any] = (None, None)  # the newest, and the tree that was made of it
 
     def whole(self, snapshot: Snapshot) -> Tree:
         """Return all of it."""
         self._tree = self._made(snapshot)
-        return {**self._tree, "marks": _chained(snapshot.marks[:-1])}
+        marks, self._marks = snapshot.marks, MarkWriter()
+        self._mark = (marks[-1], self._marks.following(marks[-1])) if marks else (None, None)
+        self._tree["mark"] = self._mark[1]
+        return {**self._tree, "marks": chained(marks[:-1])}
 
     def changes(self, snapshot: Snapshot) -> Any:
         """Return the patch since the snapshot before; {} where nothing has changed."""
@@ -74,7 +73,7 @@ class StateWriter:
         tree["ended"] = {f"{kind}/{function}": n for (kind, function), n in snapshot.tasks.ended_by_function.items()}
         tree["baseline"] = self._part("baseline", snapshot.baseline, _plain_baseline)
         tree["endings"] = self._part("endings", snapshot.endings, _plain_endings)
-        tree["mark"] = self._part("mark", snapshot.marks[-1] if snapshot.marks else None, _plain_mark)
+        tree["mark"] = self._made_mark(snapshot.marks[-1] if snapshot.marks else None)
         tree["marked_since"] = snapshot.marks[0].time if snapshot.marks else None
         return tree
 
@@ -84,6 +83,11 @@ class StateWriter:
         if known is None or known[0] is not value:
             known = self._parts[name] = (value, make(value))
         return known[1]
+
+    def _made_mark(self, newest: Sums | None) -> Any:
+        if newest is not self._mark[0]:
+            self._mark = (newest, None if newest is None else self._marks.following(newest))
+        return self._mark[1]
 
     def _made_nodes(self, nodes: Mapping[int, Node]) -> Tree:
         if nodes == self._nodes_seen:
@@ -105,8 +109,9 @@ class State:
             raise Damaged("a state that is none")
         self._tree: Tree = whole
         self._marks = SumsOverTime()
+        self._mark_reader = MarkReader()
         try:
-            for each in _unchained(whole.pop("marks", [])):
+            for each in unchained(whole.pop("marks", [])):
                 self._marks.add(each)
         except Damaged:
             pass  # growth in the tree is told later
@@ -135,7 +140,7 @@ class State:
             self._marks.clear()
         else:
             try:
-                newest, since = _mark(tree), self._tree.get("marked_since")
+                newest, since = self._mark_reader.read(tree), self._tree.get("marked_since")
                 known = self._marks.all()
                 if known and isinstance(since, (int, float)) and since > known[-1].time:
                     self._marks.clear()
@@ -191,7 +196,7 @@ class State:
             return None
         if type(tree) is not dict:
             raise Damaged("a baseline that is none")
-        groups = {_group_key(key): (each[0] or 0, each[1] or 0.0) for key, each in _pairs(tree.get("groups"))}
+        groups = {group_key_of(key): (each[0] or 0, each[1] or 0.0) for key, each in _pairs(tree.get("groups"))}
         return Baseline(
             read(float, tree.get("time")),
             read(Mapping[str, int], tree.get("allocators")),
@@ -229,19 +234,8 @@ class State:
 # -- sums of the tree ------------------------------------------------------------------------------------------------
 
 
-def _plain_key(key: Hashable) -> str:
-    if isinstance(key, tuple):
-        _, parent, (kind, function, held) = key
-        return f"{parent}/{kind}/{function}/{int(held)}"
-    return str(key)
-
-
 def _plain_sums(sums: Sums) -> Tree:
-    return {_plain_key(key): list(each) for key, each in by_key(sums).items()}
-
-
-def _plain_mark(mark: Sums | None) -> Any:
-    return None if mark is None else {"time": mark.time, "sums": _plain_sums(mark)}
+    return {key_text(key): list(each) for key, each in by_key(sums).items()}
 
 
 def _plain_endings(endings: Endings) -> Any:
@@ -269,35 +263,12 @@ def _plain_baseline(baseline: Baseline | None) -> Any:
     }
 
 
-def _chained(marks: tuple[Sums, ...]) -> list[Any]:
-    """The first one whole, then what has changed from each to the next."""
-    trees = [_plain_mark(mark) for mark in marks]
-    return trees[:1] + [patches.difference(a, b) for a, b in pairwise(trees)]
-
-
-def _unchained(trees: Any) -> list[Sums]:
-    if type(trees) is not list or len(trees) > MAX_MARKS:
-        raise Damaged("too many sums of the tree")
-    found: list[Sums] = []
-    tree: Any = None
-    for place, each in enumerate(trees):
-        tree = each if not place else patches.patched(tree, each)
-        found.append(_mark(tree))
-    return found
-
-
-def _mark(tree: Any) -> Sums:
-    if type(tree) is not dict:
-        raise Damaged("sums of the tree that are none")
-    return _sums(read(float, tree.get("time")), tree.get("sums"))
-
-
 def _sums(time: float, tree: Any) -> Sums:
     found = {}
     for key, each in _pairs(tree):
         if len(each) != MEASURED + 1 or any(type(n) is not int for n in each):
             raise Damaged("sums that are none")
-        found[_key(key)] = each
+        found[key_of(key)] = each
     return sums_from(time, found)
 
 
@@ -310,19 +281,3 @@ def _pairs(tree: Any) -> Any:
         if not all(abs(n or 0) < 1e15 for n in each):
             raise Damaged("sums that cannot be")
         yield key, each
-
-
-@lru_cache(50_000)
-def _key(text: str) -> Hashable:
-    parent, *group = text.split("/")
-    numbers = [part.removeprefix("-") for part in (parent, *group)]
-    if len(group) not in (0, 3) or not all(part.isdecimal() and len(part) < 20 for part in numbers):
-        raise Damaged("a key of sums that is none")
-    return int(parent) if not group else fold_key(int(parent), _group_key("/".join(group)))
-
-
-def _group_key(text: str) -> GroupKey:
-    parts = text.split("/")
-    if len(parts) != 3 or not all(part.isdecimal() and len(part) < 20 for part in parts):
-        raise Damaged("a key of a group that is none")
-    return int(parts[0]), int(parts[1]), parts[2] != "0"
