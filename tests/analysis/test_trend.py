@@ -49,7 +49,8 @@ def test_floors_lose_nothing_but_the_beginning(values: list[int], block: float) 
     assert set(found.tolist()) <= set(map(float, values))
     assert (np.diff(middles) > 0).all()
     if block < len(values):
-        assert found[-1] == min(values[i] for i in range(len(values)) if (len(values) - i) / block < 1 + 1e-6)
+        blocks = [math.floor((len(values) - i) / block + 1e-9) for i in range(len(values))]
+        assert found[-1] == min(value for value, number in zip(values, blocks, strict=True) if number == min(blocks))
 
 
 def test_the_slope_is_the_median_of_all_pairs() -> None:
