@@ -225,12 +225,15 @@ class Ownership:
         for position in range(end):
             columns = self._table.columns
             if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
+                if is_through and columns.kind[position] == schema.KIND_TASK and not columns.held[position]:
+                    self._membership.note_again(Row(self._table, position))
                 continue  # it has come meanwhile, perhaps to the place of one that was found
             holding = found.get(position + 1)
             if holding is not None:
                 self.hold(Row(self._table, position), holding, found.second(position + 1))
             elif is_through:
                 self._not_held(Row(self._table, position), not self._walk.incomplete)
+                self._membership.note_again(Row(self._table, position))
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
         return now

@@ -44,6 +44,12 @@ class Membership:
         else:
             self._miss(1)
 
+    def note_again(self, row):
+        """A walk has not found who holds a task, which may have come behind it: known containers are looked into."""
+        task = row.ref()
+        if task is not None and len(self._fresh) < MAX_FRESH:
+            self._fresh.setdefault(id(task), (row.id, 1))  # not the first try: that it fails asks for no other walk
+
     def _look(self, now):
         wanted, self._fresh = self._fresh, {}
         for node in self._supervisors.containers() if wanted else ():
