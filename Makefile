@@ -15,10 +15,10 @@ demo: $(VENV)/.ready ## the leaking service with the dashboard on it; FIXED=1 fo
 	@$(BIN)/pyobserver demo $(if $(filter-out 0,$(FIXED)),--fixed)
 
 test: $(VENV)/.ready-test ## the tests, on every interpreter found
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not every"
+	@$(BIN)/python -m tests.twice -n $(WORKERS) --dist worksteal -m "not every"
 
 test-all: $(VENV)/.ready-test ## all tests: also one per interpreter and state of the target
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile long
+	@$(BIN)/python -m tests.twice -n $(WORKERS) --dist worksteal --hypothesis-profile long
 
 lint: $(VENV)/.ready-test ## style and types
 	@$(BIN)/ruff check .

@@ -68,7 +68,8 @@ def test_a_group_that_is_too_large_is_a_sample(interpreter: Interpreter) -> None
     assert told["members"] == 30000
     assert 500 < told["looked_at"] < 30000
     assert told["together"] is None
-    assert told["alone_accuracy"] == schema.SAMPLED
+    # On a busy machine one of the thousands may be cut short in its last try: it makes the sum a lower bound.
+    assert told["alone_accuracy"] in (schema.SAMPLED, schema.AT_LEAST)
     assert told["alone"] == pytest.approx(30000 * 2900, rel=0.1)
     assert "taken by chance" in told["note"]
 
