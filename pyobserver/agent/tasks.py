@@ -141,7 +141,8 @@ class TaskProbe:
     # -- which there are ----------------------------------------------------------------------------------------------
 
     def _enumerate(self, now):
-        self._enumerate_job.duty = _DUTY_LISTS if self.complete else _DUTY_FIRST  # its own: to meet them all costs more
+        share = self._agent.upkeep(_DUTY_LISTS)
+        self._enumerate_job.duty = share if self.complete else _DUTY_FIRST  # its own: to meet them all costs more
         is_aged, self._is_aged = self._is_aged, False
         for name, held in self._sets():
             self._listed[name] = len(held)
@@ -262,7 +263,7 @@ class TaskProbe:
     def _sweep(self, now):
         while not self.complete:
             now = yield
-        self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else _DUTY_STATES
+        self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else self._agent.upkeep(_DUTY_STATES)
         self._table.looks += 1
         start = 0
         while start < self._table.end_position:
