@@ -223,6 +223,9 @@ class Agent:
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
+        for walk in (self.ownership.walk(), self.places.walk):
+            if walk is not None:
+                walk.let_go()
         self.schedule.jobs = []
         kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
         for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
