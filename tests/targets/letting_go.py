@@ -3,8 +3,8 @@
     letting_go.py [--tasks N] [--containers N] [--items N] [--parked N]
 
 `--tasks N` short tasks are always under way, each with a result that nobody keeps; `--containers N` holders have what
-they hold, of `--items N` objects, replaced in turn; `--parked N` tasks wait. `freed` tells how many objects of each kind
-were freed in the main thread, and in others.
+they hold, of `--items N` objects, replaced in turn; `--parked N` tasks wait. `freed` tells how many objects of each
+kind were freed in the main thread, and in others.
 """
 
 from __future__ import annotations

@@ -73,9 +73,11 @@ class TrioProbe:
         return bool(self._runs) and bool(self.running())
 
     def rows(self):
-        """All rows of trio's tasks."""
-        found = map(self._table.rows.get, list(self._by_address.values()))
-        return [row for row in found if row is not None]
+        """Yield the rows of all of trio's tasks, as they are when it comes to them."""
+        for number in list(self._by_address.values()):
+            row = self._table.rows.get(number)
+            if row is not None:
+                yield row
 
     def _row_of(self, task):
         row = self._table.rows.get(self._by_address.get(id(task), 0))
@@ -96,8 +98,8 @@ class TrioProbe:
                 if now.over():
                     now = yield
         self.complete = True
-        for count, (address, number) in enumerate(list(self._by_address.items())):
-            self._end_if_gone(address, number)
+        for count, address in enumerate(list(self._by_address)):
+            self._end_if_gone(address, self._by_address[address])
             if count % _AT_ONCE == 0 and now.over():
                 now = yield
         yield from self._sweep(now)
@@ -269,7 +271,8 @@ class TrioProbe:
     # -- what is not needed any more ----------------------------------------------------------------------------------
 
     def _sweep(self, now):
-        for count, (key, number) in enumerate(list(self._nurseries.items())):
+        for count, key in enumerate(list(self._nurseries)):
+            number = self._nurseries[key]
             node = self._table.nodes.get(number)
             if node is None or node.ref() is None:
                 del self._nurseries[key]
