@@ -10,6 +10,8 @@ from gc import get_referents
 
 MISSING = object()
 MAX_TEXT = 200
+_BEGINNING = slice(0, MAX_TEXT)
+MAX_NUMBER = 1 << 62
 MAX_NAMES = 2000  # candidates for an attribute's name, per class
 MAX_FAILURES = 4  # to name an attribute of one class, at up to 1 ms each
 MAX_KEYS = 20000  # keys looked through in a dict that may be an instance's own (0.6 ms)
@@ -62,8 +64,13 @@ def text(value, missing="?"):
     if kind is str:
         return value if len(value) <= MAX_TEXT else value[:MAX_TEXT]
     if flags_of(kind) & IS_STR:
-        return str.__str__(value)[:MAX_TEXT]
+        return str.__getitem__(value, _BEGINNING)  # exact, and no copy of all
     return missing
+
+
+def integer(value, missing=None):
+    """Return an exact int that a column or a text has room for, `missing` of anything else."""
+    return value if type(value) is int and -MAX_NUMBER < value < MAX_NUMBER else missing
 
 
 def inherits(kind, base):

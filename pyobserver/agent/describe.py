@@ -14,6 +14,7 @@ from pyobserver.agent.attributes import (
     code_of,
     function_name,
     inherits,
+    integer,
     module_dict,
     short_name,
     text,
@@ -106,10 +107,10 @@ class Describer:
         for part in get_referents(task):
             if type(part) is str:
                 return text(part)
-            if type(part) is int:  # 3.12: the number of a name that nobody has asked for
+            if integer(part) is not None:  # 3.12: the number of a name that nobody has asked for
                 return "Task-%d" % part
         found = attribute(task, "_name", "")
-        return "Task-%d" % found if type(found) is int else text(found)
+        return "Task-%d" % found if integer(found) is not None else text(found)
 
     def is_running(self, coroutine):
         """Whether it is being executed right now."""

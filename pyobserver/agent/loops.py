@@ -7,10 +7,12 @@ what a runner leaves as the handler of SIGINT, and from the threads' own attribu
 import sys
 from _weakref import ref
 from gc import get_referents
+from itertools import islice
 
 from pyobserver.agent.attributes import Cell, Function, attribute, class_name, inherits, mro_of
 from pyobserver.protocol import schema
 
+MOST_TOLD = 1000  # in an update, which is one frame
 _MAX_OBJECTS = 400
 _MAX_DEPTH = 7
 _SMALL = 60
@@ -62,8 +64,9 @@ class Loops:
         return [known.ref for known in list(self._by_address.values())]
 
     def summary(self):
-        """What an update says of them."""
-        return [{"id": known.node.id, "thread": known.node.parent} for known in self._by_address.values()]
+        """What an update says of them, or of so many as there is room for."""
+        some = islice(self._by_address.values(), MOST_TOLD)
+        return [{"id": known.node.id, "thread": known.node.parent} for known in some]
 
     def sweep(self):
         """Forget the loops that are no more, and put each under the thread that runs it now."""

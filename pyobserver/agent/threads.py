@@ -4,7 +4,7 @@ import posix
 import sys
 from _weakref import ref
 
-from pyobserver.agent.attributes import Function, attribute, class_name, function_name, text
+from pyobserver.agent.attributes import Function, attribute, class_name, function_name, integer, text
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
@@ -72,8 +72,7 @@ class ThreadProbe:
             row.function = self._agent.table.texts.intern(_function(thread, is_main))
             row.edge = schema.EDGE_RUNS
         name = text(attribute(thread, "_name"), "")
-        native = attribute(thread, "_native_id")
-        native = native if type(native) is int else 0
+        native = integer(attribute(thread, "_native_id"), 0)
         if is_main and native != posix.getpid() and not _is_a_thread(native):
             native = posix.getpid()  # a forked child's, which up to 3.12 has the number that it had in its parent
         if name != row.name or native != row.os_id:

@@ -232,7 +232,10 @@ def start() -> None:
     registry.executor.submit(thread_stop.wait)
     for job in (Plain(), Callable(), functools.partial(Callable(), Slots()), Callable):
         registry.executor.submit(job, Dict({"x": 1}), key=Str("text"))
-    threading.Thread(target=thread_stop.wait, name=NAMES["escape"], daemon=True).start()
+    registry.executor.submit(list.append.__get__(List()), 1)  # a method in C, of an instance whose class has hooks
+    thread = threading.Thread(target=thread_stop.wait, name=NAMES["escape"], daemon=True)
+    thread.start()
+    thread._native_id = 1 << 80  # type: ignore[attr-defined]
 
 
 def tell() -> dict[str, Any]:
