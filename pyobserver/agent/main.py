@@ -51,7 +51,6 @@ class Agent:
         self.started_at = self._awaited_since = self.wall()
         self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
-        self.problems = []
         self.longest_hold = 0.0
         self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
@@ -124,13 +123,20 @@ class Agent:
         forks.hand_over(self._forks, self.abandon, collector.resume)
 
     def run(self):
-        """Serve until somebody asks to leave, or until nobody has been there for a while."""
+        """Serve until somebody asks to leave, or until nobody has been there for a while.
+
+        Afterwards `farewell` says what went wrong, if something did.
+        """
+        failure = ""
         try:
             ready = 0.0
             while not self._mine["leave"] and not self._is_left(self.clock()):
                 ready = self._turn(ready)
+        except BaseException as error:
+            failure = self.farewell = schedule.described("the agent failed", error)
         finally:
             self._end()
+            self.farewell = failure
 
     def _turn(self, ready):
         """Wait for something to do, and do it; return from when on there may be another slice."""
@@ -209,10 +215,11 @@ class Agent:
 
     def _end(self):
         reason = self.farewell or "no observer is left, or another agent takes over"
-        self.tracing.close()
-        self.actions.close()
-        self.creations.close()
-        self.farewell = ""  # those who are connected hear it now; nobody has to be told later
+        for part in (self.tracing, self.actions, self.creations):  # what was changed in the program
+            try:
+                part.close()
+            except BaseException as error:  # the others have to be taken back nevertheless
+                reason = schedule.described("at the end", error)
         for observer in self.service.observers.values():
             observer.update = None
             observer.send({"t": "bye", "reason": reason})
