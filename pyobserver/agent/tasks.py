@@ -9,6 +9,7 @@ from _operator import is_
 from _weakref import ref
 from itertools import islice, repeat
 
+from pyobserver.agent import collector
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute
 from pyobserver.agent.columns import Places
@@ -348,6 +349,10 @@ class TaskProbe:
         coroutine = types.coroutine(task)
         table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
         where, waiting, queued = self.describer.described(coroutine, waiter)
+        if types.awaited(task) is not waiter or not types.is_pending(task):
+            collector.bury(
+                [task, waiter, coroutine]
+            )  # it has run while memory was read: these may be the last references
         state = self._state(task, coroutine, waiter, types)
         columns.marks[position] |= MET
         before = columns.where[position], columns.waiting[position], columns.state[position]

@@ -20,3 +20,15 @@ def test_containers_that_a_walk_stands_in_are_not_freed_by_it(interpreter: Inter
         assert min(freed["here"].values()) > 2000 and len(freed["here"]) == 9
         assert target.ask("freed")["elsewhere"] == []
         silence(target.stop())
+
+
+@on_interpreters
+def test_tasks_that_end_while_they_are_looked_at_are_not_freed_by_it(interpreter: Interpreter) -> None:
+    """Reading where one stands lets go of the interpreter lock, and the task may end in that moment."""
+    with launch(interpreter, "letting_go", "--tasks", 60) as target:
+        with observed(target.pid) as mirror:
+            mirror.turn(40)
+            freed = target.ask("freed")
+        assert freed["here"]["task"] > 1000
+        assert target.ask("freed")["elsewhere"] == []
+        silence(target.stop())

@@ -8,6 +8,7 @@ from _weakref import ref
 from gc import get_referents
 from itertools import islice
 
+from pyobserver.agent import collector
 from pyobserver.agent.attributes import attribute, class_module, class_name, namespace_of, text
 from pyobserver.agent.kinds.activity import note_look
 from pyobserver.agent.kinds.subject import Subject
@@ -21,7 +22,6 @@ _BETWEEN_LOOKS = 4  # tasks between two looks at the clock: a new one takes 50 u
 _AT_ONCE = 200  # the same for what takes little
 _MAX_OBJECTS = 500  # on the way from the namespaces of the threads to the runners
 _MAX_DEPTH = 4
-_EMPTY_SECONDS = 10.0
 
 
 class TrioSubject(Subject):
@@ -211,6 +211,8 @@ class TrioProbe:
         coroutine = self.subject.coroutine(task)
         row.key = attribute(task, "_schedule_points")
         where, called = self._describer.stand(coroutine)
+        if attribute(task, "_schedule_points") is not row.key:
+            collector.bury([task, coroutine])  # it has run while memory was read: these may be the last references
         if self._describer.is_running(coroutine):
             state = schema.STATE_RUNNING
         elif attribute(task, "_abort_func") is not None:  # trio needs it of each that is not to be run
