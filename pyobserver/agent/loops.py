@@ -21,13 +21,12 @@ _SMALL = 60
 class Loop:
     """One loop by a weak reference, its node, and the identity of the thread that it was last seen in."""
 
-    __slots__ = ("node", "ref", "tasks", "thread")
+    __slots__ = ("node", "ref", "thread")
 
     def __init__(self, reference, node):
         self.ref = reference
         self.node = node
         self.thread = None
-        self.tasks = 0
 
 
 class Loops:

@@ -143,12 +143,6 @@ class Walk:
             reasons.append("%d containers that kept changing" % self._restless)
         return ", ".join(reasons) or None
 
-    @staticmethod
-    def container_id(holding):
-        """Return a key that all tasks in one container share: its id. Those in one attribute of any of a class's
-        instances share one, too: the path."""
-        return holding.key
-
     def held(self):
         """Yield the ids of what the walk refers to between slices."""
         for owner, kind in zip(self._owners, self._kinds):  # noqa: B905 (3.10 and later)
