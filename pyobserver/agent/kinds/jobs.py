@@ -185,8 +185,9 @@ class JobProbe:
     def _end_if_taken(self, address, number):
         row = self._table.rows.get(number)
         item = row.ref() if row is not None else None
-        if item is not None and _is_queued(item):
-            if _state_of(item) == "CANCELLED" and row.state == schema.STATE_WAITING:
+        state = None if item is None else _state_of(item)
+        if state in _QUEUED:
+            if state == "CANCELLED" and row.state == schema.STATE_WAITING:
                 row.state = schema.STATE_DONE_HELD  # until a worker comes to it, the queue keeps it
                 self._table.touch(row)
             return
@@ -252,7 +253,8 @@ def _is_queued(item):
 
 def _state_of(item):
     """Return the state of a work item's future, as an exact str: another one may compare itself by its own code."""
-    return text(attribute(attribute(item, "future"), "_state"), "")
+    found = attribute(attribute(item, "future"), "_state")
+    return found if type(found) is str else text(found, "")
 
 
 def _function_of(item):
