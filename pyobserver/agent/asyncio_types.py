@@ -75,7 +75,8 @@ class AsyncioTypes:
 
     def callbacks(self, future):
         """Return the done callbacks of a future, a list of (callback, context), or None."""
-        return self._read(self._callbacks, future, "_callbacks")
+        found = self._read(self._callbacks, future, "_callbacks")
+        return found if type(found) is list else None  # of a future in Python it may be anything
 
     def awaited(self, task):
         """Return the future that a task waits for, or None."""

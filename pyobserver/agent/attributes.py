@@ -6,7 +6,9 @@ to 3.15.
 """
 
 import sys
+from _weakref import ref
 from gc import get_referents
+from itertools import islice
 
 MISSING = object()
 MAX_TEXT = 200
@@ -168,10 +170,18 @@ def _slot(descriptor, instance, default):
         return default
 
 
-def key_of(mapping, value):
-    """Return the name by which a dict holds `value`, "?" if its key is no text or it went meanwhile."""
+def weakly(thing, missing=None):
+    """Return a weak reference to something, `missing` where its class allows none, as a program's own futures may."""
     try:
-        for key, each in dict.items(mapping):
+        return ref(thing)
+    except TypeError:
+        return missing
+
+
+def key_of(mapping, value):
+    """Return the name by which a dict holds `value`, "?" if its key is no text, or far behind, or it went meanwhile."""
+    try:
+        for key, each in islice(dict.items(mapping), MAX_KEYS):
             if each is value:
                 return text(key)
     except RuntimeError:  # changed size meanwhile
@@ -306,6 +316,8 @@ def _names_of_module(module, taken):
     """Return the names that the functions of a module and the methods of its classes use, of attributes or globals."""
     names = {}
     for value in list(dict.values(namespace_of(module) or {})):
+        if len(names) >= MAX_NAMES:
+            break
         if flags_of(type(value)) & IS_CLASS:
             for each in list(dict.values(class_dict(value))):
                 _names_in(each, names, 0)
@@ -329,7 +341,12 @@ def _names_in(value, names, depth):
             if type(constant) is Code:
                 if depth < 3:
                     _names_in(constant, names, depth + 1)
-            elif type(constant) is str and len(names) < MAX_NAMES and constant.isidentifier():
+            elif (
+                type(constant) is str
+                and len(constant) <= MAX_TEXT
+                and constant.isidentifier()
+                and len(names) < MAX_NAMES
+            ):
                 names[constant] = True  # of setattr(), or a key of vars()
         return
     for wrapper, parts in _WRAPPERS:

@@ -11,7 +11,7 @@ from itertools import islice, repeat
 
 from pyobserver.agent import collector
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.attributes import attribute
+from pyobserver.agent.attributes import attribute, weakly
 from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.kinds.activity import MOST, note_share
@@ -347,7 +347,7 @@ class TaskProbe:
         table, columns = self._table, self._table.columns
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
+        table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
         where, waiting, queued = self.describer.described(coroutine, waiter)
         if types.awaited(task) is not waiter or not types.is_pending(task):
             collector.bury(

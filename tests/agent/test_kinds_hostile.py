@@ -34,3 +34,19 @@ def test_no_code_of_what_waits_runs(interpreter: Interpreter) -> None:
             assert mirror.problems == []
             assert target.ask("counts")["calls"] == {}
         silence(target.stop())
+
+
+@on_interpreters
+def test_what_is_awaited_needs_no_weak_references(interpreter: Interpreter) -> None:
+    """A future of the program's own may allow none: its task is described and measured like others."""
+    with launch(interpreter, "hostile") as target:
+        with observed(target.pid) as mirror:
+
+            def is_described() -> bool:
+                row = mirror.named("bare")
+                return bool(row and row["retained"] > 0 and row["waiting"] == "future")
+
+            mirror.wait(is_described, "the task that waits for it")
+            mirror.turn(3)
+            assert mirror.problems == []
+        silence(target.stop())
