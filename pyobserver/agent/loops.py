@@ -9,7 +9,7 @@ from _weakref import ref
 from gc import get_referents
 from itertools import islice
 
-from pyobserver.agent.attributes import Cell, Function, attribute, class_name, inherits, mro_of
+from pyobserver.agent.attributes import Cell, Function, attribute, class_name, inherits, mro_of, namespace_of
 from pyobserver.protocol import schema
 
 MOST_TOLD = 1000  # in an update, which is one frame
@@ -108,9 +108,8 @@ class Loops:
         active = threading.__dict__.get("_active") if threading is not None else None
         if type(active) is dict:
             roots.extend(list(active.values())[:_SMALL])
-        main = sys.modules.get("__main__")
-        if main is not None:
-            roots.extend([value for value in list(main.__dict__.values())[:500] if _is_loop(type(value))])
+        main = namespace_of("__main__")  # which may be a module of another class
+        roots.extend([value for value in list(dict.values(main or {}))[:500] if _is_loop(type(value))])
         return roots
 
     def _place(self, known, loop):
