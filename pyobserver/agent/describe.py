@@ -16,6 +16,7 @@ from pyobserver.agent.attributes import (
     inherits,
     integer,
     module_dict,
+    namespace_of,
     short_name,
     text,
 )
@@ -52,8 +53,11 @@ class Place:
         """The name of the module that was loaded from the same file, "" if there is none."""
         if self._module is None:
             self._module = ""
-            for name, module in list(sys.modules.items()):
-                if inherits(type(module), Module) and self.file == text(module_dict(module).get("__file__"), ""):
+            folder, _, last = self.file.rpartition("/")
+            last = (folder.rpartition("/")[2] if last == "__init__.py" else last).partition(".")[0]
+            named = [name for name in list(sys.modules) if type(name) is str and name.rpartition(".")[2] == last]
+            for name in ("__main__", *named):  # to look into thousands of modules would take milliseconds
+                if self.file == text((namespace_of(name) or {}).get("__file__"), ""):
                     self._module = text(name, "")
                     break
         return self._module
