@@ -30,6 +30,7 @@ _FIRST_OBSERVER_SECONDS = 20.0
 _AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
+_AT_FIRST = 0.4
 _CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
@@ -167,7 +168,7 @@ class Agent:
             start, begun = clock(), self.cpu()
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if busy and not self.is_known():
-                every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
+                every = schedule.FIRST_SECONDS if self.is_awaited() else schedule.LATER_SECONDS
                 if self.tasks.complete and self.tasks.count > _CROWD:  # to list them, more is done at once now and then
                     seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
@@ -274,10 +275,6 @@ class Agent:
             self.creations.close()
             self.tasks.close()
 
-    def _is_awaited(self):
-        """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
-        return self.wall() - self._awaited_since < _AWAITED_SECONDS
-
     def _begin_anew(self):
         """Somebody comes, and what is known is old."""
         self._awaited_since = self.wall()
@@ -289,6 +286,14 @@ class Agent:
         """Whether the first picture is complete: all tasks met, nearly all measured."""
         total, measured = self.measure.counts()
         return self.tasks.complete and self.trio.complete and (measured >= 0.9 * total or self.self_check != "ok")
+
+    def is_awaited(self):
+        """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
+        return self.wall() - self._awaited_since < _AWAITED_SECONDS and not self.is_known()
+
+    def upkeep(self, share):
+        """Return what of a core a job may take that keeps the picture up to date: less while the first one comes in."""
+        return share if self.is_known() else _AT_FIRST * share
 
     # -- what the connections ask for ---------------------------------------------------------------------------------
 

@@ -46,12 +46,12 @@ class Ownership:
         self.on_process = None  # told in the same way of objects that stand for a process
         self._walked_at = self._looked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
+        self._owners_job = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
         tasks.on_new.append(self._note_new)
 
     def jobs(self):
         """What is done again and again."""
-        owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
-        return [owners, self._membership.job(), self._walk_job]
+        return [self._owners_job, self._membership.job(), self._walk_job]
 
     def begin_anew(self):
         """Walk again before the holders count as known: for a while hardly anybody has looked."""
@@ -99,6 +99,7 @@ class Ownership:
         """Somebody may begin or cease to wait for a task without its moving."""
         while not self._tasks.complete:
             now = yield
+        self._owners_job.duty = self._agent.upkeep(_OWNERS_DUTY)
         count = 0
         for position in self._tasks.positions():
             row = Row(self._table, position)

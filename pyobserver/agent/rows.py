@@ -13,6 +13,7 @@ MAX_ROWS = 250000
 MAX_NODES = 50000
 MAX_OTHERS = 4  # owners of one row that are told beside its parent
 _TRIMMED = 20000  # entries that are forgotten at once: half a millisecond
+_NOT_LOGGED = bytes([marks & ~LOGGED for marks in range(256)])
 MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
 
 
@@ -287,12 +288,15 @@ class Table:
         part = self._log[start : start + limit]
         return list(dict.fromkeys(part)), position + len(part)
 
-    def told(self, item):
-        """Note that somebody is told of a row, by its position, or of a node: what changes later is logged again."""
-        if type(item) is Node:
-            item.is_logged = False
-        else:
-            self.columns.marks[item] &= ~LOGGED
+    def told_rows(self, positions):
+        """Note that somebody is told of rows, a list or a range (of steps of 1): what changes later is logged again."""
+        marks = self.columns.marks
+        if type(positions) is range:
+            part = marks[positions.start : positions.stop]
+            part[:] = part.tobytes().translate(_NOT_LOGGED)
+            return
+        for position in positions:
+            marks[position] &= ~LOGGED
 
     def kept(self):
         """Everything that takes room, to be let go of."""

@@ -37,6 +37,7 @@ class AllocatorRow:
     held_is_most: bool = False  # it may hold less
     peak_in_use: int | None = None  # as it counts itself
     in_use_error: int = 0  # 95 % sampling error of an allocator of a library
+    split: int | None = None  # of what is kept, that which lies between what is in use
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _inner_row(snapshot: Snapshot, allocator: InnerAllocator, window: float) -> 
         reason=allocator.why,
         within=allocator.within,
         held_is_most=allocator.held_is_most,
+        split=allocator.split,
     )
 
 

@@ -62,6 +62,7 @@ def _allocator(each: InnerAllocator, peak: float | None, within: str | None, err
         "peak": None if peak is None else int(peak),
         "within": within,
         "held_is_most": each.held_is_most,
+        "inactive_split": each.split,
         "why": each.why or None,
     }
 
