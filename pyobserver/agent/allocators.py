@@ -6,7 +6,7 @@ event, and hooks for these are the program's code.
 """
 
 from pyobserver.agent import facts
-from pyobserver.agent.attributes import WrapperDescriptor, class_dict, mro_of, namespace_of, short_name
+from pyobserver.agent.attributes import WrapperDescriptor, class_dict, integer, mro_of, namespace_of, short_name
 
 PERIOD = 2.0
 MOST_DEVICES = 16
@@ -86,7 +86,7 @@ def _part(said, *keys):
 
 
 def _size(value):
-    return value if type(value) is int and value >= 0 else None
+    return value if integer(value, -1) >= 0 else None
 
 
 def _is_in_c(function):

@@ -14,7 +14,9 @@ from pyobserver.agent.attributes import (
     code_of,
     function_name,
     inherits,
+    integer,
     module_dict,
+    namespace_of,
     short_name,
     text,
 )
@@ -52,8 +54,11 @@ class Place:
         """The name of the module that was loaded from the same file, "" if there is none."""
         if self._module is None:
             self._module = ""
-            for name, module in list(sys.modules.items()):
-                if inherits(type(module), Module) and self.file == text(module_dict(module).get("__file__"), ""):
+            folder, _, last = self.file.rpartition("/")
+            last = (folder.rpartition("/")[2] if last == "__init__.py" else last).partition(".")[0]
+            named = [name for name in list(sys.modules) if type(name) is str and name.rpartition(".")[2] == last]
+            for name in ("__main__", *named):  # to look into thousands of modules would take milliseconds
+                if self.file == text((namespace_of(name) or {}).get("__file__"), ""):
                     self._module = text(name, "")
                     break
         return self._module
@@ -107,10 +112,10 @@ class Describer:
         for part in get_referents(task):
             if type(part) is str:
                 return text(part)
-            if type(part) is int:  # 3.12: the number of a name that nobody has asked for
+            if integer(part) is not None:  # 3.12: the number of a name that nobody has asked for
                 return "Task-%d" % part
         found = attribute(task, "_name", "")
-        return "Task-%d" % found if type(found) is int else text(found)
+        return "Task-%d" % found if integer(found) is not None else text(found)
 
     def is_running(self, coroutine):
         """Whether it is being executed right now."""

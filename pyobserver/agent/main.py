@@ -52,7 +52,6 @@ class Agent:
         self.started_at = self._awaited_since = self.wall()
         self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
-        self.problems = []
         self.longest_hold = 0.0
         self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
@@ -125,13 +124,20 @@ class Agent:
         forks.hand_over(self._forks, self.abandon, collector.resume)
 
     def run(self):
-        """Serve until somebody asks to leave, or until nobody has been there for a while."""
+        """Serve until somebody asks to leave, or until nobody has been there for a while.
+
+        Afterwards `farewell` says what went wrong, if something did.
+        """
+        failure = ""
         try:
             ready = 0.0
             while not self._mine["leave"] and not self._is_left(self.clock()):
                 ready = self._turn(ready)
+        except BaseException as error:
+            failure = self.farewell = schedule.described("the agent failed", error)
         finally:
             self._end()
+            self.farewell = failure
 
     def _turn(self, ready):
         """Wait for something to do, and do it; return from when on there may be another slice."""
@@ -210,10 +216,11 @@ class Agent:
 
     def _end(self):
         reason = self.farewell or "no observer is left, or another agent takes over"
-        self.tracing.close()
-        self.actions.close()
-        self.creations.close()
-        self.farewell = ""  # those who are connected hear it now; nobody has to be told later
+        for part in (self.tracing, self.actions, self.creations):  # what was changed in the program
+            try:
+                part.close()
+            except BaseException as error:  # the others have to be taken back nevertheless
+                reason = schedule.described("at the end", error)
         for observer in self.service.observers.values():
             observer.update = None
             observer.send({"t": "bye", "reason": reason})
@@ -224,6 +231,9 @@ class Agent:
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
+        for walk in (self.ownership.walk(), self.places.walk):
+            if walk is not None:
+                walk.let_go()
         self.schedule.jobs = []
         kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
         for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:

@@ -63,12 +63,15 @@ class Ownership:
         found = [self._table.nodes.get(number) for number in (row.held, row.held_too)]
         return [node for node in found if node is not None]
 
-    def tasks_in(self, node):
-        """Return how many tasks the walk has found in a container."""
-        number, end = node_count(node.id), self._table.end_position
-        return sum(
-            [self._table.columns.held[at : min(at + 1000, end)].tolist().count(number) for at in range(0, end, 1000)]
-        )
+    def tasks_in(self, node, now):
+        """Return (how many tasks the walk has found in the container with this id of a node, the slice)."""
+        number, end = node_count(node), self._table.end_position
+        count = 0
+        for at in range(0, end, 1000):
+            count += self._table.columns.held[at : min(at + 1000, end)].tolist().count(number)
+            if now.over():
+                now = yield
+        return count, now
 
     def owner(self, task):
         """Return who waits for a task, or None."""
@@ -224,6 +227,8 @@ class Ownership:
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
         for position in range(end):
+            if position % _AT_ONCE == 0 and now.over():
+                now = yield
             columns = self._table.columns
             if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
                 if is_through and columns.kind[position] == schema.KIND_TASK and not columns.held[position]:
@@ -235,8 +240,6 @@ class Ownership:
             elif is_through:
                 self._not_held(Row(self._table, position), not self._walk.incomplete)
                 self._membership.note_again(Row(self._table, position))
-            if position % _AT_ONCE == 0 and now.over():
-                now = yield
         return now
 
     def _to_walk(self):
@@ -266,7 +269,11 @@ class Ownership:
                 yield None
         else:
             yield from main
-        yield from [row.ref for row in self._agent.trio.rows() if row.flags & schema.FLAG_MAIN]
+        for count, row in enumerate(self._agent.trio.rows()):
+            if row.flags & schema.FLAG_MAIN:
+                yield row.ref
+            elif count % _AT_ONCE == 0:
+                yield None
 
     def coroutine_of(self, task):
         """Return what a task runs."""

@@ -121,6 +121,7 @@ class Schedule:
 
     def __init__(self, clock, problem):
         self.jobs = []
+        self.given_up = []  # what is not done any more, and why, for who comes later
         self.is_alone = False
         self._clock = clock
         self._problem = problem
@@ -156,11 +157,13 @@ class Schedule:
         try:
             job.run(now)
         except BaseException as error:
-            self._problem(described(job.name, error))
+            why = described(job.name, error)
+            self._problem(why)
             job.due = self._clock() + 5.0 * job.failures
             if job.failures >= _FAILURES:
                 self.jobs.remove(job)
                 self._problem("%s is given up" % job.name)
+                self.given_up.append("%s is given up: %s" % (job.name, why))
 
 
 def _goes_later(job):

@@ -15,6 +15,7 @@ OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
 _FIRST_SECONDS = 0.2  # between updates, while somebody sits before the first picture
 _STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
 _SHAKE_SECONDS = 10.0
+_LONGEST_INTERVAL = 86400.0
 _LOG_ENTRIES = 1000
 _DEAF_SECONDS = 1.0  # when no connection can be taken: the process has no file descriptor left
 _HEAD_BYTES = 160 * 1024  # of texts in one frame; the rest of its head is small
@@ -181,16 +182,18 @@ class Service:
 
     def _hear(self, observer, head, now):
         name = head["t"]
-        if name == "hello":
+        if name == "hello" and not observer.greeted:
             observer.greeted = self.had_observers = True
             observer.may_act = head.get("actions") is True
             observer.since = now
             observer.send(account.hello(self._agent))
+            for text in self._agent.schedule.given_up:
+                observer.send({"t": "problem", "text": text})
         elif not observer.greeted:
             raise OSError
         elif name == "watch":
             interval = head.get("interval")
-            if type(interval) in (int, float) and interval >= 0.1:
+            if type(interval) in (int, float) and 0.1 <= interval <= _LONGEST_INTERVAL:
                 observer.interval = float(interval)
             observer.watching = True
             observer.due = 0.0

@@ -51,7 +51,7 @@ history what has been, one message for each series, before the first tick: serie
         observed and it was not told to stay
 tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
-        (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
+        (bool: the holder walk has been through once since the start), loops (at most 1000 of {id, thread}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable, garbage (int: objects in gc.garbage, or null where
         that is no list), seconds (list of float: that collections have taken, by generation, or null before 3.15)),
         agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, stays (bool: it goes on when
