@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (  # in the order of what says most
 LITTLE_SHARE = 0.1  # of the growth of all memory
 KINDS = tuple(check.name for check in CHECKS)
 _OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory")
+_EXPLAINING = ("tasks", "python_objects", "native", "memory")  # a container is one of several explanations
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,12 @@ def verdict(snapshot: Snapshot, allowed: Collection[str] = ()) -> Verdict:
         text = about_memory.summary
     elif not look.memory_is_known:
         text = "Too early to tell whether memory grows."
+    elif not look.memory_grows:
+        text = "Memory is steady."
+    elif any(each.waits and not each.unseen for each in answers if each.check.name in _EXPLAINING):
+        text = "Memory grows; it is too early to tell what does."
     else:
-        text = "Memory is steady." if not look.memory_grows else "Memory grows, by what was allowed to."
+        text = "Memory grows, by what was allowed to."
     return Verdict(findings, answers, text)
 
 
