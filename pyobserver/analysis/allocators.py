@@ -117,9 +117,7 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
     held, in_use = allocator.held, allocator.in_use
     quantity = "in_use" if in_use is not None else "held"
     series = f"allocator/{allocator.name}/{quantity}"
-    in_use_too = "/in_use" if allocator.name == "c_heap" and in_use is not None else ""
-    divided = series if allocator.name == "python" else f"division/{allocator.name}{in_use_too}"
-    curve = snapshot.history.curve(divided, snapshot.growing_since(window))
+    curve = snapshot.history.curve(growth_series(allocator.name, in_use), snapshot.growing_since(window))
     value = in_use if in_use is not None else held
     peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
     before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
@@ -140,6 +138,16 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
         growing=grows(curve, value, NOTICED_BYTES),
         reason=reasons.get(allocator.name, ""),
     )
+
+
+def growth_series(name: str, in_use: int | None) -> str:
+    """Return the name of the series from which the growth of an allocator is told.
+
+    Of most it is from the divisions of the memory, between which the parts are only carried on.
+    """
+    if name == "python":
+        return f"allocator/python/{'in_use' if in_use is not None else 'held'}"
+    return f"division/{name}{'/in_use' if name == 'c_heap' and in_use is not None else ''}"
 
 
 def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:

@@ -38,15 +38,17 @@ def per_minute(curve: Curve) -> float | None:
     return slope_per_minute(curve.times, curve.mean)
 
 
-def at_most_per_minute(curve: Curve) -> float:
-    """Return what a series that is read in steps may grow by, per minute: all of its change in the time without the
-    longest that it stood still, as the next step may be due. 0 where it has not risen."""
-    if len(curve) < 2 or curve.mean[-1] <= curve.mean[0]:
-        return 0.0
+def in_steps(curve: Curve) -> tuple[float, float]:
+    """Return what a series that is read in steps may grow by, per minute, and for how many seconds it stood still at
+    most. All of its change may belong to the time without that, as the next step may be due; 0 where it has not risen.
+    """
+    if len(curve) < 2:
+        return 0.0, 0.0
+    seconds = float(curve.times[-1] - curve.times[0])
     changes = curve.times[np.flatnonzero(np.diff(curve.mean)) + 1]
     still = float(np.diff(np.concatenate((curve.times[:1], changes, curve.times[-1:]))).max())
-    moving = max(float(curve.times[-1] - curve.times[0]) - still, float(np.diff(curve.times).min()))
-    return float(curve.mean[-1] - curve.mean[0]) / moving * 60.0
+    change = max(0.0, float(curve.mean[-1] - curve.mean[0]))
+    return change / max(seconds - still, float(np.diff(curve.times).min())) * 60.0, still
 
 
 def is_growing(value: float | None, slope: float | None, least: float = 0.0) -> bool:

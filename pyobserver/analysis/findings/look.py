@@ -10,10 +10,10 @@ from ...model.groups import group_name
 from ...model.history import Curve
 from ...model.snapshot import Snapshot
 from ...protocol import schema
-from ..allocators import KEEPING, AllocatorRow, Outlook, allocator_rows, kept_growth, memory_outlook
+from ..allocators import KEEPING, AllocatorRow, Outlook, allocator_rows, growth_series, kept_growth, memory_outlook
 from ..format import count, duration
 from ..groups import GroupRow, group_rows
-from ..growth import SHORTEST_WINDOW, at_most_per_minute, per_minute
+from ..growth import SHORTEST_WINDOW, in_steps, per_minute
 from ..heap import TypeRow, type_rows
 from ..trend import (
     BYTES,
@@ -35,6 +35,8 @@ CHANCE = 4.0  # standard deviations: of 50 to 500 that live for 10 to 120 s, few
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
 DECIDED_SECONDS = 60.0  # known, from when on what has not shown itself as a cause is taken for none
+MANY, UNHEARD_SECONDS = 1000, 30.0  # of so many it may take as long until it is heard that they become more
+STEPS, MOST_SECONDS_TO_DECIDE = 6, 180.0  # of what is read in long steps it takes so many, and so long at most
 NEVER_ENDING_SECONDS = 20 * 60.0  # of steady growth, after which tasks of which none ends are called a leak
 NO_CAUSES = (schema.KIND_THREAD, schema.KIND_CHILD)  # threads are few, and a child's memory is its own
 
@@ -203,16 +205,28 @@ class Look:
 
     @cached_property
     def most_growth_of_tasks(self) -> float:
-        """Bytes per minute that groups may retain more, also those whose growth is not certain yet.
+        """Bytes per minute that groups may retain more, also those whose growth is not certain yet."""
+        return sum(most for most, _ in self._steps_of_tasks)
+
+    @cached_property
+    def _steps_of_tasks(self) -> list[tuple[float, float]]:
+        """Of each group what its bytes may grow by, and for how many seconds it was not heard that they do.
 
         Where there are thousands of tasks, those that are new are listed every few seconds: what grows has grown in few
         steps at first, and looks like less, or like chance.
         """
-        groups = (g for g in self.groups if g.row.kind_index not in NO_CAUSES)
-        return sum(
-            max(g.bytes_growth, at_most_per_minute(self.curve(group_name(g.row.key, "bytes"), self.window)))
-            for g in groups
-        )
+        found = []
+        for group in self.groups:
+            if group.row.kind_index not in NO_CAUSES:
+                most, still = in_steps(self.curve(group_name(group.row.key, "bytes"), self.window))
+                found.append((max(group.bytes_growth, most), still))
+        return found
+
+    @cached_property
+    def seconds_to_decide(self) -> float:
+        """For how long tasks must be known until what has not shown itself as their growth is none: some steps."""
+        _, still = max(self._steps_of_tasks, default=(0.0, 0.0))
+        return max(DECIDED_SECONDS, min(STEPS * still, MOST_SECONDS_TO_DECIDE))
 
     def tasks_may_explain(self, growth: float) -> bool:
         """Whether it is too early to tell that tasks do not account for a growth in bytes per minute.
@@ -224,14 +238,17 @@ class Look:
             return False
         if snapshot.settled_at is None:
             return self.now - snapshot.status.since < DECIDED_SECONDS
-        return self.known < DECIDED_SECONDS and self.most_growth_of_tasks >= MAIN_SHARE * growth
+        if self.known < UNHEARD_SECONDS and any(g.row.count >= MANY and g.bytes_growth <= 0 for g in self.groups):
+            return True
+        return self.known < self.seconds_to_decide and self.most_growth_of_tasks >= MAIN_SHARE * growth
 
     @property
     def why_tasks_may_explain(self) -> str:
         """The same in words, when it is so."""
         if self.snapshot.settled_at is None:
             return self.no_first_picture
-        known, needed = duration(self.known), duration(DECIDED_SECONDS)
+        is_heard = self.most_growth_of_tasks > 0
+        known, needed = duration(self.known), duration(self.seconds_to_decide if is_heard else UNHEARD_SECONDS)
         return f"whether tasks explain it: {known} are known so far, it may take {needed}"
 
     @property
@@ -278,8 +295,7 @@ class Look:
         """
         if row.growth is not None:
             return row
-        in_use = "/in_use" if row.name == "c_heap" and row.in_use is not None else ""
-        curve = self.curve(f"division/{row.name}{in_use}", self.window)
+        curve = self.curve(growth_series(row.name, row.in_use), self.window)
         if len(curve) < 2 or curve.times[-1] - curve.times[0] < SHORTEST_WINDOW:
             return row
         change = float(curve.mean[-1] - curve.mean[0])
