@@ -41,8 +41,7 @@ class Report:
     @property
     def waits(self) -> str:
         """Why it cannot be told yet whether memory grows, or what does; "" when it can, or was not asked for."""
-        waits = {answer.check.name: answer.waits for answer in self.verdict.answers if not answer.is_off}
-        return next((waits[name] for name in ("memory", "python_objects", "native") if waits.get(name)), "")
+        return self.verdict.waits
 
     def document(self, findings_only: bool = False) -> dict[str, Any]:
         """Return the snapshot's document with the findings first, and with what was looked for."""

@@ -75,6 +75,12 @@ class Verdict:
         return next((each for each in self.findings if each.kind in _OF_MEMORY), None)
 
     @property
+    def waits(self) -> str:
+        """Why it cannot be told yet whether memory grows, or what does; "" when it can, or was not asked for."""
+        waits = {answer.check.name: answer.waits for answer in self.answers}
+        return next((waits[name] for name in ("memory", "python_objects", "native") if waits.get(name)), "")
+
+    @property
     def wants_evidence(self) -> bool:
         """Whether counting objects and looking for containers would say more about what grows."""
         return any(each.kind in ("python_objects", "container", "memory", "native") for each in self.findings)
