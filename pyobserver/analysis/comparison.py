@@ -97,11 +97,14 @@ class Comparison:
 
 
 def summary(file: str, first: Snapshot, last: Snapshot, span: float) -> Summary:
-    """Return what is known at the `last` moment of a recording of `span` seconds that begins with the `first` one."""
-    window = max(span, 0.0)
+    """Return what is known at the `last` moment of a recording of `span` seconds that begins with the `first` one.
+
+    One that has a single moment has the past of its series: then growth is that of as much of it as counts.
+    """
+    look, judged = Look(last), verdict(last)
+    window = span if span > 0 else look.window
     identity = last.identity or first.identity
     target = f"{program_name(identity.command)}, pid {identity.pid}" if identity is not None else ""
-    look, judged = Look(last), verdict(last)
     things: dict[Section, Mapping[tuple[str, ...], Side]] = {
         "groups": _groups(look, judged, window),
         "containers": _containers(look, window),

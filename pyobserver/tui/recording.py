@@ -35,13 +35,13 @@ def end(watched: Watched) -> str:
 
 
 def save_last(snapshot: Snapshot) -> str:
-    """Keep what is known of a target that has ended; returns what is to be said of it."""
+    """Keep the last moment of a target that has ended, and the past of the charts; returns what is to be said of it."""
     path = _unused(snapshot)
     try:
         save(snapshot, path)
     except RecordingError as error:
         return f"not saved: {error}"
-    return f"saved: pyobserver replay {path} shows it again"
+    return f"saved the last moment, and the past of the charts: pyobserver replay {path} shows them"
 
 
 def can_be_saved(snapshot: Snapshot) -> bool:
