@@ -174,7 +174,7 @@ def _plot(
     if view.areas:
         edges = stacked(column_means(traces, columns, view.window))
         canvas = paint(edges, [each.series.color for each in drawn], rows, (y.low, y.high))
-        ends = _middles(drawn, edges)
+        ends = _middles(drawn, edges, rows)
     else:
         canvas = engine.draw(traces, columns, rows, view.window, (y.low, y.high))
         ends = {each.number: float(each.values[-1]) for each in drawn if each.values.size}
@@ -224,18 +224,22 @@ def _dashed(runs: list[Run]) -> list[Run]:
     return [(text.replace(" ", DASH), None) if series is None else (text, series) for text, series in runs]
 
 
-def _middles(drawn: list[_Drawn], edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> dict[int, float]:
-    """Where the areas are at the right edge: their middles, by their numbers; those of no height have none."""
+def _middles(
+    drawn: list[_Drawn], edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]], most: int
+) -> dict[int, float]:
+    """Where the areas are at the right edge: their middles, by their numbers; those of no height have none, and of
+    more than there is room for the highest have."""
     known_columns = np.flatnonzero(np.isfinite(edges[-1])) if len(edges) else np.array([], dtype=int)
     if not known_columns.size:
         return {}
     upper = edges[:, known_columns[-1]]
     lower = np.concatenate([[0.0], upper[:-1]])
-    return {
-        each.number: float(high + low) / 2
+    found = [
+        (float(high - low), each.number, float(high + low) / 2)
         for each, low, high in zip(drawn, lower, upper, strict=True)
         if each.values.size and high > low
-    }
+    ]
+    return {number: middle for _, number, middle in sorted(found, reverse=True)[:most]}
 
 
 def _marks(drawn: list[_Drawn], ends: dict[int, float], y: Axis, rows: int) -> dict[int, Piece]:

@@ -40,11 +40,31 @@ def test_edges_add_up() -> None:
 
 
 def test_patterns_tell_the_areas_apart() -> None:
-    """From below in their order, each cell with the pattern of what is in its middle, the top drawn to an eighth."""
+    """From below in their order, each cell with the pattern of what takes most of it, the top drawn to an eighth."""
     edges = stacked(np.array([[2.0, 2.0], [1.0, 1.0], [0.5, 0.75]]))
     lines = paint(edges, [0, 1, 2], 4, (0.0, 4.0))
     assert text(lines) == ["▄▆", "░░", "██", "██"]
     assert [run[1] for line in lines for run in line] == [2, 1, 0, 0]
+
+
+def test_thin_areas_do_not_take_turns_at_the_edge() -> None:
+    """In a low chart five of them are half a cell together: while all rise, a cell is not that of one after another."""
+    base = np.linspace(0.05, 3.5, 60)
+    edges = stacked(np.array([base, *(np.full(60, 0.1) for _ in range(5))]))
+    lines = paint(edges, list(range(6)), 4, (0.0, 4.0))
+    assert {series for line in lines for _, series in line} == {None, 0, 5}
+    assert all(series in (None, 0) for line in lines for part, series in line if set(part) & set(PATTERNS))
+
+
+def test_where_there_is_no_room_for_all_numbers_the_largest_areas_have_theirs() -> None:
+    """Those that are too thin to be seen do not push out that which is nearly all."""
+    xs = np.linspace(*X, 100)
+    sizes = (3e9, 1e7, 2e8, 2e7, 9e7, 1e8)
+    series = tuple(ChartSeries(f"s{n}", f"s{n}", n, xs, np.full(100, size)) for n, size in enumerate(sizes))
+    view = ChartView(series, X, areas=True, timezone=UTC)
+    lines = ["".join(part for part, _ in line) for line in compose_chart(view, 80, 7, PlotextEngine()).lines]
+    marks = [line[-1] for line in lines if line[-1].isdigit()]
+    assert "1" in marks and "2" not in marks
 
 
 def test_no_two_patterns_are_alike_but_those_of_what_is_kept() -> None:
