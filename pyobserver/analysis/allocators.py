@@ -13,6 +13,7 @@ from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
 from .inner import inner_allocators
 
 TREND_POINTS = 8
+UNDIVIDED_SECONDS = 15.0  # at the beginning of a chart, from which on they are shown: the first division takes a moment
 KEEPING = {"python": "python_free", "c_heap": "c_free"}  # allocators that keep what was freed, and the category of that
 
 
@@ -217,7 +218,10 @@ def chart_lines(snapshot: Snapshot, window: float) -> list[Line]:
 
 
 def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
-    """Return the areas of the chart, the lowest first; together they are the resident memory."""
+    """Return the areas of the chart, the lowest first; together they are the resident memory.
+
+    Before an observer was there the agent has only kept the whole of it: that is the last one, where it goes back.
+    """
     wanted = (
         ("category/python_live", "Python objects"),
         ("category/python_free", "Python, kept"),
@@ -226,7 +230,14 @@ def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
         ("category/large_blocks", "Large blocks"),
         ("category/rest", "Everything else"),
     )
-    return _lines(snapshot, window, wanted)
+    lines = _lines(snapshot, window, wanted)
+    divided = [float(line.curve.times[0]) for line in lines if len(line.curve)]
+    whole = snapshot.history.curve("rss", snapshot.taken_at - window)
+    if divided and len(whole) and min(divided) - float(whole.times[0]) >= UNDIVIDED_SECONDS:
+        there = whole.times < min(divided)
+        before = Curve(whole.times[there], whole.low[there], whole.mean[there], whole.high[there])
+        lines.append(Line("rss", "RSS, before we came" if snapshot.watched_since else "RSS, not divided", before))
+    return lines
 
 
 def _lines(snapshot: Snapshot, window: float, wanted: Iterable[tuple[str, str]]) -> list[Line]:

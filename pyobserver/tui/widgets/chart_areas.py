@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .chart_engine import Run, Trace, known
 from .chart_view import Array
 
-PATTERNS = "█░▓░▒·"  # by slot of colour: what is freed but kept is always light
+PATTERNS = "█░▓░▒·╱"  # by slot of colour: what is freed but kept is always light
 TOPS = " ▁▂▃▄▅▆▇"
 
 
@@ -34,6 +34,14 @@ def column_means(traces: Sequence[Trace], columns: int, x: tuple[float, float]) 
         before = np.searchsorted(read, np.arange(columns), side="right") - 1
         there = (before >= 0) & (np.arange(columns) <= read[-1] + 1)
         row[there] = row[read[before[there]]]
+    return means
+
+
+def filled_in(means: NDArray[np.float64], fills_in: Sequence[bool]) -> NDArray[np.float64]:
+    """The means with those series that fill in left out of all columns in which another one is known."""
+    fills = np.array(fills_in, bool)
+    others = means[~fills]
+    means[np.ix_(fills, ~np.isnan(others).all(axis=0))] = np.nan
     return means
 
 

@@ -8,10 +8,10 @@ from datetime import UTC
 import numpy as np
 import pytest
 
-from pyobserver.tui.widgets.chart_areas import PATTERNS, column_means, paint, stacked
+from pyobserver.tui.widgets.chart_areas import PATTERNS, column_means, filled_in, paint, stacked
 from pyobserver.tui.widgets.chart_engine import PlotextEngine, Trace
 from pyobserver.tui.widgets.chart_picture import compose_chart
-from pyobserver.tui.widgets.chart_view import ChartSeries, ChartView
+from pyobserver.tui.widgets.chart_view import SLOTS, ChartSeries, ChartView
 
 X = (0.0, 100.0)
 NAN = float("nan")
@@ -37,6 +37,16 @@ def test_edges_add_up() -> None:
     """A series that is not known somewhere is as high as nothing there; where none is known, nothing is drawn."""
     edges = stacked(np.array([[1.0, 2.0, NAN], [3.0, NAN, NAN]]))
     assert edges[-1].tolist() == pytest.approx([4, 2, NAN], nan_ok=True)
+
+
+def test_what_fills_in_is_only_where_nothing_else_is() -> None:
+    """Nowhere are both drawn on top of each other, also where the one was read last just before the other."""
+    means = filled_in(
+        np.array([[NAN, NAN, 2.0, 2.0], [NAN, 1.0, NAN, 1.0], [3.0, 3.0, 3.0, NAN]]), [False, False, True]
+    )
+    assert means[2].tolist() == pytest.approx([3, NAN, NAN, NAN], nan_ok=True)
+    assert stacked(means)[-1].tolist() == pytest.approx([3, 1, 2, 3])
+    assert filled_in(np.array([[3.0, NAN]]), [True])[0].tolist() == pytest.approx([3, NAN], nan_ok=True)
 
 
 def test_patterns_tell_the_areas_apart() -> None:
@@ -69,7 +79,7 @@ def test_where_there_is_no_room_for_all_numbers_the_largest_areas_have_theirs() 
 
 def test_no_two_patterns_are_alike_but_those_of_what_is_kept() -> None:
     """Both kinds of kept memory are light, and never lie next to each other."""
-    assert len(PATTERNS) == 6
+    assert len(PATTERNS) == SLOTS
     assert PATTERNS[1] == PATTERNS[3]
     assert all(one != other for one, other in itertools.pairwise(PATTERNS))
 
@@ -94,6 +104,17 @@ def test_the_limit_and_the_numbers_of_the_areas() -> None:
     assert "1█ a 1.00 GB" in lines[0]
     assert "┄┄┄┄" in next(line for line in lines if line.startswith(" 4 GB"))
     assert [line[-1] for line in lines if line[-1].isdigit()][:3] == ["3", "2", "1"]
+
+
+def test_names_go_before_a_limit_that_is_far_away() -> None:
+    """In 80 columns there is not room for both."""
+    xs = np.linspace(*X, 100)
+    names = ("Python objects", "Python, kept", "C heap", "C heap, kept", "Large blocks", "Everything else")
+    names = (*names, "RSS, before we came")
+    series = tuple(ChartSeries(name, name, n, xs, np.full(100, 1e8)) for n, name in enumerate(names))
+    view = ChartView(series, X, limit=(25e9, "host"), areas=True, timezone=UTC)
+    legend = ["".join(part for part, _ in line) for line in compose_chart(view, 80, 9, PlotextEngine()).lines][:2]
+    assert all(name in " ".join(legend) for name in names) and "limit" not in " ".join(legend)
 
 
 def test_gaps_and_wrong_values_are_no_areas() -> None:
