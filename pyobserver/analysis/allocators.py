@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ..model.history import Curve
 from ..model.readings import Allocator, InnerAllocator
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
 from .inner import inner_allocators
 

@@ -145,7 +145,7 @@ def _new_file(options: argparse.Namespace) -> Path | None:
 
 def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
     """Say that the agent stays, also when somebody else has told it so; and that it does not, when that was wanted."""
-    from ..model.store import Phase
+    from ..model.snapshot import Phase
     from ..source.find import find_agent
 
     for pid, stays in source.opened.items():

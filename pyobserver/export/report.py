@@ -10,7 +10,7 @@ from typing import Any
 from ..analysis.findings import LEVEL_WORDS, Finding, Verdict, verdict
 from ..analysis.format import duration
 from ..analysis.supervision import program_name
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .document import SCHEMA, document
 from .findings import checks, findings
 from .text import NARROW, allocators, groups, head

@@ -15,7 +15,8 @@ from ..attach import AttachError
 from ..model.actions import REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.places import PlacesAnswer, PlacesQuestion
-from ..model.store import Phase, Store
+from ..model.snapshot import Phase
+from ..model.store import Store
 from ..outside import OutsideError, TargetGone
 from .admission import examined, refusal
 from .approach import AgentLeft, Approach

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ..analysis.format import bytes_text
-from ..model.store import Phase, Snapshot
+from ..model.snapshot import Phase, Snapshot
 from ..recording.errors import RecordingError
 from ..recording.recorder import Recorder, save, unused_path
 from .bar import Piece

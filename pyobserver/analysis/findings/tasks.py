@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...protocol import schema
 from ..format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..group_facts import Scope, waiting_places

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from .containers import GrowingContainers
 from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Pauses, Threads, Unretrieved
 from .finding import LEVELS, Check, Finding, TooEarly

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, percent
 from ...model.details import DetailAnswer
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...model.tasks import Row
 from ..actions import ActionLines
 from ..bar import StatusLine, TooSmall, TopBar, styled

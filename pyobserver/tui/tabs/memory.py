@@ -12,7 +12,7 @@ from textual.widget import Widget
 from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
 from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import bytes_text
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import LEVEL_STYLES, Line, styled
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable

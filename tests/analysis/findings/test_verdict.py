@@ -12,7 +12,8 @@ from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
 from pyobserver.model.places import ContainerPlace, PlacesAnswer
 from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
-from pyobserver.model.store import Phase, Snapshot, Store
+from pyobserver.model.snapshot import Phase, Snapshot
+from pyobserver.model.store import Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource
 from pyobserver.source.story import HOLDER, MB, Story
