@@ -37,7 +37,7 @@ from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, tree
 from ..model.forest import DEEPEST
 from ..model.groups import group_sums
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Row
 from .findings import findings
 from .heap import containers, heap

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..analysis.inner import inner_allocators
 from ..model.readings import CArena, CHeap, Holding, InnerAllocator, MemoryPressure
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 
 def memory(snapshot: Snapshot) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pytest
 from pyobserver.export.document import FOLD_ABOVE, SCHEMA, document
 from pyobserver.model.forest import DEEPEST
 from pyobserver.model.readings import InnerAllocator, MemoryPressure
-from pyobserver.model.store import Snapshot, Store
+from pyobserver.model.snapshot import Snapshot
+from pyobserver.model.store import Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource, Situation
 from pyobserver.source.story import HOLDER, MB, Story

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from ...analysis.allocators import AllocatorRow, collections_per_minute, table_rows
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, growth_bytes, percent
 from ...model.readings import CArena, CHeap, Holding
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...analysis.allocators import AllocatorRow, table_rows
 from ...analysis.format import bytes_text, growth_bytes, percent
 from ...analysis.growth import Mode
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import SortState, View
 from ..widgets import Cell, Column, sparkline
 from .ordered import OrderedTable
