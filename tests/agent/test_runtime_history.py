@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pyobserver.analysis.groups import GroupRow, group_rows
+from pyobserver.model.groups import group_name
 from pyobserver.model.store import Snapshot
 from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
@@ -63,21 +64,21 @@ def test_who_comes_back_sees_what_happened_meanwhile(interpreter: Interpreter) -
         gone_at = time.time()
         begun = target.ask("truth")
         wait_for(lambda: target.ask("truth")["seconds"] - begun["seconds"] > AWAY_SECONDS, "the time", 90.0)
-        back_at = time.time()
+        back_at, then = time.time(), target.ask("truth")
         with watching(target) as source:
             snapshot = source.store.snapshot()
             row = leaking(snapshot, target, AWAY_SECONDS)
-            assert snapshot.taken_at - back_at < 8.0  # less than any growth could be told from
             assert snapshot.watched_since is not None and snapshot.watched_since < gone_at + 15.0
-            assert row.growing and row.count_growth == pytest.approx(60 * RATE, rel=0.15)
-            assert row.bytes_growth is not None and row.bytes_growth > 60 * RATE * 500
-            for name in ("rss", "tasks", "threads", "cpu"):
+            a_minute = 60 * (then["live"] - begun["live"]) / (then["seconds"] - begun["seconds"])
+            assert row.growing and row.count_growth == pytest.approx(a_minute, rel=0.15)
+            assert row.bytes_growth is not None and row.bytes_growth > a_minute * 500
+            for name in ("rss", "tasks", "threads", "cpu", group_name(row.key, "count")):
                 curve = snapshot.history.curve(name, gone_at)
                 between = (curve.times > gone_at) & (curve.times < back_at)
                 assert between.sum() >= 3, name
             tasks = snapshot.history.curve("tasks", gone_at)
             assert (np.diff(tasks.mean) >= 0).all()
-            assert abs(tasks.mean[-1] - target.ask("truth")["live"]) < 5 * RATE
+            assert then["live"] - 5 * RATE < tasks.mean[-1] <= target.ask("truth")["live"] + 5
         remove_agent(target.pid)
 
 
@@ -202,9 +203,11 @@ def test_who_comes_back_sees_no_numbers_of_before(interpreter: Interpreter) -> N
             time.sleep(10.0)
             bring(target.pid, linger=linger)
             mirror = Mirror(connect(target.pid))
+            before = target.ask("truth")["live"]
             mirror.wait(lambda m=mirror: bool(m.ticks) and m.ticks[-1]["complete"], "the first complete picture")
-            assert mirror.ticks[-1]["total"] == pytest.approx(target.ask("truth")["live"], rel=0.25)
-            assert len(mirror.tasks) == pytest.approx(target.ask("truth")["live"], rel=0.25)
+            after = target.ask("truth")["live"]
+            for told in (mirror.ticks[-1]["total"], len(mirror.tasks)):
+                assert 0.75 * min(before, after) < told < 1.25 * max(before, after)
             mirror.client.detach()
             wait_for(lambda: find_agent(target.pid) is None, "its end")
 

@@ -45,7 +45,7 @@ def state(target: RunningTarget) -> dict[str, Any]:
 
 def wait_until_alone(target: RunningTarget, interpreter: Interpreter, before: dict[str, Any]) -> None:
     """Waits for the last traces of the agent to go; fails when some stay."""
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60.0
     while True:
         now = state(target)
         wrong = {key: (before[key], now[key]) for key in STATED if now[key] != before[key]}
@@ -314,9 +314,10 @@ def test_a_target_that_has_no_file_descriptor_left(interpreter: Interpreter) -> 
         target.ask("full")
         with contextlib.ExitStack() as stack:
             waiting = stack.enter_context(Knock(target.pid))
-            spent = target.ask("cpu")["seconds"]
+            begun, spent = time.monotonic(), target.ask("cpu")["seconds"]
             mirror.turn(20)
-            assert target.ask("cpu")["seconds"] - spent < 0.6
+            spent = target.ask("cpu")["seconds"] - spent
+            assert spent < 0.3 * (time.monotonic() - begun)
             target.ask("free")
             waiting.is_answered()
         assert len(files_of(target.pid)) < 30
