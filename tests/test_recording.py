@@ -86,6 +86,15 @@ def test_until_the_process_ends(newest: Interpreter, tmp_path: Path, end: str) -
         assert recording.at(max(0, len(recording) - 2)).process is not None
 
 
+def tasks_in(path: Path) -> int:
+    """How many rows the last moment of a recording has; the first of them has none, as the agent is not there yet."""
+    try:
+        with Recording(path) as recording:
+            return len(recording.at(len(recording) - 1).tasks)
+    except Exception:
+        return 0
+
+
 def has_ticks(path: Path, count: int) -> bool:
     try:
         with Recording(path) as recording:
@@ -100,7 +109,7 @@ def test_a_recorder_that_is_killed(newest: Interpreter, tmp_path: Path) -> None:
     with launch(newest, "parked", "--tasks", "20") as target:
         command = [sys.executable, "-m", "pyobserver", "record", str(target.pid), "-o", str(path), "--interval", "0.2"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as recorder:
-            assert until(lambda: has_ticks(path, 15))
+            assert until(lambda: has_ticks(path, 15) and tasks_in(path) >= 20)
             recorder.kill()
         assert document(path)["tasks"]["total"] >= 20
 
@@ -169,7 +178,7 @@ def test_recording_from_the_dashboard(newest: Interpreter, tmp_path: Path) -> No
         opened.read_until("REC")
         files = list(tmp_path.glob(f"pyobserver-{target.pid}-*.rec"))
         assert len(files) == 1
-        assert until(lambda: has_ticks(files[0], 3))
+        assert until(lambda: has_ticks(files[0], 3) and tasks_in(files[0]) >= 8)
         opened.press("r")
         opened.read_until("recorded:")
         opened.press("q")

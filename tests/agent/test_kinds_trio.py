@@ -50,8 +50,12 @@ def test_trio_tasks_hang_under_the_nurseries_they_are_in(interpreter: Interprete
             main = mirror.named("main")
             assert main is not None and main["flags"] & schema.FLAG_MAIN
             assert mirror.nodes[opening["parent"]]["parent"] == main["id"]
-            (loop,) = nodes_of(mirror, schema.NODE_LOOP)
-            assert loop["label"] == "trio MainThread"
+
+            def loop_of_main() -> dict[str, Any] | None:
+                (loop,) = nodes_of(mirror, schema.NODE_LOOP)
+                return loop if loop["label"] == "trio MainThread" else None
+
+            loop = mirror.wait(loop_of_main, "its thread")  # which may be met after it
             assert loop["parent"] == next(row["id"] for row in mirror.threads if row["name"] == "MainThread")
             assert mirror.problems == []
         silence(target.stop())

@@ -234,7 +234,7 @@ class Knock:
     def is_answered(self) -> None:
         """Says hello, and waits for the answer."""
         self._socket.setblocking(True)
-        self._socket.settimeout(20.0)
+        self._socket.settimeout(60.0)
         self._socket.send(frames.encode({"t": "hello", "protocol": schema.VERSION, "observer": "", "actions": False}))
         assert b'"hello"' in self._socket.recv(4096)
 

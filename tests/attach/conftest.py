@@ -110,7 +110,7 @@ def end(target: RunningTarget) -> dict[str, Any]:
     return target.last_words
 
 
-def wait_until(condition: Callable[[], bool], within: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], within: float = 60.0) -> None:
     """Waits for something that comes by itself."""
     deadline = time.monotonic() + within
     while not condition():

@@ -55,7 +55,7 @@ class Listening:
             self.outcome = error
 
     def ended(self) -> Any:
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.outcome
 
@@ -71,7 +71,7 @@ def listening(agent: ScriptedAgent, store: Store | None = None, **options: Any) 
         yield found
     finally:
         found.listener.close()
-        found.thread.join(20)
+        found.thread.join(60)
 
 
 def until_the_end(peer: Peer) -> None:
