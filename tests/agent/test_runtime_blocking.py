@@ -29,7 +29,9 @@ def blockers(mirror: Mirror) -> list[str]:
 def test_who_holds_the_loop_is_found(interpreter: Interpreter, way: str) -> None:
     """It sleeps, computes in Python, or computes in C without the interpreter lock."""
     with launch(interpreter, "blocking", way) as target, observed(target.pid) as mirror:
-        mirror.wait(lambda: blockers(mirror), "somebody to blame", within=60.0)
+        # Who computes is told from who gives up the lock by looks that waited for it for exactly the switch interval,
+        # which are few where other processes have the processor.
+        mirror.wait(lambda: blockers(mirror), "somebody to blame", within=240.0)
         assert blockers(mirror) == [way]
         row = mirror.named(way)
         assert row is not None
@@ -59,6 +61,6 @@ def test_it_is_forgotten_after_a_while(interpreter: Interpreter) -> None:
     with launch(interpreter, "blocking", "sleeper") as target, observed(target.pid) as mirror:
         mirror.wait(lambda: blockers(mirror), "somebody to blame")
         target.ask("stop")
-        mirror.wait(lambda: not blockers(mirror), "the end of it", within=30.0)
+        mirror.wait(lambda: not blockers(mirror), "the end of it", within=60.0)
         row = mirror.named("sleeper")
         assert row is not None and mirror.detail(row)["blocked"] >= 2
