@@ -41,6 +41,7 @@ class Late:
         for _ in range(20000):
             pass
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who has started the tests may ignore it
 late = [Late() for _ in range(10)]
 if "threads" in sys.argv:
     for _ in range(3):  # such that run meanwhile can crash an interpreter that ends, without us as well

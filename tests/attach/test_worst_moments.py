@@ -127,8 +127,10 @@ def _write(pipe: object, content: bytes) -> None:
 
 
 OBSERVER = """
-import sys
+import signal, sys
 from pyobserver.attach import inject
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who has started the tests may ignore them
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 inject(int(sys.argv[1]), sys.argv[2], on_stage=lambda text: print(text, flush=True))
 print("done", flush=True)
 """
