@@ -20,10 +20,16 @@ from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, remove_agent
 
-from ..support.interpreters import Interpreter
+from ..support.interpreters import Interpreter, interpreters
 from ..support.targets import RunningTarget, launch
 from .mirror import Mirror, bring, connect, on_interpreters, on_newest, silence, threads_of, wait_for
 from .test_runtime_lifetime import state, wait_until_alone
+
+on_the_newest_first = pytest.mark.parametrize(
+    "interpreter",
+    [pytest.param(i, id=str(i), marks=() if i is interpreters()[-1] else pytest.mark.every) for i in interpreters()],
+)
+"""The newest interpreter, and the others with `make test-all`: for what takes most of a minute."""
 
 RATE = 20  # tasks a second that do not end
 AWAY_SECONDS = 45.0  # some cells of ten seconds
@@ -56,7 +62,7 @@ def leaking(snapshot: Snapshot, target: RunningTarget, window: float) -> GroupRo
     return next(row for row in group_rows(snapshot, window) if row.function == function)
 
 
-@on_interpreters
+@on_the_newest_first
 def test_who_comes_back_sees_what_happened_meanwhile(interpreter: Interpreter) -> None:
     """The series have cells from while nobody was there, and the growth of groups is told with the first picture."""
     with launch(interpreter, "spawner", "--rate", RATE, "--life", 10_000) as target:
@@ -200,7 +206,7 @@ def test_who_comes_back_sees_no_numbers_of_before(interpreter: Interpreter) -> N
                 mirror.client.stay()
             mirror.turn(40)
             mirror.client.close()
-            time.sleep(10.0)
+            time.sleep(6.0)  # longer than any of those that it has seen lives
             bring(target.pid, linger=linger)
             mirror = Mirror(connect(target.pid))
             before = target.ask("truth")["live"]
