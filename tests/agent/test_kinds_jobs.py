@@ -76,7 +76,9 @@ def test_what_a_job_retains_is_freed_when_it_is_done(interpreter: Interpreter) -
 def test_a_queue_too_long_for_rows_is_counted(interpreter: Interpreter) -> None:
     with launch(interpreter, "jobs", "--bytes", 10, "--jobs", 3000) as target:
         with observed(target.pid) as mirror:
-            mirror.wait(lambda: len(jobs_of(mirror)) == 5000, "as many rows as there may be")
+            mirror.wait(
+                lambda: len(mirror.rows) >= 5000 and len(jobs_of(mirror)) == 5000, "as many rows as there may be"
+            )
             mirror.turn(2)
             assert executors_of(mirror)["own"]["queue"] == 6003
             assert executors_of(mirror)["own"]["detail"] == "of those that wait, 5000 are listed"
