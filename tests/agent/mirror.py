@@ -155,6 +155,19 @@ class Mirror:
         self.wait(known, "the first complete picture", within)
         self.turn()
 
+    def wait_until_exact(self, rows: Callable[[], list[Row]], within: float = 90.0) -> list[Row]:
+        """Listen until all of these rows, if there are any, have exact sizes; returns them.
+
+        Where other processes have the processor a measurement may be cut short, and a lower bound stays for half a
+        minute.
+        """
+
+        def exact() -> list[Row]:
+            found = rows()
+            return found if all(row["accuracy"] == schema.EXACT for row in found) else []
+
+        return self.wait(exact, "exact sizes", within)
+
     def group(self, question: GroupQuestion, within: float = 60.0) -> dict[str, Any]:
         """What the agent says of a group."""
         token = 1000 + len(self.details)

@@ -60,8 +60,7 @@ def test_what_a_job_retains_is_freed_when_it_is_done(interpreter: Interpreter) -
                     return [row for row in jobs_of(mirror) if row["function"] == name and row["retained"] > 1_000_000]
 
                 mirror.wait(lambda count=count: len(waiting()) == count, "the jobs")  # type: ignore[misc]
-                row = waiting()[0]
-                assert row["accuracy"] == schema.EXACT
+                row = mirror.wait_until_exact(waiting)[0]
                 assert mirror.detail(row)["biggest"][0][1] == "bytearray"
                 freed = target.ask("take")["freed"]
                 mirror.wait(lambda row=row: row["id"] not in mirror.rows, "its going")  # type: ignore[misc]

@@ -68,8 +68,7 @@ def test_what_a_trio_task_retains_is_freed_when_it_is_cancelled(interpreter: Int
         with observed(target.pid) as mirror:
             mirror.wait_until_known()
             for name in ("parked-0", "parked-1"):  # the first shows what the program frees anyway
-                row = mirror.named(name)
-                assert row is not None and row["accuracy"] == schema.EXACT
+                (row,) = mirror.wait_until_exact(lambda name=name: [r for r in [mirror.named(name)] if r])  # type: ignore[misc]
                 detail = mirror.detail(row)
                 assert abs(detail["retained"] - row["retained"]) < 1000
                 assert detail["chain"][0][0] == "__main__.Pool.parked"

@@ -119,7 +119,7 @@ def test_a_task_that_has_ended_retains_its_result_as_long_as_it_is_held(interpre
         pytest.skip("nothing leads to tasks that ended before the agent came")
     with launch(interpreter, "workers") as target, observed(target.pid) as mirror:
         mirror.wait_until_known()
-        rows = [row for row in mirror.tasks if row["name"].startswith("finished-")]
+        rows = mirror.wait_until_exact(lambda: [row for row in mirror.tasks if row["name"].startswith("finished-")])
         assert {row["state"] for row in rows} == {"done, held"} and len(rows) == 3
-        assert all(50_000 < row["retained"] < 51_000 and row["accuracy"] == schema.EXACT for row in rows)
+        assert all(50_000 < row["retained"] < 51_000 for row in rows)
         silence(target.stop())
