@@ -144,7 +144,7 @@ def test_a_python_that_is_too_old(version: str) -> None:
         line = refusal(pyobserver("snapshot", running.pid))
         assert running.stdin is not None
         running.stdin.close()
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert f"it runs Python {version}." in line and "3.8 is the oldest that is served" in line
 
 
@@ -283,7 +283,7 @@ def program_of(uid: int) -> Iterator[subprocess.Popen[bytes]]:
         yield running
         running.stdin.close()
         assert running.stdout.read() == b""
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
 
 
 def occupied(uid: int, *bases: str) -> None:
@@ -319,7 +319,7 @@ def test_a_program_that_has_locked_itself_in(imported: str, tmp_path: Path) -> N
         else:
             line = refusal(pyobserver("snapshot", running.pid))
             assert "cannot load the module" in line and "pyobserver.start()" in line
-        assert running.communicate(b"", timeout=20) == (b"", None)
+        assert running.communicate(b"", timeout=60) == (b"", None)
         assert running.returncode == 0
 
 

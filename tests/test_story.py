@@ -29,6 +29,13 @@ def threads(pid: int) -> list[str]:
     return sorted(os.listdir(f"/proc/{pid}/task"))
 
 
+def is_whole(story: dict[str, Any]) -> bool:
+    """Whether the children of the service are all listed and measured, and what holds them is found."""
+    group = next((group for group in story["groups"] if group["function"] == FUNCTION), None)
+    holders = [row["holder"] for row in story["tasks"]["rows"] if row["function"] == FUNCTION]
+    return group is not None and group["measured_share"] == 1.0 and all(holders)
+
+
 def test_the_leak_is_found_without_waiting_for_it_to_grow(interpreter: Interpreter) -> None:
     """The top group is the leaking function, its mean is what a cancelled task frees, and its holder has a name."""
     freed = control(interpreter).freed
@@ -36,7 +43,11 @@ def test_the_leak_is_found_without_waiting_for_it_to_grow(interpreter: Interpret
         assert until(lambda: "takes no more" in " ".join(service.said()))
         time.sleep(1.5)  # the last child parks
         before = threads(service.pid)
-        story = snapshot(service.pid)
+        stories = [snapshot(service.pid)]
+        while not is_whole(stories[-1]):  # on a busy machine what is known after ten seconds is shown as it is
+            assert len(stories) < 10, stories[-1]["groups"]
+            stories.append(snapshot(service.pid))
+        story = stories[-1]
         top = story["groups"][0]
         assert top["function"] == FUNCTION
         assert top["count"] == CHILDREN
@@ -56,13 +67,18 @@ def test_the_leak_is_found_without_waiting_for_it_to_grow(interpreter: Interpret
 @pytest.mark.parametrize("interpreter", [interpreters()[0], interpreters()[-1]], ids=str)
 def test_growth_and_the_sentence_come_with_time(interpreter: Interpreter) -> None:
     """Watched for a while, the leak is one sentence with the function and its holder; the fixed twin gets none."""
+
+    def leak_in(story: dict[str, Any]) -> list[dict[str, Any]]:
+        return [finding for finding in story["findings"] if finding["function"] == FUNCTION]
+
     told = {}
     for fixed in (False, True):
-        with running_demo(interpreter, fixed, interval=0.2, limit=100, payload=1_000_000) as service:
+        with running_demo(interpreter, fixed, interval=0.2, limit=1000, payload=300_000) as service:
             time.sleep(1.5)
-            story = snapshot(service.pid, "--duration", 14)
-            told[fixed] = story
-    leak = [finding for finding in told[False]["findings"] if finding["function"] == FUNCTION]
+            told[fixed] = snapshot(service.pid, "--duration", 14)
+            if not fixed and not leak_in(told[fixed]):  # too early: the first picture took long on a busy machine
+                told[fixed] = snapshot(service.pid, "--duration", 60)
+    leak = leak_in(told[False])
     assert leak and leak[0]["holder"] == HOLDER
     group = next(group for group in told[False]["groups"] if group["function"] == FUNCTION)
     assert group["count_growth"] > 60

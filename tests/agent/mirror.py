@@ -49,7 +49,7 @@ def bring(pid: int, *, method: str = "auto", **config: Any) -> Injection:
     return inject(pid, bundle.script({"method": method, **config}), method=method)
 
 
-def wait_for(find: Callable[[], Found | None], what: str, within: float = 30.0) -> Found:
+def wait_for(find: Callable[[], Found | None], what: str, within: float = 60.0) -> Found:
     """What `find` returns as soon as that is something."""
     deadline = time.monotonic() + within
     while True:
@@ -60,7 +60,7 @@ def wait_for(find: Callable[[], Found | None], what: str, within: float = 30.0) 
         time.sleep(0.01)
 
 
-def connect(pid: int, within: float = 15.0, *, actions: bool = False) -> AgentClient:
+def connect(pid: int, within: float = 60.0, *, actions: bool = False) -> AgentClient:
     """A client of the agent in the process, which may ask for `actions`; one just brought in may need a moment."""
     deadline = time.monotonic() + within
     while True:
@@ -129,7 +129,7 @@ class Mirror:
         for frame in self.client.receive(seconds):
             self._take(frame)
 
-    def wait(self, find: Callable[[], Found | None], what: str = "", within: float = 30.0) -> Found:
+    def wait(self, find: Callable[[], Found | None], what: str = "", within: float = 60.0) -> Found:
         """Listen until `find` returns something."""
         deadline = time.monotonic() + within
         while True:
@@ -140,12 +140,12 @@ class Mirror:
             assert time.monotonic() < deadline, f"{what or find} did not come within {within:g} s; {self.problems}"
             self.hear()
 
-    def turn(self, count: int = 1, within: float = 30.0) -> None:
+    def turn(self, count: int = 1, within: float = 60.0) -> None:
         """Listen until `count` more updates are complete."""
         wanted = len(self.ticks) + count
         self.wait(lambda: len(self.ticks) >= wanted, f"{count} updates", within)
 
-    def wait_until_known(self, within: float = 30.0) -> None:
+    def wait_until_known(self, within: float = 60.0) -> None:
         """Listen until all tasks are listed, measured, and their holders looked for."""
 
         def known() -> bool:
@@ -154,6 +154,19 @@ class Mirror:
 
         self.wait(known, "the first complete picture", within)
         self.turn()
+
+    def wait_until_exact(self, rows: Callable[[], list[Row]], within: float = 90.0) -> list[Row]:
+        """Listen until all of these rows, if there are any, have exact sizes; returns them.
+
+        Where other processes have the processor a measurement may be cut short, and a lower bound stays for half a
+        minute.
+        """
+
+        def exact() -> list[Row]:
+            found = rows()
+            return found if all(row["accuracy"] == schema.EXACT for row in found) else []
+
+        return self.wait(exact, "exact sizes", within)
 
     def group(self, question: GroupQuestion, within: float = 60.0) -> dict[str, Any]:
         """What the agent says of a group."""
@@ -167,7 +180,7 @@ class Mirror:
         self.client.places(question, token)
         return self.wait(lambda: self.details.get(token), "the places", within)
 
-    def detail(self, row: Row, within: float = 30.0) -> dict[str, Any]:
+    def detail(self, row: Row, within: float = 60.0) -> dict[str, Any]:
         """Everything about one row."""
         token = len(self.details) + 1
         self.client.detail(row["id"], token)

@@ -139,7 +139,7 @@ def test_new_tasks_are_found_where_others_are_held(interpreter: Interpreter) -> 
                 more[f"in dict more {number}"] = IN_CACHE
                 more[f"in closure {number}"] = IN_CLOSURE
                 more[f"hired {number}"] = IN_CREW
-            wait_for_parents(mirror, more, within=10.0)
+            wait_for_parents(mirror, more)
             labels = [node["label"] for node in mirror.nodes.values()]
             assert labels.count("__main__.Cache.by_key") == 1
             assert mirror.problems == []

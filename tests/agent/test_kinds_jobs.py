@@ -60,8 +60,7 @@ def test_what_a_job_retains_is_freed_when_it_is_done(interpreter: Interpreter) -
                     return [row for row in jobs_of(mirror) if row["function"] == name and row["retained"] > 1_000_000]
 
                 mirror.wait(lambda count=count: len(waiting()) == count, "the jobs")  # type: ignore[misc]
-                row = waiting()[0]
-                assert row["accuracy"] == schema.EXACT
+                row = mirror.wait_until_exact(waiting)[0]
                 assert mirror.detail(row)["biggest"][0][1] == "bytearray"
                 freed = target.ask("take")["freed"]
                 mirror.wait(lambda row=row: row["id"] not in mirror.rows, "its going")  # type: ignore[misc]
@@ -76,7 +75,9 @@ def test_what_a_job_retains_is_freed_when_it_is_done(interpreter: Interpreter) -
 def test_a_queue_too_long_for_rows_is_counted(interpreter: Interpreter) -> None:
     with launch(interpreter, "jobs", "--bytes", 10, "--jobs", 3000) as target:
         with observed(target.pid) as mirror:
-            mirror.wait(lambda: len(jobs_of(mirror)) == 5000, "as many rows as there may be")
+            mirror.wait(
+                lambda: len(mirror.rows) >= 5000 and len(jobs_of(mirror)) == 5000, "as many rows as there may be"
+            )
             mirror.turn(2)
             assert executors_of(mirror)["own"]["queue"] == 6003
             assert executors_of(mirror)["own"]["detail"] == "of those that wait, 5000 are listed"

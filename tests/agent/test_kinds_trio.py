@@ -50,8 +50,12 @@ def test_trio_tasks_hang_under_the_nurseries_they_are_in(interpreter: Interprete
             main = mirror.named("main")
             assert main is not None and main["flags"] & schema.FLAG_MAIN
             assert mirror.nodes[opening["parent"]]["parent"] == main["id"]
-            (loop,) = nodes_of(mirror, schema.NODE_LOOP)
-            assert loop["label"] == "trio MainThread"
+
+            def loop_of_main() -> dict[str, Any] | None:
+                (loop,) = nodes_of(mirror, schema.NODE_LOOP)
+                return loop if loop["label"] == "trio MainThread" else None
+
+            loop = mirror.wait(loop_of_main, "its thread")  # which may be met after it
             assert loop["parent"] == next(row["id"] for row in mirror.threads if row["name"] == "MainThread")
             assert mirror.problems == []
         silence(target.stop())
@@ -64,8 +68,7 @@ def test_what_a_trio_task_retains_is_freed_when_it_is_cancelled(interpreter: Int
         with observed(target.pid) as mirror:
             mirror.wait_until_known()
             for name in ("parked-0", "parked-1"):  # the first shows what the program frees anyway
-                row = mirror.named(name)
-                assert row is not None and row["accuracy"] == schema.EXACT
+                (row,) = mirror.wait_until_exact(lambda name=name: [r for r in [mirror.named(name)] if r])  # type: ignore[misc]
                 detail = mirror.detail(row)
                 assert abs(detail["retained"] - row["retained"]) < 1000
                 assert detail["chain"][0][0] == "__main__.Pool.parked"

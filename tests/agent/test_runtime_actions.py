@@ -96,11 +96,12 @@ def test_what_comes_of_it_is_told(interpreter: Interpreter) -> None:
 def test_a_loop_that_is_blocked_comes_to_it_later(interpreter: Interpreter) -> None:
     with launch(interpreter, "cancelled") as target, acting(target) as hand:
         hand.mirror.wait(lambda: hand.mirror.named("willing"), "the tasks")
-        target.ask("block 1.5")
-        begun = time.monotonic()
-        wait_for(lambda: time.monotonic() - begun > 0.3, "that it blocks")
+        target.ask("block")
         said = hand.cancel("willing")
         hand.until(said, "asked")
+        begun = time.monotonic()
+        wait_for(lambda: time.monotonic() - begun > 0.4, "a while in which it is blocked")
+        target.ask("tasks")  # it looks for this no sooner, and goes on
         ended = hand.until(said, "ended")
         assert ended["seconds"] > 0.3
 

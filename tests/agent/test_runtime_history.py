@@ -14,15 +14,22 @@ import numpy as np
 import pytest
 
 from pyobserver.analysis.groups import GroupRow, group_rows
+from pyobserver.model.groups import group_name
 from pyobserver.model.snapshot import Snapshot
 from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, remove_agent
 
-from ..support.interpreters import Interpreter
+from ..support.interpreters import Interpreter, interpreters
 from ..support.targets import RunningTarget, launch
 from .mirror import Mirror, bring, connect, on_interpreters, on_newest, silence, threads_of, wait_for
 from .test_runtime_lifetime import state, wait_until_alone
+
+on_the_newest_first = pytest.mark.parametrize(
+    "interpreter",
+    [pytest.param(i, id=str(i), marks=() if i is interpreters()[-1] else pytest.mark.every) for i in interpreters()],
+)
+"""The newest interpreter, and the others with `make test-all`: for what takes most of a minute."""
 
 RATE = 20  # tasks a second that do not end
 AWAY_SECONDS = 45.0  # some cells of ten seconds
@@ -55,7 +62,7 @@ def leaking(snapshot: Snapshot, target: RunningTarget, window: float) -> GroupRo
     return next(row for row in group_rows(snapshot, window) if row.function == function)
 
 
-@on_interpreters
+@on_the_newest_first
 def test_who_comes_back_sees_what_happened_meanwhile(interpreter: Interpreter) -> None:
     """The series have cells from while nobody was there, and the growth of groups is told with the first picture."""
     with launch(interpreter, "spawner", "--rate", RATE, "--life", 10_000) as target:
@@ -63,21 +70,21 @@ def test_who_comes_back_sees_what_happened_meanwhile(interpreter: Interpreter) -
         gone_at = time.time()
         begun = target.ask("truth")
         wait_for(lambda: target.ask("truth")["seconds"] - begun["seconds"] > AWAY_SECONDS, "the time", 90.0)
-        back_at = time.time()
+        back_at, then = time.time(), target.ask("truth")
         with watching(target) as source:
             snapshot = source.store.snapshot()
             row = leaking(snapshot, target, AWAY_SECONDS)
-            assert snapshot.taken_at - back_at < 8.0  # less than any growth could be told from
             assert snapshot.watched_since is not None and snapshot.watched_since < gone_at + 15.0
-            assert row.growing and row.count_growth == pytest.approx(60 * RATE, rel=0.15)
-            assert row.bytes_growth is not None and row.bytes_growth > 60 * RATE * 500
-            for name in ("rss", "tasks", "threads", "cpu"):
+            a_minute = 60 * (then["live"] - begun["live"]) / (then["seconds"] - begun["seconds"])
+            assert row.growing and row.count_growth == pytest.approx(a_minute, rel=0.15)
+            assert row.bytes_growth is not None and row.bytes_growth > a_minute * 500
+            for name in ("rss", "tasks", "threads", "cpu", group_name(row.key, "count")):
                 curve = snapshot.history.curve(name, gone_at)
                 between = (curve.times > gone_at) & (curve.times < back_at)
                 assert between.sum() >= 3, name
             tasks = snapshot.history.curve("tasks", gone_at)
             assert (np.diff(tasks.mean) >= 0).all()
-            assert abs(tasks.mean[-1] - target.ask("truth")["live"]) < 5 * RATE
+            assert then["live"] - 5 * RATE < tasks.mean[-1] <= target.ask("truth")["live"] + 5
         remove_agent(target.pid)
 
 
@@ -199,12 +206,14 @@ def test_who_comes_back_sees_no_numbers_of_before(interpreter: Interpreter) -> N
                 mirror.client.stay()
             mirror.turn(40)
             mirror.client.close()
-            time.sleep(10.0)
+            time.sleep(6.0)  # longer than any of those that it has seen lives
             bring(target.pid, linger=linger)
             mirror = Mirror(connect(target.pid))
+            before = target.ask("truth")["live"]
             mirror.wait(lambda m=mirror: bool(m.ticks) and m.ticks[-1]["complete"], "the first complete picture")
-            assert mirror.ticks[-1]["total"] == pytest.approx(target.ask("truth")["live"], rel=0.25)
-            assert len(mirror.tasks) == pytest.approx(target.ask("truth")["live"], rel=0.25)
+            after = target.ask("truth")["live"]
+            for told in (mirror.ticks[-1]["total"], len(mirror.tasks)):
+                assert 0.75 * min(before, after) < told < 1.25 * max(before, after)
             mirror.client.detach()
             wait_for(lambda: find_agent(target.pid) is None, "its end")
 

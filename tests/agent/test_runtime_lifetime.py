@@ -45,7 +45,7 @@ def state(target: RunningTarget) -> dict[str, Any]:
 
 def wait_until_alone(target: RunningTarget, interpreter: Interpreter, before: dict[str, Any]) -> None:
     """Waits for the last traces of the agent to go; fails when some stay."""
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60.0
     while True:
         now = state(target)
         wrong = {key: (before[key], now[key]) for key in STATED if now[key] != before[key]}
@@ -120,12 +120,12 @@ def test_an_agent_is_seen_while_it_is_there(interpreter: Interpreter) -> None:
 
 
 @on_interpreters
-def test_twenty_agents_leave_no_more_than_one(interpreter: Interpreter) -> None:
+def test_a_dozen_agents_leave_no_more_than_one(interpreter: Interpreter) -> None:
     with launch(interpreter, "bystander", "--tasks", 100) as target:
         before = state(target)
         alone = target.ask("state")["memory"]
         memory, blocks = [], []
-        for _ in range(20):
+        for _ in range(12):
             with observed(target.pid) as mirror:
                 mirror.turn(2)
             wait_until_alone(target, interpreter, before)
@@ -133,7 +133,7 @@ def test_twenty_agents_leave_no_more_than_one(interpreter: Interpreter) -> None:
             memory.append(found["memory"])
             blocks.append(found["blocks"])
         assert memory[-1] - memory[4] < memory[0] - alone, (alone, *memory)  # heaps settle in steps of some 100 kB
-        assert blocks[-1] - blocks[4] < 15 * 100, blocks  # the hooks for forks, which cannot be taken back
+        assert blocks[-1] - blocks[4] < 7 * 100, blocks  # the hooks for forks, which cannot be taken back
         silence(target.stop())
 
 
@@ -244,7 +244,7 @@ class Knock:
     def is_answered(self) -> None:
         """Says hello, and waits for the answer."""
         self._socket.setblocking(True)
-        self._socket.settimeout(20.0)
+        self._socket.settimeout(60.0)
         self._socket.send(frames.encode({"t": "hello", "protocol": schema.VERSION, "observer": "", "actions": False}))
         assert b'"hello"' in self._socket.recv(4096)
 
@@ -324,9 +324,10 @@ def test_a_target_that_has_no_file_descriptor_left(interpreter: Interpreter) -> 
         target.ask("full")
         with contextlib.ExitStack() as stack:
             waiting = stack.enter_context(Knock(target.pid))
-            spent = target.ask("cpu")["seconds"]
+            begun, spent = time.monotonic(), target.ask("cpu")["seconds"]
             mirror.turn(20)
-            assert target.ask("cpu")["seconds"] - spent < 0.6
+            spent = target.ask("cpu")["seconds"] - spent
+            assert spent < 0.3 * (time.monotonic() - begun)
             target.ask("free")
             waiting.is_answered()
         assert len(files_of(target.pid)) < 30

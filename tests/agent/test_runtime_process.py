@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,7 @@ class Late:
         for _ in range(20000):
             pass
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who has started the tests may ignore it
 late = [Late() for _ in range(10)]
 if "threads" in sys.argv:
     for _ in range(3):  # such that run meanwhile can crash an interpreter that ends, without us as well
@@ -223,38 +225,40 @@ def test_a_signal_wakes_the_program_while_an_agent_comes_and_goes(interpreter: I
 def test_a_timeout_of_the_program_comes_through(interpreter: Interpreter) -> None:
     """A handler that raises in the main thread, with an agent that comes at any moment of it."""
     code = """
-import signal, sys, time
+import select, signal, sys, time
 class Timeout(Exception): pass
 def ring(*_):
     raise Timeout
 signal.signal(signal.SIGALRM, ring)
 sys.stdout.write("READY\\n"); sys.stdout.flush()
-end = time.monotonic() + float(sys.argv[1])
 missed = 0
 def spin(until):  # apart: in 3.13 a jump back within `try` is not covered by its `except`
     while time.monotonic() < until:
         pass
-while time.monotonic() < end:
+while not select.select([0], [], [], 0)[0]:
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.003)
-        spin(time.monotonic() + 1.0)
+        spin(time.monotonic() + 20.0)
         missed += 1
     except Timeout:
         pass
 sys.exit(3 if missed else 0)
 """
-    process = subprocess.Popen([*interpreter.command, "-c", code, "6"], stdout=subprocess.PIPE)
-    assert process.stdout is not None
+    process = subprocess.Popen([*interpreter.command, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
     process.stdout.readline()
     try:
         comings = 0
-        while process.poll() is None:
+        deadline = time.monotonic() + 60.0
+        while comings < 4 and process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(AttachError, AssertionError, Exception):
                 bring(process.pid, linger=0.0)
                 connect(process.pid, 2.0).detach()
                 comings += 1
-        assert process.wait(20) == 0
+        process.stdin.close()
+        assert process.wait(30) == 0
         assert comings > 0
     finally:
         process.kill()
+        process.wait()
         process.stdout.close()

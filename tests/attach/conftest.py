@@ -110,7 +110,7 @@ def end(target: RunningTarget) -> dict[str, Any]:
     return target.last_words
 
 
-def wait_until(condition: Callable[[], bool], within: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], within: float = 60.0) -> None:
     """Waits for something that comes by itself."""
     deadline = time.monotonic() + within
     while not condition():
@@ -141,14 +141,14 @@ def within(target: RunningTarget) -> int:
     return pid
 
 
-def leftovers(interpreter: Interpreter, pid: int | None = None) -> list[str]:
+def leftovers(interpreter: Interpreter, pid: int | None = None, patience: float = 20.0) -> list[str]:
     """The folders of requests that lie about where an interpreter's programs would find them, and nobody waits for.
 
-    Whoever waits for an answer keeps the script locked: another test, or another run of the tests. What goes within a
-    moment was such a one's, too.
+    Whoever waits for an answer keeps the script locked: another test, or another run of the tests. What goes within
+    `patience` seconds was such a one's, too.
     """
     root = interpreter.root if pid is None else Path(f"/proc/{pid}/root")
-    deadline = time.monotonic() + 1.0
+    deadline = time.monotonic() + patience
     found = _abandoned(root)
     while found and time.monotonic() < deadline:
         time.sleep(0.02)

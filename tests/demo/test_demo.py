@@ -22,7 +22,7 @@ from ..support.interpreters import Interpreter
 QUICK = {"interval": 0.1, "payload": 2_000_000, "limit": 15}
 
 
-def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether `true` becomes so within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -104,7 +104,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, service: tuple[bool, d
     assert until(lambda: says(process, "build runs"))
     time.sleep(0.5)
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not says(process, "Traceback")
 
 

@@ -74,13 +74,9 @@ def test_the_size_classes_hold_what_was_made(heap: RunningTarget) -> None:
 
 def test_a_busy_heap_is_read_without_an_error(heap: RunningTarget) -> None:
     """Arenas that come and go meanwhile cost a sample at most."""
-    heap.ask("churn 1")
+    heap.ask("churn 600")
     with MemoryProbe(heap.pid) as probe:
-        deadline = time.monotonic() + 0.7
-        readings = []
-        while time.monotonic() < deadline:
-            readings.append(probe.read())
-    assert len(readings) > 10
+        readings = [probe.read() for _ in range(40)]
     failed = [reading.unavailable["python"] for reading in readings if "python" in reading.unavailable]
     assert len(failed) <= len(readings) // 20, failed[:3]
 
@@ -133,7 +129,7 @@ def test_another_program_in_the_same_process_is_found_anew(heap: RunningTarget) 
         assert heap.process.stdin is not None
         heap.process.stdin.write(b"become x=[str(i)for+i+in+range(3*10**5)];import+sys;sys.stdin.read()\n")
         heap.process.stdin.flush()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         after: int | None = None
         while time.monotonic() < deadline and (after is None or after < before + 5_000_000):
             after = probe.read().allocators[0].in_use

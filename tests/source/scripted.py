@@ -340,7 +340,7 @@ def bind(listener: socket.socket, path: str) -> None:
     listener.listen(16)
 
 
-def wait_for(condition: Callable[[], Any], what: str, within: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, within: float = 60.0) -> Any:
     """What `condition` returns once that is true."""
     end = time.monotonic() + within
     while not (found := condition()):

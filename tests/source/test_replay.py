@@ -142,7 +142,7 @@ def asked(ask: Callable[[Callable[[object], None]], None]) -> object:
         come.set()
 
     ask(take)
-    assert come.wait(20.0)
+    assert come.wait(60.0)
     return answers[0]
 
 

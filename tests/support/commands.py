@@ -55,7 +55,7 @@ def without_rights(*words: object) -> subprocess.CompletedProcess[str]:
 
 def agent_leaves(pid: int) -> bool:
     """Whether there is no agent in the process any more, after the seconds that one stays without an observer."""
-    return until(lambda: find_agent(pid) is None, 30.0)
+    return until(lambda: find_agent(pid) is None, 60.0)
 
 
 class Terminal:

@@ -30,7 +30,7 @@ class Service(subprocess.Popen[bytes]):
         """End it as an operator would, and return its exit status."""
         assert self.stdin is not None
         self.stdin.close()
-        return self.wait(20)
+        return self.wait(60)
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def snapshot(pid: int, *words: object) -> dict[str, Any]:
     return document
 
 
-def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether `true` becomes so within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

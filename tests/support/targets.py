@@ -41,7 +41,7 @@ class RunningTarget:
         self._stderr = stderr
         self._read = bytearray()
 
-    def ask(self, command: str, within: float = 30.0) -> dict[str, Any]:
+    def ask(self, command: str, within: float = 60.0) -> dict[str, Any]:
         """The target's answer to one command.
 
         Raises `TargetError` when it refuses, is silent for `within` seconds, or has ended.
@@ -57,12 +57,12 @@ class RunningTarget:
             raise TargetError(f"{command}: {answer['error']}")
         return answer
 
-    def wait_until_answered(self, within: float = 30.0) -> dict[str, Any]:
+    def wait_until_answered(self, within: float = 60.0) -> dict[str, Any]:
         """The answer to a command whose `ask` ran out of time."""
         answer: dict[str, Any] = json.loads(self._line(within))
         return answer
 
-    def stop(self, within: float = 20.0) -> tuple[int, str]:
+    def stop(self, within: float = 60.0) -> tuple[int, str]:
         """Ends the target by the end of its input; returns its exit status and what it wrote to standard error.
 
         A target that has not ended `within` seconds is killed, and the status is -9.
@@ -89,11 +89,11 @@ class RunningTarget:
         """Within the block no thread of the target runs: SIGSTOP, and SIGCONT behind it."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             states = Path(f"/proc/{self.pid}/task")
             while any("State:\tT" not in (each / "status").read_text() for each in states.iterdir()):
                 if time.monotonic() > deadline:
-                    raise TargetError("it did not halt within 10 s")
+                    raise TargetError("it did not halt within 60 s")
                 time.sleep(0.001)
             yield
         finally:

@@ -52,7 +52,7 @@ def test_chat_server_leaks_a_session_per_connection(interpreter: Interpreter) ->
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.sendall(b"hello\n")
             assert client.recv(100) == b"hello\n"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while target.ask("truth")["sessions"] < 4 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert {key: target.ask("truth")[key] for key in ("sessions", "waiting")} == {"sessions": 4, "waiting": 4}
@@ -100,7 +100,7 @@ def test_threads_names_what_the_kernel_has(interpreter: Interpreter) -> None:
 def test_spawner_spawns_and_ends(interpreter: Interpreter) -> None:
     """Tasks come by the thousand, and do not pile up."""
     with launch(interpreter, "spawner") as target:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (truth := target.ask("truth"))["ended"] < 5_000 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert truth["ended"] >= 5_000
@@ -112,14 +112,13 @@ def test_spawner_spawns_and_ends(interpreter: Interpreter) -> None:
 def test_blocked_does_not_answer_while_it_is(interpreter: Interpreter, how: str) -> None:
     """The loop is silent for as long as was asked for, and goes on after."""
     with launch(interpreter, "blocked") as target:
-        assert target.ask(f"{how} 1.5")["blocks"] == 1.5
-        time.sleep(0.2)
         begun = time.monotonic()
+        assert target.ask(f"{how} 2")["blocks"] == 2
         with pytest.raises(TargetError, match="no answer"):
-            target.ask("truth", within=0.3)
-        target.wait_until_answered()
-        assert time.monotonic() - begun > 0.8
-        assert target.ask("truth") == {"done": 1, "neighbours": 5}
+            while True:  # it begins a moment later
+                assert target.ask("truth", within=0.3)["done"] == 0
+        assert target.wait_until_answered() == {"done": 1, "neighbours": 5}
+        assert time.monotonic() - begun > 2.0
         check_clean(target.stop())
 
 
@@ -143,9 +142,8 @@ def test_hostile_counts_what_is_called(interpreter: Interpreter) -> None:
 def test_ticker_tells_its_lateness(interpreter: Interpreter) -> None:
     """The figures are there, ordered, and start anew after a reset."""
     with launch(interpreter, "ticker", "--tasks", 100) as target:
-        time.sleep(0.5)
+        assert until(lambda: target.ask("lateness")["ticks"] > 100)
         figures = target.ask("reset")
-        assert figures["ticks"] > 10
         assert figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
         assert target.ask("lateness")["ticks"] < figures["ticks"]
         check_clean(target.stop())
@@ -160,7 +158,7 @@ def test_spinner_feels_that_it_was_halted(interpreter: Interpreter) -> None:
             begun = time.monotonic()
             time.sleep(0.05)
             halted = 1000 * (time.monotonic() - begun)
-        assert until(lambda: target.ask("gaps")["largest_ms"] >= halted, 10.0)  # a thread of its own notes it
+        assert until(lambda: target.ask("gaps")["largest_ms"] >= halted)  # a thread of its own notes it
         assert target.ask("truth") == {"threads": 4, "ok": True}
         check_clean(target.stop())
 
@@ -169,7 +167,7 @@ def test_a_target_that_dies_is_told(newest: Interpreter) -> None:
     """No test waits for a dead target."""
     with launch(newest, "parked", "--tasks", 1) as target:
         os.kill(target.pid, signal.SIGKILL)
-        target.process.wait(10)
+        target.process.wait(60)
         with pytest.raises(TargetError, match="has ended"):
             target.ask("truth")
         assert target.stop()[0] == -signal.SIGKILL

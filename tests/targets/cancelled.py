@@ -2,16 +2,16 @@
 
     cancelled.py [--loop plain|uvloop|overriding|another] [--debug]
 
-`tasks` tells of each whether it is there, whether it goes on, and how often it caught CancelledError; `block S` keeps
-the loop from everything for some seconds; `touched` counts the calls of what loop and task override, by thread.
+`tasks` tells of each whether it is there, whether it goes on, and how often it caught CancelledError; `block` keeps the
+loop from everything until the next command comes; `touched` counts the calls of what loop and task override, by thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import select
 import threading
-import time
 import weakref
 from typing import Any
 
@@ -121,9 +121,9 @@ class Cast:
         }
 
 
-def block(seconds: str) -> dict[str, Any]:
-    """Answers at once, and blocks the loop after that."""
-    asyncio.get_running_loop().call_later(0.05, time.sleep, float(seconds))
+def block() -> dict[str, Any]:
+    """Answers at once, and blocks the loop right after that."""
+    asyncio.get_running_loop().call_soon(select.select, [0], [], [])
     return {}
 
 

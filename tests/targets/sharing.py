@@ -25,14 +25,6 @@ async def member(size: int, common: list[bytearray], config: dict[str, Any]) -> 
     return own, common, config
 
 
-async def restless(common: list[bytearray]) -> None:
-    """Runs all the time."""
-    while True:
-        own = bytearray(2000)
-        await asyncio.sleep(0.001)
-        del own
-
-
 class Groups:
     """The tasks of all groups."""
 
@@ -40,13 +32,28 @@ class Groups:
         loop = asyncio.get_running_loop()
         common = [bytearray(10_000) for _ in range(30)]
         self.members = [loop.create_task(member(own, common, CONFIG)) for _ in range(number)]
-        self.restless = [loop.create_task(restless(common[:1])) for _ in range(20)]
+        self.moving = 20
+        self.is_over = False
+        self.restless = [loop.create_task(self.move(common[:1])) for _ in range(self.moving)]
         del common
 
+    async def move(self, common: list[bytearray]) -> None:
+        """Runs all the time, until all members are cancelled."""
+        while not self.is_over:
+            own = bytearray(2000)
+            await asyncio.sleep(0.001)
+            del own
+        self.moving -= 1
+        await asyncio.get_running_loop().create_future()
+
     async def cancel(self) -> dict[str, Any]:
-        """Cancel all members; how much that has freed. Waits for an agent that is leaving: it frees memory, too."""
+        """Cancel all members; how much that has freed.
+
+        Waits for what allocates and frees as well: those that move, and an agent that is leaving.
+        """
+        self.is_over = True
         deadline = time.monotonic() + 20
-        while len(sys._current_frames()) > 1 and time.monotonic() < deadline:
+        while (self.moving or len(sys._current_frames()) > 1) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]

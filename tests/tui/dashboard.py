@@ -19,7 +19,7 @@ from pyobserver.source.fake import FakeSource, Situation
 from pyobserver.source.story import Story
 from pyobserver.tui.app import ObserverApp
 
-DEADLINE = 20.0  # seconds; reached only when something is wrong
+DEADLINE = 60.0  # seconds; reached only when something is wrong
 
 
 class StillSource(FakeSource):

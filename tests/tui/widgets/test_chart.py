@@ -59,7 +59,7 @@ class Counting:
     def draw(
         self, traces: Sequence[Trace], width: int, height: int, x: tuple[float, float], y: tuple[float, float]
     ) -> list[list[Run]]:
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         self.threads.add(threading.get_ident())
         self.tops.append(float(traces[0].ys[-1]))
         return [[("#" * width, 0)] for _ in range(height)]
