@@ -29,7 +29,10 @@ class BlockedLoop:
     """Tasks that hold their event loop."""
 
     name = "blocked_loop"
-    about = "tasks that were seen holding their event loop at least twice in the last 10 s, for 5 ms or more each time"
+    about = (
+        "tasks of one function that were seen holding their event loop at least twice in the last 10 s, for 5 ms or "
+        "more each time"
+    )
 
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return a finding for each function of such tasks."""
@@ -44,7 +47,25 @@ class BlockedLoop:
             text = f"The event loop is blocked by {function}{others}{where}: nothing else runs in it meanwhile."
             step = Step(f"{row.name} was seen holding its loop again and again", Place("row", row.id))
             found.append(_notice("blocked_loop", text, function, (step,), BLOCKING_SECONDS, function=function))
+        found += _by_ended(look, {each.name for each in found})
         return tuple(found[:MOST])
+
+
+def _by_ended(look: Look, told: set[str]) -> list[Finding]:
+    """Who holds a loop by one task after the other, each of which ends before it could be pointed at."""
+    found = []
+    for each in look.snapshot.tick.blocking if look.snapshot.tick is not None else ():
+        if each.function in told:
+            continue
+        one = "a task that has" if each.tasks == 1 else f"{count(each.tasks)} tasks in turn, which have"
+        text = f"The event loop is blocked by {each.function} ({one} ended since): nothing else runs in it meanwhile."
+        group = next((g.row for g in look.groups if g.row.function == each.function and not g.row.held), None)
+        step = Step(
+            f"{count(each.tasks)} of its tasks {'was' if each.tasks == 1 else 'were'} seen holding the loop",
+            Place("groups", group.key) if group is not None else _System,
+        )
+        found.append(_notice("blocked_loop", text, each.function, (step,), BLOCKING_SECONDS, function=each.function))
+    return found
 
 
 class Unretrieved:

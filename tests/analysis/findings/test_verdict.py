@@ -11,7 +11,7 @@ from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, holder_of, 
 from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
 from pyobserver.model.places import ContainerPlace, PlacesAnswer
-from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
+from pyobserver.model.readings import Allocator, Blocker, Category, Collector, MemoryLimit, ThreadLimit
 from pyobserver.model.store import Snapshot, Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource
@@ -378,6 +378,18 @@ def test_what_blocks_its_loop() -> None:
     made.put(store, [{"id": 1, "function": 1, "where": 2, "flags": schema.FLAG_BLOCKING}, {"id": 2, "function": 1}])
     level, text = one(store, "blocked_loop")
     assert level == "notice" and text.startswith("The event loop is blocked by m.crunch at m.py:9")
+
+
+def test_tasks_that_block_their_loop_in_turn() -> None:
+    """Each holds it once and ends, so that there is none to point at: the function is told, with how many."""
+    store = Store(Clock())
+    made.put(store, [{"id": 1}])
+    store.add_tick(replace(made.tick(made.NOW), blocking=(Blocker("m.answer", 12),)))
+    assert one(store, "blocked_loop") == (
+        "notice",
+        "The event loop is blocked by m.answer (12 tasks in turn, which have ended since): nothing else runs in it "
+        "meanwhile.",
+    )
 
 
 def test_what_failed_in_silence() -> None:
