@@ -10,7 +10,7 @@ from ...model.details import GroupAnswer, SharedObject
 from ...protocol import schema
 from ..bar import styled
 from ..widgets.text import fit
-from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, group_kind, place, short_kind
+from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, group_kind, place, typed
 
 SHOWN = 10  # lines of each list
 BAR = 30  # cells
@@ -76,7 +76,9 @@ def ages(facts: GroupFacts) -> list[Content]:
     if not there:
         return []
     oldest = ("≥" if facts.oldest_is_minimum else "") + duration(facts.oldest)
-    minimum = ", ≥ there before us, so at least" if any(bucket.minimum for bucket in facts.ages) else ""
+    minimum = ": at least, as it was there before us" if facts.oldest_is_minimum else ""
+    if not minimum and any(bucket.minimum for bucket in facts.ages):
+        minimum = "; ≥ at least, there before us"
     lines = [styled(f"Age: the oldest {oldest}{minimum}", "dim")]
     most = max(bucket.count for bucket in facts.ages)
     for bucket in facts.ages[there[0] : there[-1] + 1]:
@@ -128,9 +130,8 @@ def objects(title: str, objects: tuple[SharedObject, ...]) -> list[Content]:
         return []
     lines = [styled(title, "dim")]
     for one in objects[:SHOWN]:
-        items = f", {count(one.length)} items" if one.length is not None else ""
         known = f", known to {count(one.members)}"
-        text = f"  {fit(bytes_text(one.bytes), 10, 'right')}  {one.path}: {short_kind(one.type)}{items}"
+        text = f"  {fit(bytes_text(one.bytes), 10, 'right')}  {one.path}: {typed(one.type, one.length)}"
         lines.append(Content("").join([styled(text, ""), styled(known, "dim")]))
     return lines
 
