@@ -7,9 +7,10 @@ import numpy as np
 from ...model.tasks import Tasks
 from ...protocol import schema
 from ..format import count, duration, growth_count
+from ..groups import GroupRow
 from ..trend import Amounts, Trend, seconds_until
 from .finding import Finding, Level, Place, Step, TooEarly
-from .look import CLOSE_SECONDS, Look
+from .look import CLOSE_SECONDS, MAIN_SHARE, Look
 
 NEAR = 0.8  # of a limit
 FILES = Amounts(10, 40, 0.02, 0.05)
@@ -216,14 +217,30 @@ class Threads:
         others = limit.current - process.threads if limit is not None and limit.current is not None else 0
         source = limit.source if limit is not None else ""
         room = None if most is None else most - max(0, others)
-        said = _counted(look, trend, process.threads, room, "threads", source, "threads")
+        said = _counted(look, trend, process.threads, room, "threads", source, "threads", _who_grows(look, trend))
         return said if said or trend is not None else TooEarly(look.too_early("whether threads become more"))
 
 
+def _who_grows(look: Look, trend: Trend | None) -> GroupRow | None:
+    """The threads of one function that account for most of the growth, if any do."""
+    if trend is None or not trend.grows:
+        return None
+    groups = [g.row for g in look.groups if g.row.kind_index == schema.KIND_THREAD and g.row.count_growth]
+    most = max(groups, key=lambda row: row.count_growth or 0.0, default=None)
+    return most if most is not None and (most.count_growth or 0.0) >= MAIN_SHARE * trend.slope else None
+
+
 def _counted(
-    look: Look, trend: Trend | None, used: int, limit: int | None, what: str, source: str, kind: str
+    look: Look,
+    trend: Trend | None,
+    used: int,
+    limit: int | None,
+    what: str,
+    source: str,
+    kind: str,
+    group: GroupRow | None = None,
 ) -> tuple[Finding, ...]:
-    """A finding about something counted that has a limit."""
+    """A finding about something counted that has a limit; `group` are those of them that become more."""
     is_near = limit is not None and used >= NEAR * limit
     grows = trend is not None and trend.grows
     if not is_near and not grows:
@@ -238,10 +255,26 @@ def _counted(
         text += f", {growth_count(trend.slope)} a minute over the last {duration(trend.seconds)}"
     if seconds is not None:
         text += f"; none is left in about {duration(seconds)}"
-    step = Step(f"{count(used)} {what}{of}", _System)
-    window = trend.seconds if trend is not None else 0.0
-    reason = trend.reason if trend is not None and grows else ""
-    return (Finding(kind, level, text + ".", what, (step,), window, seconds_to_limit=seconds, reason=reason),)
+    steps = [Step(f"{count(used)} {what}{of}", _System)]
+    function = None
+    if group is not None and group.function:
+        function = group.function
+        text += f"; {count(group.count)} of them run {function}, {growth_count(group.count_growth)} a minute"
+        where = f", most of them at {group.where.rsplit('/', 1)[-1]}" if group.where else ""
+        steps.append(Step(f"{count(group.count)} {what} run {function}{where}", Place("groups", group.key)))
+    return (
+        Finding(
+            kind,
+            level,
+            text + ".",
+            what,
+            tuple(steps),
+            trend.seconds if trend is not None else 0.0,
+            function=function,
+            seconds_to_limit=seconds,
+            reason=trend.reason if trend is not None and grows else "",
+        ),
+    )
 
 
 def _notice(

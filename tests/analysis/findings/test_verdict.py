@@ -465,6 +465,24 @@ def test_open_files_near_their_limit() -> None:
     )
 
 
+def test_who_the_threads_are_that_become_more() -> None:
+    """What most of the new ones run is named, and leads to them."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.deliver", "/usr/lib/threading.py:369", "m.pool"])
+    for second in range(70):
+        new = {"kind": schema.KIND_THREAD, "function": 1, "where": 2, "created": clock.now}
+        made.put(store, [{"id": 1, **new, "function": 3}, {"id": 2 + second, **new}])
+        store.add_tick(made.tick(clock.now))
+        store.add_process(replace(made.process(clock.now), threads=2 + second))
+        clock.now += 1
+    level, text = one(store, "threads")
+    assert level == "growing"
+    assert text.startswith("Growing: 71 threads, +60.") and "; 70 of them run m.deliver, +60." in text
+    (found,) = (each for each in verdict(store.snapshot()).findings if each.kind == "threads")
+    assert found.evidence == ("71 threads", "70 threads run m.deliver, most of them at threading.py:369")
+
+
 def test_threads_near_their_limit() -> None:
     """What others of the group take is not left for this one."""
     store = Store(Clock())
