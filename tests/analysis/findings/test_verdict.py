@@ -239,8 +239,28 @@ def test_what_is_less_than_half_is_not_the_cause() -> None:
 def test_growing_tasks_in_steady_memory() -> None:
     """A group that grows is told also while memory as a whole does not: what was free is used first."""
     found = verdict(grown(0.0, MB))
-    assert found.text.startswith("Growing: 10 m.work, ") and "each over the last 1 min; held" in found.text
+    assert found.text.startswith("Growing: 10 m.work, ") and " MB a minute over the last 1 min; held" in found.text
     assert "of the growth" not in found.text and "more than" not in found.text
+
+
+def test_one_task_that_retains_more_and_more() -> None:
+    """It is told as one: its bytes and their growth, and nothing of others that might end."""
+    found = verdict(grown(MB, MB, tasks=1))
+    assert found.text.startswith("Growing: 1 m.work, 60.0 MB, +60.0 MB a minute: 100 % of the growth")
+    assert "; waits at " in found.text and "each" not in found.text and "seen to end" not in found.text
+    assert found.worst is not None
+    assert found.worst.evidence[1] == "1 asyncio task runs m.work and retains 60.0 MB, +60.0 MB a minute"
+    assert found.worst.evidence[3].endswith(" holds it")
+
+
+def test_what_grows_beside_the_tasks_is_not_hidden_behind_them() -> None:
+    """From a third of the growth on it is told, with where it may be; it is not said whether it is a leak."""
+    found = verdict(grown(MB, 0.6 * MB))
+    assert [(each.level, each.kind) for each in found.findings] == [("growing", "tasks"), ("growing", "memory")]
+    assert found.findings[1].summary.startswith(
+        "Growing: memory that no growing task retains, +24.0 MB a minute, 40 % of the growth of the last 1 min"
+    )
+    assert [each.kind for each in verdict(grown(MB, 0.7 * MB)).findings] == ["tasks"]
 
 
 def test_what_was_seen_to_end() -> None:
