@@ -30,7 +30,8 @@ async def test_the_leak_is_marked() -> None:
         for name in ("rudder.agent.Agent", "rudder.specimen.Specimen", "bytearray"):
             assert re.search(r" \+3\.\d ", opened.line(f"▲  {name}"))
         assert "▲" not in opened.line("  function")
-        assert re.search(r" 0 +0 ", opened.line("  function"))
+        assert re.search(r" 0 +[\d.]+ MB +0 ", opened.line("  function"))
+        assert re.search(r"Count +± +\+/min +▼Bytes +\+/min", opened.line("Type"))  # each growth behind its value
 
 
 async def test_the_first_line_tells_the_sample() -> None:
