@@ -503,6 +503,38 @@ def test_who_the_threads_are_that_become_more() -> None:
     assert found.evidence == ("71 threads", "70 threads run m.deliver, most of them at threading.py:369")
 
 
+def of_workers(growing: dict[int, int], seconds: int = 90) -> Verdict:
+    """The verdict on three workers, of which those in `growing` take so many bytes more each second."""
+    clock = Clock()
+    store = Store(clock)
+    for second in range(seconds):
+        rss = {pid: 20 * MB + growing.get(pid, 0) * second for pid in (71, 72, 73)}
+        store.set_children(tuple(made.child(pid, size) for pid, size in rss.items()))
+        store.add_tick(made.tick(clock.now))
+        store.add_process(made.process(clock.now))
+        clock.now += 1
+    return verdict(store.snapshot())
+
+
+def test_a_child_process_that_grows() -> None:
+    """Its memory is not the target's: the child is named, and how to look into it."""
+    (found,) = of_workers({72: 80_000}).findings
+    assert (found.kind, found.level) == ("children", "growing")
+    assert found.summary.startswith(
+        "Growing: 3 child processes python3 worker, 67.1 MB, +4.80 MB a minute over the last"
+    )
+    assert "; most of it is pid 72" in found.summary and ", +4.8" in found.summary
+    assert found.evidence[1] == "Enter on it attaches to it, to see what grows there"
+    assert found.group is not None and found.steps[1].place.key == found.group
+
+
+def test_child_processes_that_do_not_grow() -> None:
+    """Pages that are copied after a fork are too little to be told; before there is enough, it is too early."""
+    assert of_workers({71: 5_000, 72: 5_000, 73: 5_000}).findings == ()
+    states = {answer.check.name: answer.state for answer in of_workers({72: 80_000}, 5).answers}
+    assert states["children"] == "too early"
+
+
 def test_threads_near_their_limit() -> None:
     """What others of the group take is not left for this one."""
     store = Store(Clock())
