@@ -189,3 +189,15 @@ def test_trends() -> None:
     for second in range(3, 16):
         series.add(NOW + second, float(second))
     assert trend(series.curve(NOW - 1)) == tuple(2 * i + 0.5 for i in range(8))
+
+
+def test_the_total_is_what_the_allocators_of_a_newer_reading_add_up_to() -> None:
+    """Right after attaching memory rises between two readings; a later one of the process alone is newer again."""
+    store = Store(Clock())
+    store.add_process(made.process(made.NOW, rss=90))
+    store.add_memory(made.memory(made.NOW + 0.3, rss=100))
+    total = allocator_rows(store.snapshot(), 600)[-1]
+    assert (total.name, total.held, total.peak) == ("total", 100, 100)
+    assert memory_outlook(store.snapshot(), 600).rss == 100
+    store.add_process(made.process(made.NOW + 1, rss=95))
+    assert allocator_rows(store.snapshot(), 600)[-1].held == 95
