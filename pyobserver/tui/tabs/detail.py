@@ -316,7 +316,9 @@ def _chain(answer: DetailAnswer) -> list[Content]:
 
 def _by_type(answer: DetailAnswer) -> list[Content]:
     return [
-        styled(f"  {fit(kind, 34)} {fit(count(number), 9, 'right')} {fit(bytes_text(size), 10, 'right')}", "")
+        styled(
+            f"  {fit(kind, 34, cut='start')} {fit(count(number), 9, 'right')} {fit(bytes_text(size), 10, 'right')}", ""
+        )
         for kind, number, size in answer.by_type[:SHOWN]
     ]
 
