@@ -7,7 +7,7 @@ import numpy as np
 from ...model.tasks import Tasks
 from ...protocol import schema
 from ..format import count, duration, growth_count
-from ..groups import GroupRow
+from ..groups import GroupRow, misses_done_tasks
 from ..trend import Amounts, Trend, seconds_until
 from .finding import Finding, Level, Place, Step, TooEarly
 from .look import CLOSE_SECONDS, MAIN_SHARE, Look
@@ -83,7 +83,8 @@ class Unretrieved:
         found = []
         for function, rows in _by_function(tasks, schema.FLAG_UNRETRIEVED):
             one = "task has" if len(rows) == 1 else "tasks have"
-            text = f"{count(len(rows))} {function} {one} failed, and nobody has asked for the exception."
+            least = "At least " if misses_done_tasks(look.snapshot) else ""
+            text = f"{least}{count(len(rows))} {function} {one} failed, and nobody has asked for the exception."
             steps = (
                 Step(f"{tasks.row(rows[0]).name} is done, and is still held", Place("row", tasks.row(rows[0]).id)),
             )

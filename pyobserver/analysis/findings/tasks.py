@@ -88,7 +88,8 @@ def _finding(look: Look, growth: GroupGrowth) -> Finding:
 
 def _summary(look: Look, row: GroupRow, trend: Trend, share: float | None, holder: str, seconds: float | None) -> str:
     what = "" if row.kind_index in schema.TASK_KINDS else f" ({row.kind})"
-    parts = [f"{count(row.count)} {row.function}{what}" + (" (done)" if row.held else "")]
+    least = "at least " if row.count_is_minimum else ""
+    parts = [f"{least}{count(row.count)} {row.function}{what}" + (" (done)" if row.held else "")]
     by_count = row.count_growth is not None and row.count_growth >= 0.05
     if by_count:
         parts.append(f"{growth_count(row.count_growth)} a minute")

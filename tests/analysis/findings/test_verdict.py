@@ -422,6 +422,11 @@ def test_what_failed_in_silence() -> None:
         "notice",
         "2 m.fetch tasks have failed, and nobody has asked for the exception.",
     )
+    store = Store(Clock())
+    store.greet(made.facts(python="3.14.1"))  # which lists none of those that are done
+    store.add_texts(1, ["m.fetch"])
+    made.put(store, [{"id": 1, **flags}, {"id": 2, **flags}])
+    assert one(store, "unretrieved")[1].startswith("At least 2 m.fetch tasks have failed")
 
 
 def test_coroutines_never_awaited() -> None:
