@@ -25,6 +25,7 @@ from ..protocol import schema
 from .growth import NOTICED_BYTES, NOTICED_COUNT, grows, per_minute
 
 LISTS_NO_DONE = (3, 14)
+_SEEN = 0.005  # of the bytes of a group, below which it makes no difference to what is shown
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,19 @@ class GroupRow:
     marked_bytes: float | None
     count_is_estimate: bool = False
     count_is_minimum: bool = False  # others may be there that nobody could see
+    bytes_are_minimum: bool = False  # of a part of them that matters, not all could be followed
 
     @property
     def count_sign(self) -> str:
         """What stands before the count: "~" when it is an estimate, "≥" when it is at least."""
         return "~" if self.count_is_estimate else "≥" if self.count_is_minimum else ""
+
+    @property
+    def sign(self) -> str:
+        """What stands before the bytes: "~" when some are not measured, "≥" when they are at least."""
+        if self.bytes is None:
+            return ""
+        return "~" if self.measured_share < 1 else "≥" if self.bytes_are_minimum else ""
 
 
 def group_rows(snapshot: Snapshot, window: float) -> list[GroupRow]:
@@ -146,6 +155,7 @@ def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, win
         count_is_minimum=key[2] and key[0] == schema.KIND_TASK and misses_done_tasks(snapshot),
         count_growth=per_minute(counts),
         bytes=size,
+        bytes_are_minimum=group.at_least > 0.0 and group.at_least >= _SEEN * group.bytes,
         bytes_growth=per_minute(sizes),
         mean=size / group.count if size is not None else None,
         measured_share=group.measured / group.count,

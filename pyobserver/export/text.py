@@ -161,13 +161,12 @@ def _group_cells(row: GroupRow, room: int) -> tuple[str, ...]:
     kind = "" if row.kind == "asyncio task" else f"{_SHORT_KINDS.get(row.kind, row.kind)}  "
     held = " (done)" if row.held else ""
     lead = _mark(row.growing) + kind
-    about = "~" if row.measured_share < 1 and row.bytes is not None else ""
     return (
         lead + fit(row.function, room - len(lead) - len(held), cut="start").rstrip() + held,
         *(
             row.count_sign + count(row.count),
             growth_count(row.count_growth),
-            about + bytes_text(row.bytes),
+            row.sign + bytes_text(row.bytes),
         ),
         *(growth_bytes(row.bytes_growth), _at_least(row.oldest_is_minimum) + duration(row.oldest_age)),
     )

@@ -23,6 +23,7 @@ class GroupSums:
     measured: int
     bytes: float
     is_estimate: bool = False  # the count
+    at_least: float = 0.0  # bytes of those of which some could not be followed
 
 
 def group_name(key: GroupKey, quantity: str) -> str:
@@ -88,6 +89,8 @@ def group_sums(tasks: Tasks) -> dict[GroupKey, GroupSums]:
     counts = np.where(is_part, np.rint(counts / tasks.known_share), counts).astype(np.int64)
     sums = np.bincount(which[known], retained[known], minlength=len(groups))
     estimates = np.divide(sums * counts, measured, out=np.zeros(len(groups)), where=measured > 0)
-    columns = (groups, counts, measured, estimates, is_part)
+    bound = known & (tasks["accuracy"][alive] == schema.AT_LEAST)
+    at_least = np.bincount(which[bound], retained[bound], minlength=len(groups))
+    columns = (groups, counts, measured, estimates, is_part, at_least)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return {group_key(number): GroupSums(*sums) for number, *sums in rows}

@@ -82,6 +82,19 @@ def test_what_is_not_known_of_a_group() -> None:
     assert (half.bytes, half.mean, half.measured_share, half.oldest_age) == (200.0, 100.0, 0.5, 5.0)
 
 
+def test_what_is_only_at_least_of_a_group() -> None:
+    """Its sum is at least that, too, where the part that is makes a difference; an estimate is called one first."""
+    store = Store(Clock())
+    exact = {"retained": 100_000, "accuracy": schema.EXACT, "function": 1}
+    least = {"retained": 5_000, "accuracy": schema.AT_LEAST}
+    store.add_texts(1, ["m.most", "m.little", "m.some"])
+    made.put(store, [{"id": 1, **exact}, {"id": 2, **least, "function": 1}])
+    made.put(store, [{"id": 3, **exact, "retained": 10**7, "function": 2}, {"id": 4, **least, "function": 2}])
+    made.put(store, [{"id": 5, **least, "function": 3}, {"id": 6, "function": 3}])
+    signs = {name: row.sign for name, row in by_function(group_rows(store.snapshot(), WINDOW)).items()}
+    assert signs == {"m.most": "≥", "m.little": "", "m.some": "~"}
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_oldest_and_where_most_wait(seed: int) -> None:
     """As counting with a dictionary tells; of places with equally many any one."""

@@ -44,7 +44,8 @@ _MEMORY = Column(
     "Memory",
     8,
     "right",
-    help="Bytes that would be freed if they all went away. ~ estimated, as not all have been measured.",
+    help="Bytes that would be freed if they all went away. ~ estimated, as not all have been measured; ≥ at least, as "
+    "not all that some of them hold could be followed.",
 )
 _GROWTH = Column("growth", "+/min", 8, "right", help="Bytes more each minute, over the window (+ and -).")
 _MEAN = Column("mean", "Mean", 7, "right", priority=6, help="What one of them retains on average.")
@@ -88,7 +89,7 @@ def _growing(row: GroupRow, text: str) -> Cell:
 def _memory(row: GroupRow) -> Cell:
     if row.bytes is None:
         return (NOT_AVAILABLE, "dim")
-    return ("~" if row.measured_share < 1 else "") + bytes_text(row.bytes)
+    return row.sign + bytes_text(row.bytes)
 
 
 def _function(row: GroupRow) -> str:
