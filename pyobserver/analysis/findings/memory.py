@@ -306,6 +306,11 @@ def _beside_tasks(look: Look) -> tuple[Finding, ...]:
     trend = look.memory
     if trend is None or not trend.grows or rest < BESIDE_SHARE * look.memory_growth:
         return ()
+    if (
+        look.known < look.seconds_to_decide
+        and look.memory_growth - look.most_growth_of_tasks < BESIDE_SHARE * look.memory_growth
+    ):
+        return ()  # it may be theirs, which are heard of in steps
     if rest * trend.seconds / 60.0 < look.amounts.least(trend.seconds, look.outlook.rss or 0.0):
         return ()
     rows = sorted((a for a in look.allocators if (a.growth or 0.0) > 0), key=lambda a: -(a.growth or 0.0))[:2]
