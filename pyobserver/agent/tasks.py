@@ -154,15 +154,17 @@ class TaskProbe:
                     continue
                 if not some or self._table.is_full():
                     break
-                at += len(some)
-                for reference in self._met.new(some):
+                for reference in self._met.new_in(name, at, some):
                     self._meet(reference)
                     if now.over():
                         now = yield
+                self._met.keep(name, at, some)
+                at += len(some)
                 if now.over():
                     some = None
                     now = yield
             self._listed[name] = len(held)
+            self._met.keep_until(name, 0 if self._table.is_full() else at)
         for name, source in self._calls_due(now):
             references = source()
             self._listed[name] = len(references)
@@ -375,6 +377,7 @@ class Met:
 
     def __init__(self, table):
         self._table = table
+        self._orders = {}  # by source, the references that it has listed, for as long as nothing was left out
         self._make(1)
 
     def _make(self, parts):
@@ -384,7 +387,8 @@ class Met:
     @property
     def bytes(self):
         """How much memory it takes."""
-        return sum([part.nbytes for part in self._parts if part is not self._UNUSED])
+        orders = sum([8 * len(order) for order in self._orders.values()])
+        return orders + sum([part.nbytes for part in self._parts if part is not self._UNUSED])
 
     def new(self, references):
         """Return those of the references that may not have been met."""
@@ -392,6 +396,21 @@ class Met:
         if not refs:
             return references
         return [each for each in references if refs[parts[id(each) >> 16 & mask][id(each) >> 4 & 4095]] is not each]
+
+    def new_in(self, name, at, references):
+        """As `new`, of what a source lists from this place on: at rest it lists the same in the same order."""
+        kept = self._orders.get(name, ())[at : at + len(references)]
+        if len(kept) == len(references) and False not in map(is_, kept, references):
+            return ()
+        return self.new(references)
+
+    def keep(self, name, at, references):
+        """All that a source lists from this place on has been met."""
+        self._orders.setdefault(name, [])[at : at + len(references)] = references
+
+    def keep_until(self, name, at):
+        """The source lists nothing from this place on, or it was not met."""
+        del self._orders.get(name, [])[at:]
 
     def note(self, reference, position):
         """This reference has been met, and its row is at this position."""
@@ -404,6 +423,7 @@ class Met:
 
     def drop(self):
         """Let go of it."""
+        self._orders.clear()
         self._make(1)
 
 
