@@ -50,7 +50,7 @@ class Ownership:
 
     def jobs(self):
         """What is done again and again."""
-        owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
+        owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY, rests=True)
         return [owners, self._membership.job(), self._walk_job]
 
     def begin_anew(self):

@@ -62,10 +62,10 @@ class TaskProbe:
         self._calls = {}  # id of a loop -> when it may be asked for its tasks again
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
-        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, _DUTY_FIRST, goes_on=True, rests=True)
         self._unretrieved = Unretrieved(agent)
         self.on_ended.append(self._unretrieved.forget)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
+        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True, rests=True)
 
     def jobs(self):
         """What is done again and again."""
@@ -264,7 +264,7 @@ class TaskProbe:
         while not self.complete:
             now = yield
         self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else _DUTY_STATES
-        self._table.looks += 1
+        self._table.looks += 1 + self._sweep_job.left_out
         start = 0
         while start < self._table.end_position:
             end = min(start + _AT_ONCE, self._table.end_position)
