@@ -7,6 +7,7 @@ and never a list of what an object refers to.
 
 import sys
 from gc import get_referents, is_tracked
+from itertools import islice
 from sys import getrefcount
 
 from pyobserver.agent import asyncio_types
@@ -42,6 +43,8 @@ LARGE = 5000  # items; what is so large comes last, as what holds tasks is small
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
+MANY = 256  # items from which on those that lead nowhere are left out by C alone
+PASSED = 16  # of them at once
 
 
 def _calibrate():
@@ -77,6 +80,7 @@ class Walk:
     """
 
     least_put_off = LARGE
+    sees_all = False  # also what leads nowhere: texts, and small containers of nothing else
 
     def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
         self.wanted = wanted
@@ -266,7 +270,7 @@ class Walk:
         if kind is OBJECT:
             return iter(get_referents(owner))
         if kind is VALUES or kind is MODULE:
-            return iter(dict.values(owner))
+            return self._leading(iter(dict.values(owner)))
         if kind is KEYS:
             return iter(dict.keys(owner))
         if kind is CLASS:
@@ -275,9 +279,13 @@ class Walk:
             return iter(closure_of(owner))
         if kind is ITEMS:
             if id(type(owner)) in EXACT_CONTAINERS:
-                return iter(owner)
+                return self._leading(iter(owner))
             return container_base(type(owner)).__iter__(owner)
         return iter(self._listed(owner, kind))
+
+    def _leading(self, iterator):
+        """Return an iterator over what may lead somewhere of a container with many items."""
+        return iterator if self.sees_all or iterator.__length_hint__() < MANY else _tracked(iterator)
 
     def _listed(self, owner, kind):
         """Return what an object refers to, as a list of our own: not to be kept between slices."""
@@ -394,6 +402,18 @@ class Walk:
         if score < NOWHERE * RANK and self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
+
+
+def _tracked(iterator):
+    """Yield what the collector tracks; None in between, so that not too many others are passed at once.
+
+    It keeps none of them. An iterator over what has changed its size has nothing left, and says so when it is asked.
+    """
+    left = iterator.__length_hint__
+    while left():
+        yield from filter(is_tracked, islice(iterator, PASSED))
+        yield None
+    yield from filter(is_tracked, iterator)
 
 
 def _has_keys(mapping):
