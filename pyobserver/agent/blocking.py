@@ -32,7 +32,7 @@ from pyobserver.agent.schedule import described
 from pyobserver.protocol import schema
 
 LOOK_SECONDS = 0.25  # while nobody is suspected; the agent then sleeps for no longer: to wake up is what a look costs
-LOOK_SOON_SECONDS = 0.06  # for a while after somebody was
+LOOK_SOON_SECONDS = 0.06  # for a while after somebody was hit twice: once is chance
 AGAIN_SECONDS = 0.01  # while somebody is
 _SOON_SECONDS = 30.0
 _LEAST_SECONDS = 0.008  # between two looks
@@ -131,7 +131,7 @@ class Blocking:
             current = {row.loop for row in found}
             for loop in [each for each in suspects if each not in current]:
                 del suspects[loop]
-        if suspects:
+        if hit:
             self._soon_until = now + _SOON_SECONDS
         if self._shown:
             self._forget(now)

@@ -24,7 +24,7 @@ _AT_ONCE = 256  # weak references, or rows, that are looked at between two looks
 _ENUMERATE_SECONDS = 0.5
 _SWEEP_SECONDS = 1.0
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
-_DUTY_LISTS, _DUTY_STATES = 0.004, 0.006
+_DUTY_LISTS, _DUTY_STATES = 0.003, 0.006
 _DUTY_CALL = 0.0005  # of what cannot be done in parts: 8 ms among 100,000 tasks, so each 16 s
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
 _ALL_TASKS = bytes([schema.KIND_TASK]) * _AT_ONCE
@@ -373,6 +373,7 @@ class Met:
     """
 
     PART = 4096  # places
+    MOST_IN_ORDER = 50000  # references that are kept in the order of their source, 8 bytes each
     _UNUSED = memoryview(bytes(4 * PART)).cast("i")
 
     def __init__(self, table):
@@ -406,7 +407,8 @@ class Met:
 
     def keep(self, name, at, references):
         """All that a source lists from this place on has been met."""
-        self._orders.setdefault(name, [])[at : at + len(references)] = references
+        if at < self.MOST_IN_ORDER:
+            self._orders.setdefault(name, [])[at : at + len(references)] = references
 
     def keep_until(self, name, at):
         """The source lists nothing from this place on, or it was not met."""
