@@ -31,8 +31,10 @@ from pyobserver.agent.attributes import attribute, class_module
 from pyobserver.agent.schedule import described
 from pyobserver.protocol import schema
 
-LOOK_SECONDS = 0.1  # while nobody is suspected; the agent then sleeps for no longer
-AGAIN_SECONDS = 0.01
+LOOK_SECONDS = 0.25  # while nobody is suspected; the agent then sleeps for no longer: to wake up is what a look costs
+LOOK_SOON_SECONDS = 0.06  # for a while after somebody was hit twice: once is chance
+AGAIN_SECONDS = 0.01  # while somebody is
+_SOON_SECONDS = 30.0
 _LEAST_SECONDS = 0.008  # between two looks
 _SAME_SECONDS = 0.05  # between two looks that may have hit the same step
 _WAITED_LEAST, _WAITED_MOST = 0.98, 1.15  # times the switch interval: 5.05 to 5.6 ms were seen when it was forced
@@ -76,7 +78,7 @@ class Blocking:
     def __init__(self, agent, clock_of_thread):
         self._agent = agent
         self._clock_of_thread = clock_of_thread  # `time.clock_gettime`
-        self._looked_at = self._tried_at = 0.0
+        self._looked_at = self._tried_at = self._soon_until = 0.0
         self._failures = 0
         self._suspects = {}  # id of a loop's node -> Suspect
         self._hits = {}  # id of a row -> how many counted, the one that was hit last at the end
@@ -85,7 +87,9 @@ class Blocking:
 
     def patience(self):
         """Seconds until the next look is due."""
-        return AGAIN_SECONDS if self._suspects else LOOK_SECONDS
+        if self._suspects:
+            return AGAIN_SECONDS
+        return LOOK_SOON_SECONDS if self._looked_at < self._soon_until else LOOK_SECONDS
 
     def hits(self, row):
         """How often this task was seen holding its loop."""
@@ -138,6 +142,8 @@ class Blocking:
             current = {row.loop for row in found}
             for loop in [each for each in suspects if each not in current]:
                 del suspects[loop]
+        if hit:
+            self._soon_until = now + _SOON_SECONDS
         if self._shown:
             self._forget(now)
 

@@ -65,6 +65,7 @@ class Survey(Walk):
     """
 
     least_put_off = sys.maxsize  # what is large is what it looks for
+    sees_all = True
 
     def __init__(self, clock, least, name, leaves, tasks, coroutine_of, slots=None):
         self.containers = {}

@@ -60,7 +60,8 @@ class Agent:
         self.service = serve.Service(self, listener, self._poll)
         self.scanner = Scanner(self.clock)
         self.self_check = self.scanner.self_check()
-        self.schedule = schedule.Schedule(self.clock, self.problem)
+        process_time = original("time", "process_time")
+        self.schedule = schedule.Schedule(self.clock, self.problem, lambda: process_time() - self.cpu())
         self.threads = threads.ThreadProbe(self)
         self.tasks = tasks.TaskProbe(self, mine["loop"])
         self.scanner.name_by(self.tasks.describer.slots)
@@ -146,13 +147,14 @@ class Agent:
         busy = bool(self.service.observers)
         works = busy or self.stays
         self.schedule.is_alone = not busy
+        self.schedule.may_rest = self.is_known() and (self.ownership.complete or not busy)
         if busy and self._is_aged:
             self._begin_anew()
             ready = min(ready, now + schedule.EVERY_SECONDS)
         self._is_aged = not busy and self.service.had_observers
         wait = self.service.patience(now, _LOOK_SECONDS)
         if busy:
-            self._updates.due = now + self.service.due(now)
+            self._updates.due = self.service.due(now)
         if works:
             wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
         events = self._sleep(now, wait, busy)

@@ -10,7 +10,7 @@ from itertools import islice
 
 from pyobserver.agent.retention.containers import Chance
 from pyobserver.agent.row import BITS, BOUND, MET, MOVED, Row
-from pyobserver.agent.schedule import WHOLE, Job
+from pyobserver.agent.schedule import STILL_SECONDS, WHOLE, Job
 from pyobserver.protocol import schema
 
 _ROUND_SECONDS = 0.2  # until all are measured
@@ -19,6 +19,7 @@ _FOCUS_SECONDS = 1.0  # how old a value on the screen may be when the task has m
 _MOVED_SECONDS = 2.0  # and elsewhere
 _OLD_SECONDS = 30.0  # others may let go of what a task then retains alone, without its moving
 _ALONE_FACTOR = 10  # so much longer while nobody observes
+_STILL_FACTOR = 10  # and while the program does not run
 _AT_ONCE = 300  # old ones, and moved ones, in a round
 _LOOKED_AT = 4000  # positions in a round, for those that have no value, and for old ones
 _SAMPLE = 200  # of one function
@@ -58,6 +59,8 @@ class Measuring:
         self._measured = 0
         self._seconds = 0.0005  # that one row takes, on average
         self._job = Job("memory", _ROUND_SECONDS, self._round, duty=_DUTY_FIRST, goes_on=True)
+        self._ran = 0.0  # the program's processor time when it was seen to have run
+        self._ran_at = 0.0  # when that was, Unix time
         self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
         tasks.on_moved.append(self._note_moved)
@@ -139,7 +142,10 @@ class Measuring:
     # -- one round ----------------------------------------------------------------------------------------------------
 
     def _round(self, now):
-        chosen = self._next(self._agent.wall())
+        wall = self._agent.wall()
+        if now.ran - self._ran > STILL_SECONDS:
+            self._ran, self._ran_at = now.ran, wall
+        chosen = self._next(wall)
         is_over = False
         while not is_over:
             while not self._has_room(now):
@@ -164,6 +170,7 @@ class Measuring:
         self._job.duty = _DUTY_FIRST if first else _DUTY
         period = _ROUND_SECONDS if first else _LATER_SECONDS
         self._job.period = period * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
+        self._job.rests = not (first or self._new or self._moved or any(self._young))
 
     def _has_room(self, now):
         """Whether there is time for one more in this slice, most likely."""
@@ -238,7 +245,7 @@ class Measuring:
 
     def _take_samples(self):
         """Yield the tasks that stand for their functions, one of each function in turn."""
-        for turn in range(_SAMPLE):
+        for turn in range(_SAMPLE if self._samples else 0):
             for ids, _ in list(self._samples.values()):
                 row = self._table.rows.get(ids[turn]) if turn < len(ids) else None
                 if row is not None and not row.measured_at:
@@ -284,15 +291,18 @@ class Measuring:
         if self._agent.schedule.is_alone:
             limit *= _ALONE_FACTOR
         found = 0
+        ran_at = self._ran_at - self._table.begun  # what was measured later is still true
         for _ in range(min(_LOOKED_AT, self._table.end_position)):
             if self._oldest >= self._table.end_position:
                 self._oldest = 0
             position = self._oldest
             self._oldest += 1
             columns = self._table.columns
-            if columns.measured_at[position]:
-                age = wall - self._table.begun - columns.measured_at[position]
-                if age >= limit or (columns.marks[position] & MOVED and age >= _MOVED_SECONDS):
+            measured_at = columns.measured_at[position]
+            if measured_at:
+                age = wall - self._table.begun - measured_at
+                is_old = age >= (limit if measured_at < ran_at else _STILL_FACTOR * limit)
+                if is_old or (columns.marks[position] & MOVED and age >= _MOVED_SECONDS):
                     yield from self._take_new()
                     yield Row(self._table, position)
                     found += 1

@@ -46,7 +46,7 @@ class Ownership:
         self.on_process = None  # told in the same way of objects that stand for a process
         self._walked_at = self._looked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
-        self._owners_job = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
+        self._owners_job = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY, rests=True)
         tasks.on_new.append(self._note_new)
 
     def jobs(self):

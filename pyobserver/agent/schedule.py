@@ -16,7 +16,10 @@ LATER_SECONDS = 0.010  # until the first picture is complete: with the time to w
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 LONG = 2.0  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
-_BEAT_SECONDS = 0.1  # rounds begin at multiples of this, several in one slice: to wake up takes more than most of them
+_BEATS = (1.0, 0.5, 0.1)  # seconds: rounds begin at multiples, many in one slice, as to wake up takes more than most
+STILL_SECONDS = 0.00001  # of processor time, in which no step of a task can be done: to wake up takes more
+_REST_SECONDS = 5.0  # that a round is left out at most: not everywhere is processor time counted that exactly
+_MOST_SECONDS = 60.0  # that it waits
 _FAILURES = 3
 _TORN_SHARE = 0.9
 
@@ -24,12 +27,13 @@ _TORN_SHARE = 0.9
 class Slice:
     """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile."""
 
-    __slots__ = ("begun", "clock", "deadline", "limit", "seconds")
+    __slots__ = ("begun", "clock", "deadline", "limit", "ran", "seconds")
 
-    def __init__(self, clock, seconds):
+    def __init__(self, clock, seconds, ran=0.0):
         self.clock = clock
         interval = sys.getswitchinterval()
         self.begun = clock()
+        self.ran = ran  # seconds of the processor that the program has had by then
         self.seconds = max(_SHORTEST_SECONDS, min(seconds, 0.4 * interval))
         self.deadline = self.begun + self.seconds
         self.limit = _TORN_SHARE * interval
@@ -54,40 +58,52 @@ class Job:
     it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
     that nobody else has used some of. The next round begins `period` seconds
     after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core. With
-    `goes_on` it is done also while nobody observes.
+    `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not run.
     """
 
-    def __init__(self, name, period, work, duty=0.02, goes_on=False):
+    def __init__(self, name, period, work, duty=0.02, goes_on=False, rests=False):
         self.name = name
         self.period = period
         self.due = 0.0
         self.rounds = 0
         self.failures = 0
+        self.in_round = False  # one has begun and not ended
         self.wants_whole = False
         self.is_urgent = False  # it goes before others
         self._work = work
         self.duty = duty  # it may be changed between rounds
         self.goes_on = goes_on
+        self.rests = rests  # this one, too
+        self.left_out = 0  # rounds before this one
         self._round = None
         self._begun = 0.0
         self._spent = 0.0
-
-    @property
-    def in_round(self):
-        """Whether a round has begun and not ended."""
-        return self._round is not None
+        self._every = 0.0  # from the beginning of the last round to the next
+        self._ran = None  # as in a slice, when the last round began
+        self._left_out = 0
 
     def hurry(self):
         """Begin the next round as soon as possible."""
-        if self._round is None:
+        if not self.in_round:
             self.due = 0.0
+            self._ran = None
+
+    def put_off(self, now, ran):
+        """Leave the next round out if the program has not run since the last, not long ago; return whether it is so."""
+        if self._ran is None or ran - self._ran > STILL_SECONDS or now - self._begun > _REST_SECONDS:
+            return False
+        self._left_out += 1
+        self.due = on_beat(now + max(_BEATS[0], self._every), _BEATS[0])
+        return True
 
     def run(self, now):
         """Work in the slice `now` until it is over or the round has ended."""
         before = now.clock()
         try:
-            if self._round is None:
-                self._begun, self._spent = before, 0.0
+            if not self.in_round:
+                self._begun, self._spent, self._ran = before, 0.0, now.ran
+                self.left_out, self._left_out = self._left_out, 0
+                self.in_round = True
                 self._round = self._work(now)
                 self.wants_whole = next(self._round) is WHOLE
             else:
@@ -105,53 +121,87 @@ class Job:
     def _end(self, before, after):
         self._spent += after - before
         self._round = None
-        self.wants_whole = False
+        self.in_round = self.wants_whole = False
         self.rounds += 1
-        due = max(self._begun + self.period, after + self._spent / self.duty - self._spent)
-        if self.period >= _BEAT_SECONDS:
-            due += -due % _BEAT_SECONDS
-        self.due = due
+        due, allowed = self._begun + self.period, after + self._spent / self.duty - self._spent
+        beat = _beat(self.period)
+        if beat:
+            due, allowed = on_beat(due, self.period), allowed + -allowed % beat
+        self.due = max(due, allowed)
+        self._every = self.due - self._begun
+
+
+def on_beat(due, period):
+    """Return the beat at which something of this period is due: the one before, as the last round began behind one."""
+    beat = _beat(period)
+    return due - due % beat if beat else due
+
+
+def _beat(period):
+    """Return the longest beat that goes into a period, 0.0 if none does."""
+    for beat in _BEATS:
+        if period >= beat and not period % beat:
+            return beat
+    return 0.0
 
 
 class Schedule:
-    """Runs jobs in slices. The first of `jobs` is asked first in every slice; the others take turns.
+    """Runs jobs in slices. The first of `jobs` tells what the others have found: it comes behind them in the slice in
+    which it is due, and before them in the next. The others take turns.
 
-    While it `is_alone`, as nobody observes, what has begun comes to its end, and only what goes on begins.
+    While it `is_alone`, as nobody observes, what has begun comes to its end, and only what goes on begins. `ran` tells
+    the processor time of all threads but this one; as long as it stands still, jobs rest that can, if it `may_rest`.
     """
 
-    def __init__(self, clock, problem):
+    def __init__(self, clock, problem, ran):
         self.jobs = []
         self.given_up = []  # what is not done any more, and why, for who comes later
         self.is_alone = False
+        self.may_rest = False
         self._clock = clock
         self._problem = problem
+        self._ran = ran
         self._turn = 0
+        self._is_passed = False  # the first job had something to do in the last slice, and no time was left for it
 
     def wait(self, now):
         """Seconds until some job has work to do; 0.0 when one has it already."""
-        due = 60.0
+        is_alone, due = self.is_alone, now + _MOST_SECONDS
         for job in self.jobs:
             if job.in_round:
                 return 0.0
-            if job.due - now < due and (job.goes_on or not self.is_alone):
-                due = job.due - now
-        return max(0.0, due)
+            if job.due < due and (job.goes_on or not is_alone):
+                due = job.due
+        return max(0.0, due - now)
 
     def work(self, seconds):
         """Use one slice of at most so many `seconds`; return how long it was."""
-        now = Slice(self._clock, seconds)
-        jobs = self.jobs
-        order = jobs[:1]
-        if len(jobs) > 1:
-            self._turn = self._turn % (len(jobs) - 1) + 1
-            order = jobs[:1] + jobs[self._turn :] + jobs[1 : self._turn]
-            order.sort(key=_goes_later)
+        now = Slice(self._clock, seconds, self._ran())
+        order = self._ready(now)
+        teller = self.jobs[0] if self.jobs else None
+        self._is_passed = teller in order
         for job in order:
             if now.over():
                 break
-            if job.in_round or (job.due <= now.begun and (job.goes_on or not self.is_alone)):
-                self._run(job, now)
+            if job is teller:
+                self._is_passed = False
+            self._run(job, now)
         return now.clock() - now.begun
+
+    def _ready(self, now):
+        """Return the jobs that have something to do, in the order in which they work."""
+        jobs, is_alone, may_rest, begun = self.jobs, self.is_alone, self.may_rest, now.begun
+        self._turn = self._turn % max(1, len(jobs) - 1) + 1
+        order = jobs[self._turn :] + jobs[1 : self._turn] + jobs[:1]
+        ready = [job for job in order if job.in_round or (job.due <= begun and (job.goes_on or not is_alone))]
+        if may_rest:
+            ready = [job for job in ready if job.in_round or not (job.rests and job.put_off(begun, now.ran))]
+        if len(ready) > 1:
+            told = ready.pop() if ready[-1] is jobs[0] else None
+            ready.sort(key=_goes_later)
+            if told is not None:
+                ready.insert(0 if told.in_round or self._is_passed else len(ready), told)
+        return ready
 
     def _run(self, job, now):
         try:

@@ -3,7 +3,7 @@
 import _socket
 import sys
 
-from pyobserver.agent import account, collector
+from pyobserver.agent import account, collector, schedule
 from pyobserver.agent.columns import Columns
 from pyobserver.agent.row import NO_POSITION
 from pyobserver.protocol import frames, schema
@@ -239,7 +239,8 @@ class Service:
             if observer.update is None:
                 if observer.due > now.begun or observer.out_bytes > OUT_FULL:
                     continue
-                observer.due = now.begun + (_FIRST_SECONDS if self._agent.is_awaited() else observer.interval)
+                interval = _FIRST_SECONDS if self._agent.is_awaited() else observer.interval
+                observer.due = schedule.on_beat(now.begun + interval, interval)
                 observer.update = self._update(observer)
             while observer.out_bytes < OUT_FULL and self.observers.get(handle) is observer:
                 if next(observer.update, True):
@@ -250,12 +251,12 @@ class Service:
         self.trim()
 
     def due(self, now):
-        """Seconds until somebody waits for an update."""
-        waits = [60.0]
+        """When somebody waits for an update, on the agent's clock."""
+        due = now + 60.0
         for observer in self.observers.values():
             if observer.watching:
-                waits.append(0.0 if observer.update is not None and not observer.out else observer.due - now)
-        return max(0.0, min(waits))
+                due = min(due, now if observer.update is not None and not observer.out else observer.due)
+        return due
 
     def trim(self):
         """Forget the changes that all observers have been told."""

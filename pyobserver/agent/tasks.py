@@ -26,7 +26,7 @@ _AT_ONCE = 256  # weak references, or rows, that are looked at between two looks
 _ENUMERATE_SECONDS = 0.5
 _SWEEP_SECONDS = 1.0
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
-_DUTY_LISTS, _DUTY_STATES = 0.004, 0.006
+_DUTY_LISTS, _DUTY_STATES = 0.003, 0.006
 _DUTY_CALL = 0.0005  # of what cannot be done in parts: 8 ms among 100,000 tasks, so each 16 s
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
 _SPREAD, _FIRST, _SECOND = 40503, 16, 9  # what an address is multiplied by, and which bits of that choose a place
@@ -65,10 +65,10 @@ class TaskProbe:
         self._calls = {}  # id of a loop -> when it may be asked for its tasks again
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
-        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, _DUTY_FIRST, goes_on=True, rests=True)
         self._unretrieved = Unretrieved(agent)
         self.on_ended.append(self._unretrieved.forget)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
+        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True, rests=True)
 
     def jobs(self):
         """What is done again and again."""
@@ -170,15 +170,17 @@ class TaskProbe:
                     continue
                 if not some or self._table.is_full():
                     break
-                at += len(some)
-                for reference in self._met.new(some):
+                for reference in self._met.new_in(name, at, some):
                     self._meet(reference)
                     if now.over():
                         now = yield
+                self._met.keep(name, at, some)
+                at += len(some)
                 if now.over():
                     some = None
                     now = yield
             self._listed[name] = len(held)
+            self._met.keep_until(name, 0 if self._table.is_full() else at)
         for name, source in self._calls_due(now):
             references = source()
             self._listed[name] = len(references)
@@ -278,7 +280,7 @@ class TaskProbe:
         while not self.complete:
             now = yield
         self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else self._agent.upkeep(_DUTY_STATES)
-        self._table.looks += 1
+        self._table.looks += 1 + self._sweep_job.left_out
         start = 0
         while start < self._table.end_position:
             end = min(start + _AT_ONCE, self._table.end_position)
@@ -393,10 +395,12 @@ class Met:
     """
 
     PART = 4096  # places
+    MOST_IN_ORDER = 50000  # references that are kept in the order of their source, 8 bytes each
     _UNUSED = memoryview(bytes(4 * PART)).cast("i")
 
     def __init__(self, table):
         self._table = table
+        self._orders = {}  # by source, the references that it has listed, for as long as nothing was left out
         self._make(1)
 
     def _make(self, parts):
@@ -406,7 +410,8 @@ class Met:
     @property
     def bytes(self):
         """How much memory it takes."""
-        return sum([part.nbytes for part in self._parts if part is not self._UNUSED])
+        orders = sum([8 * len(order) for order in self._orders.values()])
+        return orders + sum([part.nbytes for part in self._parts if part is not self._UNUSED])
 
     def new(self, references):
         """Return those of the references that may not have been met."""
@@ -424,6 +429,22 @@ class Met:
             if refs[parts[(place := id(each) * _SPREAD >> _SECOND & mask) >> 12][place & 4095]] is not each
         ]
 
+    def new_in(self, name, at, references):
+        """As `new`, of what a source lists from this place on: at rest it lists the same in the same order."""
+        kept = self._orders.get(name, ())[at : at + len(references)]
+        if len(kept) == len(references) and False not in map(is_, kept, references):
+            return ()
+        return self.new(references)
+
+    def keep(self, name, at, references):
+        """All that a source lists from this place on has been met."""
+        if at < self.MOST_IN_ORDER:
+            self._orders.setdefault(name, [])[at : at + len(references)] = references
+
+    def keep_until(self, name, at):
+        """The source lists nothing from this place on, or it was not met."""
+        del self._orders.get(name, [])[at:]
+
     def note(self, reference, position):
         """This reference has been met, and its row is at this position."""
         if 3 * self._table.count > 2 * self.PART * len(self._parts):
@@ -438,6 +459,7 @@ class Met:
 
     def drop(self):
         """Let go of it."""
+        self._orders.clear()
         self._make(1)
 
 

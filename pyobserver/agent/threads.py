@@ -20,7 +20,7 @@ class ThreadProbe:
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("threads", _SECONDS, self._look, goes_on=True)]
+        return [Job("threads", _SECONDS, self._look, goes_on=True, rests=True)]
 
     def row_of(self, ident):
         """Return the row of the thread with this identity, None if it has none."""

@@ -556,6 +556,57 @@ def test_containers_that_change_meanwhile(interpreter: Interpreter) -> None:
     assert told["incomplete"] == "3 containers that kept changing"
 
 
+BARREN = (
+    WALK
+    + """
+import gc
+
+NUMBERS = [(n, "text") for n in range(30000)]
+NAMES = {n: {"name": str(n)} for n in range(30000)}
+
+
+async def kid():
+    await asyncio.get_running_loop().create_future()
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(kid()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        gc.collect()
+    numbers = sum(map(gc.is_tracked, NUMBERS))
+    NUMBERS.insert(15000, tasks[0])
+    NAMES["last"] = [tasks[1]]
+    watched = NUMBERS[14000]
+    before = sys.getrefcount(watched)
+    walk = walk_for(tasks)
+    looks = [0]
+
+    def clock():
+        looks[0] += 1
+        return looks[0]
+
+    walk._clock = clock
+    held = 0
+    while not walk.run(looks[0] + 1):
+        held = max(held, sys.getrefcount(watched) - before)
+    finish(places=sorted(told(walk, tasks).values()), numbers=numbers, looks=looks[0], held=held)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_what_leads_nowhere_costs_little(interpreter: Interpreter) -> None:
+    """Small containers of texts and numbers are passed many at a time, none is held, and a task among them is found."""
+    told = run_inside(interpreter, BARREN)
+    assert told["places"] == [["__main__.NAMES[...]", "list", 1], ["__main__.NUMBERS", "list", 30001]]
+    assert told["held"] == 0
+    assert told["numbers"] == 0
+    assert told["looks"] < 3000
+
+
 ALIVE = (
     WALK
     + """

@@ -132,6 +132,7 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
     found = SimpleNamespace(bytes=1000, error=0, accuracy=schema.EXACT)
     left = [0.001]
     now = SimpleNamespace(
+        ran=0.0,
         begun=0.0,
         seconds=0.001,
         deadline=0.001,

@@ -70,3 +70,28 @@ def test_a_row_that_is_gone_is_not_taken_for_another() -> None:
     for number in table.ids(0, 10):
         table.remove(number)
     assert known.new(references) == references
+
+
+def test_what_is_listed_as_before_is_not_told_again() -> None:
+    """In the same order; once there is another among them, or the list was cut, all are asked about as ever."""
+    known, _table, references, _things = met(600)
+    other = Thing()
+    another = weakref.ref(other)
+    for at in (0, 256):
+        known.keep("set", at, references[at : at + 256])
+    assert list(known.new_in("set", 256, references[256:512])) == []
+    assert another in known.new_in("set", 256, [*references[256:300], another, *references[301:512]])
+    assert another in known.new_in("set", 512, [another])
+    assert another in known.new_in("other set", 0, [another])
+    known.keep_until("set", 300)
+    assert another in known.new_in("set", 256, [*references[256:300], another])
+    assert list(known.new_in("set", 256, references[256:300])) == []
+
+
+def test_the_order_of_very_many_takes_no_more_memory() -> None:
+    """Beyond a limit nothing is kept of it."""
+    known, _table, references, _things = met(1)
+    before = known.bytes
+    for at in range(0, 2 * Met.MOST_IN_ORDER, 1000):
+        known.keep("set", at, references * 1000)
+    assert known.bytes - before == 8 * Met.MOST_IN_ORDER

@@ -58,7 +58,7 @@ class ThreadFrames:
 
     def jobs(self):
         """What is done again and again: nothing where frames would have to be made."""
-        return [Job("frames", _SECONDS, self._look)] if HAS_FRAMES else []
+        return [Job("frames", _SECONDS, self._look, rests=True)] if HAS_FRAMES else []
 
     def subjects(self):
         """How the rows are looked into, by their kind."""

@@ -44,7 +44,7 @@ class GeneratorProbe:
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("async generators", _SECONDS, self._look)]
+        return [Job("async generators", _SECONDS, self._look, rests=True)]
 
     def kept(self):
         """Everything that takes room, to be let go of."""

@@ -88,7 +88,7 @@ class JobProbe:
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("executors", _SECONDS, self._look, goes_on=True)]
+        return [Job("executors", _SECONDS, self._look, goes_on=True, rests=True)]
 
     def kept(self):
         """Everything that takes room, to be let go of."""

@@ -39,7 +39,7 @@ class NeverAwaitedProbe:
 
     def jobs(self):
         """What is done again and again: nothing where it cannot be told whether a coroutine has begun."""
-        return [Job("never awaited", _SECONDS, self._look)] if self._beginnings.can_tell() else []
+        return [Job("never awaited", _SECONDS, self._look, rests=True)] if self._beginnings.can_tell() else []
 
     def kept(self):
         """Everything that takes room, to be let go of."""
@@ -61,7 +61,7 @@ class NeverAwaitedProbe:
             self._agent.problem("of the coroutines never awaited, only %d are listed" % MAX_COROUTINES)
 
     def _look(self, now):
-        if now.left() < 0.5 * now.seconds:
+        if (self._rows or self._met) and now.left() < 0.5 * now.seconds:
             now = yield
         for count, (address, number) in enumerate(list(self._rows.items())):
             row = self._table.rows.get(number)

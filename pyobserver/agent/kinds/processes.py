@@ -33,7 +33,7 @@ class ProcessProbe:
 
     def jobs(self):
         """What is done again and again."""
-        return [Job("processes", _SECONDS, self._look)]
+        return [Job("processes", _SECONDS, self._look, rests=True)]
 
     def kept(self):
         """Everything that takes room, to be let go of."""

@@ -285,6 +285,7 @@ class TrioProbe:
             if reference() is None:
                 del self._runs[key]
                 self._table.remove(number)
+        self._job.rests = not self._runs  # each of its tasks has a count of its looks
 
 
 def runners():

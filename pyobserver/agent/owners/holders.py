@@ -7,7 +7,7 @@ and never a list of what an object refers to.
 
 import sys
 from gc import get_referents, is_tracked
-from itertools import compress
+from itertools import compress, islice
 from sys import getrefcount
 
 from pyobserver.agent import asyncio_types, collector
@@ -52,6 +52,8 @@ LARGE = 5000  # items; what is so large comes last, as what holds tasks is small
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
+MANY = 256  # items from which on those that lead nowhere are left out by C alone
+PASSED = 16  # of them at once
 
 
 def _calibrate():
@@ -94,6 +96,7 @@ class Walk:
     """
 
     least_put_off = LARGE
+    sees_all = False  # also what leads nowhere: texts, and small containers of nothing else
 
     def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
         self.wanted = wanted
@@ -303,7 +306,7 @@ class Walk:
         if kind is OBJECT:
             return iter(get_referents(owner))
         if kind is VALUES or kind is MODULE:
-            return iter(dict.values(owner))
+            return self._leading(iter(dict.values(owner)))
         if kind is KEYS:
             return iter(dict.keys(owner))
         if kind is CLASS:
@@ -312,9 +315,13 @@ class Walk:
             return iter(closure_of(owner))
         if kind is ITEMS:
             if id(type(owner)) in EXACT_CONTAINERS:
-                return iter(owner)
+                return self._leading(iter(owner))
             return container_base(type(owner)).__iter__(owner)
         return iter(self._listed(owner, kind))
+
+    def _leading(self, iterator):
+        """Return an iterator over what may lead somewhere of a container with many items."""
+        return iterator if self.sees_all or iterator.__length_hint__() < MANY else _Tracked(iterator)
 
     def _listed(self, owner, kind):
         """Return what an object refers to, as a list of our own: not to be kept between slices."""
@@ -435,10 +442,37 @@ class Walk:
 
 def _of_iterator(iterator):
     """Return what an iterator of the stack refers to: a container, by way of another iterator where it counts."""
+    if type(iterator) is _Tracked:
+        return get_referents(iterator.iterator)
     found = get_referents(iterator)
     if type(iterator) is compress:
         return [each for part in found if not flags_of(type(part)) & IS_CLASS for each in get_referents(part)]
     return found
+
+
+class _Tracked:
+    """What the collector tracks of what an `iterator` has left; iterated over again, it goes on."""
+
+    __slots__ = ("_found", "iterator")
+
+    def __init__(self, iterator):
+        self.iterator = iterator
+        self._found = _tracked(iterator)
+
+    def __iter__(self):
+        return self._found
+
+
+def _tracked(iterator):
+    """Yield what the collector tracks; None in between, so that not too many others are passed at once.
+
+    It keeps none of them. An iterator over what has changed its size has nothing left, and says so when it is asked.
+    """
+    left = iterator.__length_hint__
+    while left():
+        yield from filter(is_tracked, islice(iterator, PASSED))
+        yield None
+    yield from filter(is_tracked, iterator)
 
 
 def _has_keys(mapping):
