@@ -1,7 +1,7 @@
 """All asyncio tasks of the process: which there are, and whether they have moved.
 
 Where asyncio keeps them: `_all_tasks` up to 3.11, `_scheduled_tasks` and `_eager_tasks` in 3.12 and 3.13, and since
-3.14 lists per thread that only `all_tasks(loop)` reads; tasks written in Python are still in `_scheduled_tasks` then.
+3.14 lists per thread (`task_lists`); tasks written in Python are still in `_scheduled_tasks` then.
 """
 
 import sys
@@ -17,7 +17,8 @@ from pyobserver.agent.kinds.activity import MOST, note_share
 from pyobserver.agent.kinds.unretrieved import Unretrieved
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.row import MET, Row
-from pyobserver.agent.schedule import Job
+from pyobserver.agent.schedule import WHOLE, Job
+from pyobserver.agent.task_lists import KEPT_IN_LISTS, TaskLists, all_of
 from pyobserver.protocol import schema
 
 _AT_ONCE = 256  # weak references, or rows, that are looked at between two looks at the clock
@@ -25,7 +26,8 @@ _ENUMERATE_SECONDS = 0.5
 _SWEEP_SECONDS = 1.0
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
 _DUTY_LISTS, _DUTY_STATES = 0.004, 0.006
-_DUTY_CALL = 0.0005  # of what cannot be done in parts: 8 ms among 100,000 tasks, so each 16 s
+_DUTY_CALL = 0.001  # of what cannot be done in parts: 4 ms among 100,000 tasks, so each 4 s
+_FEW_LISTED = 1000  # tasks that are listed in a small part of a slice
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
 _ALL_TASKS = bytes([schema.KIND_TASK]) * _AT_ONCE
 
@@ -59,7 +61,8 @@ class TaskProbe:
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
-        self._calls = {}  # id of a loop -> when it may be asked for its tasks again
+        self._lists = TaskLists(agent.clock)
+        self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
@@ -163,20 +166,9 @@ class TaskProbe:
                     some = None
                     now = yield
             self._listed[name] = len(held)
-        for name, source in self._calls_due(now):
-            references = source()
-            self._listed[name] = len(references)
-            self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
-            while references:
-                some = self._met.new(references[-_AT_ONCE:])
-                del references[-_AT_ONCE:]
-                for reference in some:
-                    self._meet(reference)
-                    if now.over():
-                        now = yield
-                if now.over():
-                    some = None
-                    now = yield
+        now = yield from self._meet_all(self._eager(), now)
+        if KEPT_IN_LISTS:
+            now = yield from self._meet_listed(now)
         if is_aged:
             for position in self.positions():
                 if self._table.refs[position]() is None:
@@ -198,19 +190,66 @@ class TaskProbe:
             if type(held) is set:
                 yield name, held
 
-    def _calls_due(self, now):
-        """Yield (name, function that returns a list of weak references to tasks) for what is not kept in such sets."""
+    def _eager(self):
+        """Return references to the tasks that run for the first time, at once; in 3.12 and 3.13 they are kept here."""
         module = sys.modules.get("asyncio.tasks")
-        if module is None:
-            return
-        names = module.__dict__
-        if type(names.get("_eager_tasks")) is set and names["_eager_tasks"]:
-            yield "eager", lambda: list(map(ref, names["_eager_tasks"]))
-        if sys.version_info >= (3, 14):
-            self.loops.look_for()
-            for loop in self.loops.references():
-                if now.clock() >= self._calls.get(id(loop), 0.0):
-                    yield id(loop), lambda loop=loop: _tasks_of(names.get("all_tasks"), loop)
+        found = module.__dict__.get("_eager_tasks") if module is not None else None
+        return list(map(ref, found)) if type(found) is set else []
+
+    def _meet_listed(self, now):
+        """Meet the tasks that the interpreter keeps in lists; return the slice. Where these cannot be opened, a call
+        for each loop returns all of its own."""
+        self.loops.look_for()
+        lists, calls = self._lists, self._calls
+        if lists.is_ready():
+            if now.clock() < calls.get("lists", 0.0):
+                return now
+            now, seconds, is_done = yield from self._meet_in_parts(now)
+            calls["lists"] = now.clock() + seconds / _DUTY_CALL
+            if is_done:
+                return now
+        self._listed.pop("lists", None)
+        for loop in self.loops.references():
+            if now.clock() >= calls.get(id(loop), 0.0):
+                now = yield WHOLE
+                references = all_of(loop)
+                self._listed[id(loop)] = len(references)
+                calls[id(loop)] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
+                now = yield from self._meet_all(self._met.new(references), now)
+        return now
+
+    def _meet_in_parts(self, now):
+        """Meet the next part of the listed, and what has come last; return (slice, seconds to pause for, it worked).
+
+        All parts are looked at in turn when it is seen that some are missing, or when new ones may be elsewhere than at
+        the end: each thread has its own list.
+        """
+        lists = self._lists
+        if lists.is_through or not self.complete:
+            lists.begin()
+        seconds = 0.0
+        while True:
+            if lists.length > _FEW_LISTED or not self.complete:
+                now = yield WHOLE
+            begun = self._agent.cpu()
+            references = lists.take(now, self._met.new, self.complete) if lists.is_ready() else None
+            if references is None:
+                return now, seconds, False
+            seconds = self._agent.cpu() - begun + (seconds if self.complete else 0.0)  # those that are new do not wait
+            self._listed = {name: count for name, count in self._listed.items() if type(name) is str}
+            self._listed["lists"] = lists.length
+            now = yield from self._meet_all(references, now)
+            are_missing = lists.is_behind or lists.length > self.count or len(self.loops.references()) > 1
+            if lists.is_through or (self.complete and not are_missing) or self._table.is_full():
+                return now, seconds, True
+
+    def _meet_all(self, references, now):
+        """Meet the tasks of a list of references, which gets empty; return the slice."""
+        while references:
+            if now.over():
+                now = yield
+            self._meet(references.pop())
+        return now
 
     def _meet(self, reference):
         task = reference()
@@ -405,14 +444,3 @@ class Met:
     def drop(self):
         """Let go of it."""
         self._make(1)
-
-
-def _tasks_of(all_tasks, loop):
-    """Weak references to all tasks of a loop; the strong ones that asyncio returns end at once."""
-    found = loop()
-    if found is None or all_tasks is None:
-        return []
-    tasks = all_tasks(found)
-    references = list(map(ref, tasks))
-    tasks.clear()
-    return references
