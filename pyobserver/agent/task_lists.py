@@ -18,15 +18,16 @@ from itertools import islice
 from pyobserver.agent import collector
 from pyobserver.agent.attributes import namespace_of
 from pyobserver.agent.facts import is_free_threaded
+from pyobserver.agent.row import KEPT_IN_LISTS
 
-KEPT_IN_LISTS = sys.version_info >= (3, 14)
 _IS_KNOWN_TO_WORK = KEPT_IN_LISTS and sys.version_info < (3, 16)
 _AT_ONCE = 256  # references that are made between two looks at the clock
 _MOST_LAST = 2048  # of those that came last are looked at in one call
 _SHARE = 0.15  # of the time that the list takes, for taking some of it, where a slice has not that much
 _NEAR = 64  # objects made after the list, at most, when its first is asked
 _MOST_EAGER = 32  # tasks that may stand before ours
-_DEAR_SECONDS = 60.0  # before it is tried again where the list is not found quickly
+_DEAR = 0.001  # seconds: the list is not found quickly among what was made last
+_DEAR_SECONDS = 60.0  # before it is tried again, then
 _FAILURES = 3
 _FUNCTIONS = ["_register_eager_task", "_unregister_eager_task", "all_tasks"]
 _BUILTIN = type(len)
@@ -39,21 +40,21 @@ class _Enough(Exception):
 class _First:
     """What stands among the first of the list. `take(tasks)` gets the list and does not keep it."""
 
-    def __init__(self, clock):
+    def __init__(self, cpu):
         self.take = None
         self.is_found = False
         self.seconds = 0.0  # that the search for the list took
-        self._clock = clock
+        self._cpu = cpu
 
     def done(self):
         """Asked when all tasks are in the list, which is among the objects that were made last."""
         if self.take is None:
             return True
-        begun = self._clock()
+        begun = self._cpu()
         young = get_objects(generation=0)
         for tasks in islice(reversed(young), _NEAR):
             if type(tasks) is list and self._is_among(tasks[:_MOST_EAGER]):
-                self.seconds = self._clock() - begun
+                self.seconds = self._cpu() - begun
                 self.is_found = True
                 self.take(tasks)
                 break
@@ -70,15 +71,18 @@ class _First:
 class TaskLists:
     """Takes new tasks from the lists, some at each call, by weak references; the strong ones end with the call.
 
+    `clock` is like `time.perf_counter`, `cpu` like `time.thread_time`.
+
     `length` is how many there were at the last. `is_through` when a pass over all has come to its end, `is_behind` when
     more have come at the end than were looked at.
     """
 
-    def __init__(self, clock):
+    def __init__(self, clock, cpu):
         self.length = 0
         self.is_through = self.is_behind = False
         self._clock = clock
-        self._first = _First(clock)
+        self._cpu = cpu
+        self._first = _First(cpu)
         self._failures = 0
         self._dear_until = 0.0
         self._at = 0  # the next to be looked at: nothing but removals moves those behind to the front
@@ -104,7 +108,7 @@ class TaskLists:
         not work this time.
         """
         first, found = self._first, []
-        began = self._clock()
+        began, spent = self._clock(), self._cpu()
 
         def some(tasks):
             entered = self._clock()
@@ -127,7 +131,7 @@ class TaskLists:
             self._failures += 1
             return None
         self._failures = 0
-        if first.seconds > max(now.seconds, 0.5 * (self._clock() - began)):
+        if first.seconds > max(_DEAR, 0.5 * (self._cpu() - spent)):
             self._dear_until = self._clock() + _DEAR_SECONDS
         return found
 

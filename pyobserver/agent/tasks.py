@@ -16,9 +16,11 @@ from pyobserver.agent.describe import Describer
 from pyobserver.agent.kinds.activity import MOST, note_share
 from pyobserver.agent.kinds.unretrieved import Unretrieved
 from pyobserver.agent.loops import Loops
-from pyobserver.agent.row import MET, Row
+from pyobserver.agent.met import Met
+from pyobserver.agent.row import KEPT_IN_LISTS, MET, Row
 from pyobserver.agent.schedule import WHOLE, Job
-from pyobserver.agent.task_lists import KEPT_IN_LISTS, TaskLists, all_of
+from pyobserver.agent.sparing import Sparing
+from pyobserver.agent.task_lists import TaskLists, all_of
 from pyobserver.protocol import schema
 
 _AT_ONCE = 256  # weak references, or rows, that are looked at between two looks at the clock
@@ -61,11 +63,12 @@ class TaskProbe:
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
-        self._lists = TaskLists(agent.clock)
+        self._lists = TaskLists(agent.clock, agent.cpu)
         self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, duty=_DUTY_FIRST, goes_on=True)
+        self._sparing = Sparing(agent, self) if KEPT_IN_LISTS else None
         self._unretrieved = Unretrieved(agent)
         self.on_ended.append(self._unretrieved.forget)
         self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True)
@@ -78,6 +81,8 @@ class TaskProbe:
         """Let go of what takes room."""
         self._places.drop()
         self._met.drop()
+        if self._sparing is not None:
+            self._sparing.drop()
 
     def close(self):
         """Let go of files."""
@@ -283,7 +288,7 @@ class TaskProbe:
         row.loop = loop = self.loops.node_of(types.loop(task))
         columns.parent[position] = loop
         if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
-            self._look(position, task, types)
+            self.look_again(position, task)
         else:
             self._table.keys[position] = _ANYTHING
         for tell in self.on_new:
@@ -302,6 +307,8 @@ class TaskProbe:
             now = yield
         self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else _DUTY_STATES
         self._table.looks += 1
+        if self._sparing is not None:
+            self._sparing.begin(now)
         start = 0
         while start < self._table.end_position:
             end = min(start + _AT_ONCE, self._table.end_position)
@@ -309,11 +316,19 @@ class TaskProbe:
                 for position in range(start, end):
                     self._check(position)
                     if now.over():
-                        now = yield
+                        now = yield from self._next_slice()
             if now.over():
-                now = yield
+                now = yield from self._next_slice()
             start = end
+        if self._sparing is not None:
+            self._sparing.end()
         self.loops.sweep()
+
+    def _next_slice(self):
+        now = yield
+        if self._sparing is not None:
+            self._sparing.begin_slice(now)
+        return now
 
     def _is_still(self, start, end):
         """Whether nothing needs to be done for the rows from `start` to `end`: all are tasks that have not moved.
@@ -322,8 +337,9 @@ class TaskProbe:
         """
         table = self._table
         columns = table.columns
+        is_spared = KEPT_IN_LISTS and any(columns.waiter[start:end].tobytes())
         if self._is_measured_soon and columns.kind[start] == schema.KIND_TASK and not columns.marks[start] & MET:
-            return True  # they will be looked at when they are measured for the first time
+            return not is_spared  # they will be looked at when they are measured for the first time
         if columns.kind[start:end].tobytes() != _ALL_TASKS[: end - start] or any(columns.moves[start:end].tobytes()):
             return False
         tasks = [reference() for reference in table.refs[start:end]]
@@ -331,8 +347,15 @@ class TaskProbe:
             waiters = list(map(known().waiter_of, tasks))
         except TypeError:  # one has ended, or is not written in C
             return False
-        keys = [key() for key in table.keys[start:end]]
-        return False not in map(is_, waiters, keys) and True not in map(is_, waiters, repeat(None))
+        if True in map(is_, waiters, repeat(None)):
+            return False
+        if is_spared:
+            return self._sparing.are_still(start, end, waiters)
+        if False in map(is_, waiters, [key() for key in table.keys[start:end]]):
+            return False
+        if self._sparing is not None:
+            self._sparing.spare(start, end, waiters)
+        return True
 
     def _check(self, position):
         """Look whether a task has run since."""
@@ -352,22 +375,27 @@ class TaskProbe:
             if row.state == schema.STATE_DONE_HELD:
                 self._unretrieved.look(row, types.is_unretrieved(task))
                 return
+        elif KEPT_IN_LISTS and table.columns.waiter[position]:
+            if self._sparing.is_still(row, task, waiter):
+                return
         elif row.key() is waiter:
-            self._note_activity(row)
+            self.note_activity(row)
+            if self._sparing is not None and not row.moves:
+                self._sparing.spare(position, position + 1, [waiter])
             return
         if row.is_marked(MET):
             row.moves += 1
-            self._note_activity(row)
-        self._look(position, task, types)
+            self.note_activity(row)
+        self.look_again(position, task)
         for tell in self.on_moved:
             tell(row, task)
 
     def look(self, position, task):
         """Write down what a task does, if that has not been done: it is in the processor's cache now."""
         if not self._table.columns.marks[position] & MET:
-            self._look(position, task, known())
+            self.look_again(position, task)
 
-    def _note_activity(self, row):
+    def note_activity(self, row):
         """A task has been looked at, as all others have: their looks are counted together."""
         looks = self._table.looks - row.since
         note_share(self._table, row, looks)
@@ -375,12 +403,14 @@ class TaskProbe:
             row.moves >>= 1
             row.since = self._table.looks - (looks >> 1)
 
-    def _look(self, position, task, types):
+    def look_again(self, position, task):
         """Write down what a task does now."""
-        table, columns = self._table, self._table.columns
+        table, columns, types = self._table, self._table.columns, known()
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
         table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
+        if self._sparing is not None:
+            self._sparing.has_reference(position)
         where, waiting, queued = self.describer.described(coroutine, waiter)
         state = self._state(task, coroutine, waiter, types)
         columns.marks[position] |= MET
@@ -400,47 +430,3 @@ class TaskProbe:
         if waiter is not None:
             return schema.STATE_WAITING
         return schema.STATE_RUNNING if self.describer.is_running(coroutine) else schema.STATE_READY
-
-
-class Met:
-    """Which weak references have been met: answered for most of them at once, in 0.1 us.
-
-    A place keeps the position of the last one that came there, and others that share it are asked about in full. Places
-    come in parts, which take memory when they are needed: a megabyte at once would take milliseconds.
-    """
-
-    PART = 4096  # places
-    _UNUSED = memoryview(bytes(4 * PART)).cast("i")
-
-    def __init__(self, table):
-        self._table = table
-        self._make(1)
-
-    def _make(self, parts):
-        self._mask = parts - 1
-        self._parts = [self._UNUSED] * parts
-
-    @property
-    def bytes(self):
-        """How much memory it takes."""
-        return sum([part.nbytes for part in self._parts if part is not self._UNUSED])
-
-    def new(self, references):
-        """Return those of the references that may not have been met."""
-        refs, parts, mask = self._table.refs, self._parts, self._mask
-        if not refs:
-            return references
-        return [each for each in references if refs[parts[id(each) >> 16 & mask][id(each) >> 4 & 4095]] is not each]
-
-    def note(self, reference, position):
-        """This reference has been met, and its row is at this position."""
-        if self._table.count > self.PART * len(self._parts):
-            self._make(4 * len(self._parts))
-        place = id(reference) >> 16 & self._mask
-        if self._parts[place] is self._UNUSED:
-            self._parts[place] = memoryview(bytearray(4 * self.PART)).cast("i")
-        self._parts[place][id(reference) >> 4 & 4095] = position
-
-    def drop(self):
-        """Let go of it."""
-        self._make(1)
