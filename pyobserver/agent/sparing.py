@@ -1,7 +1,8 @@
 """Tasks of a crowd that have been parked for a while: an id tells what they await, where a reference took 80 bytes.
 
 Whether it is still the same future is told by its age (`youth`). Where that cannot be told, as the collector has made
-all that was young old meanwhile, such a look counts for nothing, and the task is described again, with a reference.
+all that was young old meanwhile, such a look counts for nothing, and the task is described again; with a reference, if
+that happens too often.
 """
 
 from _operator import is_
@@ -60,11 +61,12 @@ class Sparing:
             addresses[position] = id(waiter)
         table.keys[start:end] = [None] * (end - start)
 
-    def has_reference(self, position):
-        """There is one again to what this task awaits, and what it does is being looked at."""
+    def note_look(self, position, is_spared):
+        """What this task does is being looked at; unless it `is_spared`, there is a reference to what it awaits."""
         columns = self._table.columns
-        self._table.spared -= columns.waiter[position] != 0
-        columns.waiter[position] = 0
+        if not is_spared:
+            self._table.spared -= columns.waiter[position] != 0
+            columns.waiter[position] = 0
         columns.marks[position] &= ~UNSURE
         self._youth.begin_slice()  # to describe a task may let others run
 
@@ -103,7 +105,7 @@ class Sparing:
             self._doubts += 1
             self._behind = position + 1
             before = row.where, row.waiting, row.state
-            self._probe.look_again(position, task)
+            self._probe.look_again(position, task, not self._youth.is_lost)
             if (row.where, row.waiting, row.state) != before:
                 for tell in self._probe.on_moved:
                     tell(row, task)

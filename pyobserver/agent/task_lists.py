@@ -108,11 +108,11 @@ class TaskLists:
         not work this time.
         """
         first, found = self._first, []
-        began, spent = self._clock(), self._cpu()
+        begun = self._cpu()
 
         def some(tasks):
-            entered = self._clock()
-            stop = max(now.deadline, entered + _SHARE * (entered - began))
+            entered = self._cpu()
+            stop = entered + max(now.left(), _SHARE * (entered - begun))
             if with_last:
                 self._take_last(tasks, found, new)
             self._take_next(tasks, found, new, stop)
@@ -131,7 +131,7 @@ class TaskLists:
             self._failures += 1
             return None
         self._failures = 0
-        if first.seconds > max(_DEAR, 0.5 * (self._cpu() - spent)):
+        if first.seconds > max(_DEAR, 0.5 * (self._cpu() - begun)):
             self._dear_until = self._clock() + _DEAR_SECONDS
         return found
 
@@ -151,7 +151,7 @@ class TaskLists:
         while at <= self.length:
             found += new(self._references(tasks, at, at + _AT_ONCE))
             at += _AT_ONCE
-            if self._clock() >= stop:
+            if self._cpu() >= stop:
                 break
         self._at = at
         self.is_through = at > self.length

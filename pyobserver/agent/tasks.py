@@ -403,14 +403,15 @@ class TaskProbe:
             row.moves >>= 1
             row.since = self._table.looks - (looks >> 1)
 
-    def look_again(self, position, task):
-        """Write down what a task does now."""
+    def look_again(self, position, task, is_spared=False):
+        """Write down what a task does now; if it `is_spared`, it awaits what it did, and gets no reference to that."""
         table, columns, types = self._table, self._table.columns, known()
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
+        if not is_spared:
+            table.keys[position] = _ANYTHING if waiter is None else ref(waiter)
         if self._sparing is not None:
-            self._sparing.has_reference(position)
+            self._sparing.note_look(position, is_spared)
         where, waiting, queued = self.describer.described(coroutine, waiter)
         state = self._state(task, coroutine, waiter, types)
         columns.marks[position] |= MET

@@ -15,6 +15,7 @@ from pyobserver.agent.facts import is_free_threaded
 _CALM_ROUNDS = 4  # in a row in which it could be told, before it is relied on
 _DEAR_SECONDS = 0.0015  # for looking through the young: it is not asked for a while, then
 _DEAR_ROUNDS = 100
+_LOST = 10  # half the rounds in a row in which it could not be told
 
 
 class _Mark:
@@ -26,12 +27,14 @@ class _Mark:
 class Youth:
     """What is young, for looks that come in rounds: `begin` and `end` one; `begin_slice` where others may have run.
 
-    `is_calm` when of late it could be told whether what was there in one round is still there in the next. `cpu` is
-    like `time.thread_time`, `kind()` the type of the futures.
+    `is_calm` when of late it could be told whether what was there in one round is still there in the next, `is_lost`
+    when mostly it could not. `cpu` is like `time.thread_time`, `kind()` the type of the futures.
     """
 
     def __init__(self, cpu, kind):
-        self.is_calm = False
+        self.is_calm = self.is_lost = False
+        self._losses = 0  # twice the rounds in which it could not be told, less those in which it could
+        self._was_sure = True
         self._cpu = cpu
         self._kind = kind
         self._rounds = 0  # in a row in which it could be told; below 0 there is a pause
@@ -44,10 +47,10 @@ class Youth:
 
     def begin(self):
         """Begin a round: what is looked at from here on is asked about in the next."""
-        self.is_calm = self._rounds >= _CALM_ROUNDS
+        self.is_calm = self._rounds >= _CALM_ROUNDS and not self.is_lost
         self._rounds += 1
         self._last_mark = self._mark if self._is_ended else None
-        self._is_ended = False
+        self._is_ended, self._was_sure = False, True
         self._mark = _Mark()
         self.begin_slice()
         self.is_sure()
@@ -55,6 +58,8 @@ class Youth:
     def end(self):
         """All have been looked at."""
         self._is_ended = True
+        self._losses = max(0, self._losses - 1) if self._was_sure else min(2 * _LOST, self._losses + 2)
+        self.is_lost = self._losses >= _LOST
 
     def begin_slice(self):
         """Others may have run: what is young is looked for anew when it is asked for."""
@@ -76,6 +81,11 @@ class Youth:
         self._middle = frozenset()
 
     def _look(self):
+        self._find()
+        if not self._is_sure:
+            self._was_sure = False
+
+    def _find(self):
         self._young, self._is_sure = frozenset(), False
         if self._rounds < 0:
             return

@@ -41,7 +41,10 @@ class Worker:
             self.steps += 1
             await asyncio.sleep(0)  # by then nothing refers to the last one
 
+changes = []
+
 def change():
+    changes.append(len(changes))
     %(change)s
 
 async def main():
@@ -81,7 +84,7 @@ async def main():
                 await asyncio.sleep(0)
     keys = sum(table.keys[row.position] is None for row in rows)
     right = keys == table.spared == sum(row.waiter != 0 for row in rows)
-    return wrong, known, unknown, seen, reused, most, right
+    return wrong, known, unknown, seen, reused, most, right, table.spared
 
 print(json.dumps(asyncio.run(main())))
 """
@@ -92,7 +95,7 @@ print(json.dumps(asyncio.run(main())))
 def test_a_task_that_has_run_is_never_said_not_to_have(interpreter: Interpreter, change: str) -> None:
     """It waits at the same address again; what cannot be told counts for nothing."""
     script = SCRIPT % {"rounds": 45, "change": change, "moving": 20}
-    wrong, known, unknown, seen, reused, most, right = run_inside(interpreter, script)
+    wrong, known, unknown, seen, reused, most, right, _ = run_inside(interpreter, script)
     assert reused > 100
     assert wrong == 0
     assert right
@@ -107,8 +110,18 @@ def test_a_task_that_has_run_is_never_said_not_to_have(interpreter: Interpreter,
 def test_those_that_stay_parked_have_no_reference_to_what_they_await(interpreter: Interpreter) -> None:
     """All of them, and what they do is known in every round."""
     script = SCRIPT % {"rounds": 20, "change": "pass", "moving": 0}
-    wrong, known, unknown, _, _, most, right = run_inside(interpreter, script)
+    wrong, known, unknown, _, _, most, right, _ = run_inside(interpreter, script)
     assert (wrong, right) == (0, True)
     assert known + unknown == 19 * 4200
     assert unknown < 0.2 * known  # slices that were torn
     assert most >= 4200 - 256  # all but those beside the main task, which runs
+
+
+@on_newer
+def test_where_it_can_never_be_told_there_are_references_again(interpreter: Interpreter) -> None:
+    """What the collector makes old in every round cannot be told from what was there."""
+    script = SCRIPT % {"rounds": 40, "change": "gc.collect(len(changes) > 12)", "moving": 5}
+    wrong, _, unknown, _, _, most, right, spared = run_inside(interpreter, script)
+    assert (wrong, right, spared) == (0, True, 0)
+    assert most > 1000
+    assert unknown > 0

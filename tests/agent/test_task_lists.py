@@ -65,10 +65,10 @@ async def main():
     tasks = [asyncio.create_task(parked(gate)) for _ in range(5000)]
     await asyncio.sleep(0)
     clock = Clock(0.0004)
-    parts, found = whole_pass(TaskLists(clock, lambda: 0.0), clock, set())
+    parts, found = whole_pass(TaskLists(clock, clock), clock, set())
     right = {each() for each in found} == asyncio.all_tasks()
     clock = Clock(0.0)
-    return parts, len(found), right, whole_pass(TaskLists(clock, lambda: 0.0), clock, set())[0]
+    return parts, len(found), right, whole_pass(TaskLists(clock, clock), clock, set())[0]
 """,
     )
     assert (found, right, at_once) == (5001, True, 1)
@@ -86,7 +86,7 @@ async def main():
     tasks = [asyncio.create_task(parked(gate)) for _ in range(6000)]
     await asyncio.sleep(0)
     clock, known, found = Clock(0.0004), set(), []
-    lists, ended = TaskLists(clock, lambda: 0.0), 0
+    lists, ended = TaskLists(clock, clock), 0
     while not lists.is_through:
         found += part(lists, clock, known)
         for task in tasks[ended : ended + 100]:
@@ -113,7 +113,7 @@ async def main():
     tasks = [asyncio.create_task(parked(gate)) for _ in range(5000)]
     await asyncio.sleep(0)
     clock, known = Clock(0.0004), set()
-    lists = TaskLists(clock, lambda: 0.0)
+    lists = TaskLists(clock, clock)
     found = whole_pass(lists, clock, known)[1]
     tasks += [asyncio.create_task(parked(gate)) for _ in range(300)]
     lists.begin()
@@ -137,7 +137,7 @@ names, ready, done = [], threading.Event(), threading.Event()
 
 def look():
     clock = Clock(0.0)
-    names[:] = sorted(each().get_name() for each in whole_pass(TaskLists(clock, lambda: 0.0), clock, set())[1])
+    names[:] = sorted(each().get_name() for each in whole_pass(TaskLists(clock, clock), clock, set())[1])
 
 async def at_once():
     thread = threading.Thread(target=look)
@@ -189,7 +189,7 @@ async def main():
     await asyncio.sleep(0)
     del asked[:]
     clock = Clock(0.0)
-    found = whole_pass(TaskLists(clock, lambda: 0.0), clock, set())[1]
+    found = whole_pass(TaskLists(clock, clock), clock, set())[1]
     return len(found), list(asked)
 """,
     )
@@ -208,7 +208,7 @@ async def main():
     tasks = [asyncio.create_task(parked(gate)) for _ in range(10)]
     await asyncio.sleep(0)
     clock, seen = Clock(0.0), []
-    lists = TaskLists(clock, lambda: 0.0)
+    lists = TaskLists(clock, clock)
     before = sys.getrefcount(tasks[0])
     def new(some):
         lists._first.take, take = None, lists._first.take
@@ -263,7 +263,7 @@ def test_it_is_given_up_when_it_does_not_work(interpreter: Interpreter) -> None:
 async def main():
     import pyobserver.agent.task_lists as module
     clock = Clock(0.0)
-    lists = TaskLists(clock, lambda: 0.0)
+    lists = TaskLists(clock, clock)
     module.get_objects = lambda generation: []
     return [(lists.is_ready(), lists.take(Slice(clock, 0.001), list)) for _ in range(4) if lists.is_ready()]
 """,
