@@ -31,6 +31,11 @@ def resume():
         gc.enable()
 
 
+def is_off():
+    """Whether the program has switched it off, so that nothing that is made grows old."""
+    return not _paused and not gc.isenabled()
+
+
 def outside(call, *arguments):
     """Call something that lets go of the interpreter lock, with the collector as the program has it."""
     global _paused

@@ -5,6 +5,8 @@ import posix
 import sys
 from _weakref import ref
 
+from pyobserver.agent.row import KEPT_IN_LISTS
+
 _GRAIN = 16  # bytes: objects take a multiple of it (Objects/obmalloc.c)
 _NODE_BYTES = 350  # with its label and its share of a dict
 
@@ -60,8 +62,7 @@ class OwnMemory:
         self._agent = agent
         self._modules = modules
         self._code = 0
-        own = 1 + (sys.version_info >= (3, 14))  # to what it awaits; up to 3.13 the one to the task is asyncio's own
-        self._reference_bytes = own * (-(-sys.getsizeof(ref(OwnMemory)) // _GRAIN) * _GRAIN)
+        self._reference_bytes = -(-sys.getsizeof(ref(OwnMemory)) // _GRAIN) * _GRAIN
 
     def count(self, now):
         """Count the code, in slices; a round of a job."""
@@ -83,7 +84,9 @@ class OwnMemory:
         texts = table.texts.items
         nodes = _NODE_BYTES * len(table.nodes)
         waiting = sum([observer.out_bytes for observer in self._agent.service.observers.values()])
-        rows = table.bytes + self._agent.tasks.bytes + table.count * self._reference_bytes
+        references = table.count - table.spared  # to what a task awaits
+        references += table.count if KEPT_IN_LISTS else 0  # to the task: earlier it is asyncio's own
+        rows = table.bytes + self._agent.tasks.bytes + references * self._reference_bytes
         return (
             self._code
             + self._agent.history.bytes

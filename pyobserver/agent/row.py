@@ -4,6 +4,10 @@ A `Row` is made whenever one is needed. A hundred thousand tasks take some megab
 would take a hundred. Who keeps one over a `yield` keeps its id instead: the position may be another's by then.
 """
 
+import sys
+
+KEPT_IN_LISTS = sys.version_info >= (3, 14)  # asyncio's tasks: there are no weak references to them but ours
+
 # An id is given out once: its lower bits are the row's position, the rest counts. In a node's id they are all set.
 BITS = 18
 NO_POSITION = (1 << BITS) - 1
@@ -16,6 +20,7 @@ MET = 8  # what it does has been looked at
 MOVED = 16  # since it was measured
 CONFIRMED = 32  # it is still in the container that a walk has found it in
 BOUND = 64  # only a lower bound came out of all tries: another one is no reason to wait for more
+UNSURE = 128  # it may have moved without being seen: what it does has to be looked at
 FREE = 255  # the kind of a position without a row
 
 COLUMNS = (
@@ -39,6 +44,8 @@ COLUMNS = (
     ("since", "i"),  # the number of the look before its first; where looks are not common to all, how many there were
     ("tries", "B"),  # scans since it has moved that gave only a lower bound
     ("marks", "B"),
+    # The id of what a task awaits that has no reference to it (`youth`): only where the agent makes two for each task
+    *((("waiter", "q"),) if KEPT_IN_LISTS else ()),
 )
 NAN = float("nan")
 # And what they are where nobody has set them. `also` are ((owner's id, edge), ...) that wait for it, but the parent;

@@ -5,7 +5,19 @@ update: it remembers a position in the log, and the ids behind it are read, each
 """
 
 from pyobserver.agent.columns import Columns
-from pyobserver.agent.row import BITS, COLUMNS, FREE, LOGGED, NAN, NO_POSITION, RARE, USED, Row, node_id
+from pyobserver.agent.row import (
+    BITS,
+    COLUMNS,
+    FREE,
+    KEPT_IN_LISTS,
+    LOGGED,
+    NAN,
+    NO_POSITION,
+    RARE,
+    USED,
+    Row,
+    node_id,
+)
 from pyobserver.agent.texts import Texts
 from pyobserver.protocol import schema
 
@@ -89,6 +101,7 @@ class Table:
         self.overflow = 0
         self.count = 0  # of rows
         self.end_position = 0  # behind the last row
+        self.spared = 0  # rows that have the id of what a task awaits in place of a reference
         self.looks = 0  # how many times all tasks have been looked at
         self.namer = None
         self._free = []
@@ -256,6 +269,8 @@ class Table:
         """Forget a row or node."""
         position = self.position_of(number)
         if position >= 0:
+            if KEPT_IN_LISTS and self.columns.waiter[position]:
+                self.spared -= 1
             self.columns.clear(position)
             self.columns.kind[position] = FREE
             self.refs[position] = self.keys[position] = None

@@ -1,7 +1,7 @@
 """All asyncio tasks of the process: which there are, and whether they have moved.
 
 Where asyncio keeps them: `_all_tasks` up to 3.11, `_scheduled_tasks` and `_eager_tasks` in 3.12 and 3.13, and since
-3.14 lists per thread that only `all_tasks(loop)` reads; tasks written in Python are still in `_scheduled_tasks` then.
+3.14 lists per thread (`task_lists`); tasks written in Python are still in `_scheduled_tasks` then.
 """
 
 import sys
@@ -17,8 +17,11 @@ from pyobserver.agent.describe import Describer
 from pyobserver.agent.kinds.activity import MOST, note_share
 from pyobserver.agent.kinds.unretrieved import Unretrieved
 from pyobserver.agent.loops import Loops
-from pyobserver.agent.row import MET, Row
-from pyobserver.agent.schedule import Job
+from pyobserver.agent.met import Met
+from pyobserver.agent.row import KEPT_IN_LISTS, MET, Row
+from pyobserver.agent.schedule import WHOLE, Job
+from pyobserver.agent.sparing import Sparing
+from pyobserver.agent.task_lists import TaskLists, all_of
 from pyobserver.protocol import schema
 
 _SKIPPED = 4096  # rows that are none of tasks are passed over so many at once: 0.2 us
@@ -27,9 +30,9 @@ _ENUMERATE_SECONDS = 0.5
 _SWEEP_SECONDS = 1.0
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
 _DUTY_LISTS, _DUTY_STATES = 0.003, 0.006
-_DUTY_CALL = 0.0005  # of what cannot be done in parts: 8 ms among 100,000 tasks, so each 16 s
+_DUTY_CALL = 0.001  # of what cannot be done in parts: 4 ms among 100,000 tasks, so each 4 s
+_FEW_LISTED = 1000  # tasks that are listed in a small part of a slice
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
-_SPREAD, _FIRST, _SECOND = 40503, 16, 9  # what an address is multiplied by, and which bits of that choose a place
 _ALL_TASKS = bytes([schema.KIND_TASK]) * _AT_ONCE
 
 
@@ -62,10 +65,12 @@ class TaskProbe:
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
-        self._calls = {}  # id of a loop -> when it may be asked for its tasks again
+        self._lists = TaskLists(agent.clock, agent.cpu)
+        self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
         self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, _DUTY_FIRST, goes_on=True, rests=True)
+        self._sparing = Sparing(agent, self) if KEPT_IN_LISTS else None
         self._unretrieved = Unretrieved(agent)
         self.on_ended.append(self._unretrieved.forget)
         self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True, rests=True)
@@ -78,6 +83,8 @@ class TaskProbe:
         """Let go of what takes room."""
         self._places.drop()
         self._met.drop()
+        if self._sparing is not None:
+            self._sparing.drop()
 
     def close(self):
         """Let go of files."""
@@ -181,20 +188,9 @@ class TaskProbe:
                     now = yield
             self._listed[name] = len(held)
             self._met.keep_until(name, 0 if self._table.is_full() else at)
-        for name, source in self._calls_due(now):
-            references = source()
-            self._listed[name] = len(references)
-            self._calls[name] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
-            while references:
-                some = self._met.new(references[-_AT_ONCE:])
-                del references[-_AT_ONCE:]
-                for reference in some:
-                    self._meet(reference)
-                    if now.over():
-                        now = yield
-                if now.over():
-                    some = None
-                    now = yield
+        now = yield from self._meet_all(self._eager(), now)
+        if KEPT_IN_LISTS:
+            now = yield from self._meet_listed(now)
         if is_aged:
             for position in self.positions():
                 if self._table.refs[position]() is None:
@@ -216,19 +212,66 @@ class TaskProbe:
             if type(held) is set:
                 yield name, held
 
-    def _calls_due(self, now):
-        """Yield (name, function that returns a list of weak references to tasks) for what is not kept in such sets."""
+    def _eager(self):
+        """Return references to the tasks that run for the first time, at once; in 3.12 and 3.13 they are kept here."""
         module = sys.modules.get("asyncio.tasks")
-        if module is None:
-            return
-        names = module.__dict__
-        if type(names.get("_eager_tasks")) is set and names["_eager_tasks"]:
-            yield "eager", lambda: list(map(ref, names["_eager_tasks"]))
-        if sys.version_info >= (3, 14):
-            self.loops.look_for()
-            for loop in self.loops.references():
-                if now.clock() >= self._calls.get(id(loop), 0.0):
-                    yield id(loop), lambda loop=loop: _tasks_of(names.get("all_tasks"), loop)
+        found = module.__dict__.get("_eager_tasks") if module is not None else None
+        return list(map(ref, found)) if type(found) is set else []
+
+    def _meet_listed(self, now):
+        """Meet the tasks that the interpreter keeps in lists; return the slice. Where these cannot be opened, a call
+        for each loop returns all of its own."""
+        self.loops.look_for()
+        lists, calls = self._lists, self._calls
+        if lists.is_ready():
+            if now.clock() < calls.get("lists", 0.0):
+                return now
+            now, seconds, is_done = yield from self._meet_in_parts(now)
+            calls["lists"] = now.clock() + seconds / _DUTY_CALL
+            if is_done:
+                return now
+        self._listed.pop("lists", None)
+        for loop in self.loops.references():
+            if now.clock() >= calls.get(id(loop), 0.0):
+                now = yield WHOLE
+                references = all_of(loop)
+                self._listed[id(loop)] = len(references)
+                calls[id(loop)] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
+                now = yield from self._meet_all(self._met.new(references), now)
+        return now
+
+    def _meet_in_parts(self, now):
+        """Meet the next part of the listed, and what has come last; return (slice, seconds to pause for, it worked).
+
+        All parts are looked at in turn when it is seen that some are missing, or when new ones may be elsewhere than at
+        the end: each thread has its own list.
+        """
+        lists = self._lists
+        if lists.is_through or not self.complete:
+            lists.begin()
+        seconds = 0.0
+        while True:
+            if lists.length > _FEW_LISTED or not self.complete:
+                now = yield WHOLE
+            begun = self._agent.cpu()
+            references = lists.take(now, self._met.new, self.complete) if lists.is_ready() else None
+            if references is None:
+                return now, seconds, False
+            seconds = self._agent.cpu() - begun + (seconds if self.complete else 0.0)  # those that are new do not wait
+            self._listed = {name: count for name, count in self._listed.items() if type(name) is str}
+            self._listed["lists"] = lists.length
+            now = yield from self._meet_all(references, now)
+            are_missing = lists.is_behind or lists.length > self.count or len(self.loops.references()) > 1
+            if lists.is_through or (self.complete and not are_missing) or self._table.is_full():
+                return now, seconds, True
+
+    def _meet_all(self, references, now):
+        """Meet the tasks of a list of references, which gets empty; return the slice."""
+        while references:
+            if now.over():
+                now = yield
+            self._meet(references.pop())
+        return now
 
     def _meet(self, reference):
         task = reference()
@@ -262,7 +305,7 @@ class TaskProbe:
         row.loop = loop = self.loops.node_of(types.loop(task))
         columns.parent[position] = loop
         if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
-            self._look(position, task, types)
+            self.look_again(position, task)
         else:
             self._table.keys[position] = _ANYTHING
         for tell in self.on_new:
@@ -281,6 +324,8 @@ class TaskProbe:
             now = yield
         self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else self._agent.upkeep(_DUTY_STATES)
         self._table.looks += 1 + self._sweep_job.left_out
+        if self._sparing is not None:
+            self._sparing.begin(now)
         start = 0
         while start < self._table.end_position:
             end = min(start + _AT_ONCE, self._table.end_position)
@@ -288,11 +333,19 @@ class TaskProbe:
                 for position in range(start, end):
                     self._check(position)
                     if now.over():
-                        now = yield
+                        now = yield from self._next_slice()
             if now.over():
-                now = yield
+                now = yield from self._next_slice()
             start = end
+        if self._sparing is not None:
+            self._sparing.end()
         self.loops.sweep()
+
+    def _next_slice(self):
+        now = yield
+        if self._sparing is not None:
+            self._sparing.begin_slice(now)
+        return now
 
     def _is_still(self, start, end):
         """Whether nothing needs to be done for the rows from `start` to `end`: all are tasks that have not moved.
@@ -301,8 +354,9 @@ class TaskProbe:
         """
         table = self._table
         columns = table.columns
+        is_spared = KEPT_IN_LISTS and any(columns.waiter[start:end].tobytes())
         if self._is_measured_soon and columns.kind[start] == schema.KIND_TASK and not columns.marks[start] & MET:
-            return True  # they will be looked at when they are measured for the first time
+            return not is_spared  # they will be looked at when they are measured for the first time
         if columns.kind[start:end].tobytes() != _ALL_TASKS[: end - start] or any(columns.moves[start:end].tobytes()):
             return False
         tasks = [reference() for reference in table.refs[start:end]]
@@ -310,8 +364,15 @@ class TaskProbe:
             waiters = list(map(known().waiter_of, tasks))
         except TypeError:  # one has ended, or is not written in C
             return False
-        keys = [key() for key in table.keys[start:end]]
-        return False not in map(is_, waiters, keys) and True not in map(is_, waiters, repeat(None))
+        if True in map(is_, waiters, repeat(None)):
+            return False
+        if is_spared:
+            return self._sparing.are_still(start, end, waiters)
+        if False in map(is_, waiters, [key() for key in table.keys[start:end]]):
+            return False
+        if self._sparing is not None:
+            self._sparing.spare(start, end, waiters)
+        return True
 
     def _check(self, position):
         """Look whether a task has run since."""
@@ -331,22 +392,27 @@ class TaskProbe:
             if row.state == schema.STATE_DONE_HELD:
                 self._unretrieved.look(row, types.is_unretrieved(task))
                 return
+        elif KEPT_IN_LISTS and table.columns.waiter[position]:
+            if self._sparing.is_still(row, task, waiter):
+                return
         elif row.key() is waiter:
-            self._note_activity(row)
+            self.note_activity(row)
+            if self._sparing is not None and not row.moves:
+                self._sparing.spare(position, position + 1, [waiter])
             return
         if row.is_marked(MET):
             row.moves += 1
-            self._note_activity(row)
-        self._look(position, task, types)
+            self.note_activity(row)
+        self.look_again(position, task)
         for tell in self.on_moved:
             tell(row, task)
 
     def look(self, position, task):
         """Write down what a task does, if that has not been done: it is in the processor's cache now."""
         if not self._table.columns.marks[position] & MET:
-            self._look(position, task, known())
+            self.look_again(position, task)
 
-    def _note_activity(self, row):
+    def note_activity(self, row):
         """A task has been looked at, as all others have: their looks are counted together."""
         looks = self._table.looks - row.since
         note_share(self._table, row, looks)
@@ -354,12 +420,15 @@ class TaskProbe:
             row.moves >>= 1
             row.since = self._table.looks - (looks >> 1)
 
-    def _look(self, position, task, types):
-        """Write down what a task does now."""
-        table, columns = self._table, self._table.columns
+    def look_again(self, position, task, is_spared=False):
+        """Write down what a task does now; if it `is_spared`, it awaits what it did, and gets no reference to that."""
+        table, columns, types = self._table, self._table.columns, known()
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
+        if not is_spared:
+            table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
+        if self._sparing is not None:
+            self._sparing.note_look(position, is_spared)
         where, waiting, queued = self.describer.described(coroutine, waiter)
         if types.awaited(task) is not waiter or not types.is_pending(task):
             collector.bury(
@@ -383,92 +452,3 @@ class TaskProbe:
         if waiter is not None:
             return schema.STATE_WAITING
         return schema.STATE_RUNNING if self.describer.is_running(coroutine) else schema.STATE_READY
-
-
-class Met:
-    """Which weak references have been met: answered for nearly all of them at once, in 0.2 us.
-
-    Each has two places for its position, the second for when another one stands in the first. What has come to be in
-    neither is asked about in full, which takes 5 us. Addresses are spread over the places: those of references lie at
-    the same distances in every pool of the allocator, and most would share a place. Places come in parts, which take
-    memory when they are needed: a megabyte at once would take milliseconds.
-    """
-
-    PART = 4096  # places
-    MOST_IN_ORDER = 50000  # references that are kept in the order of their source, 8 bytes each
-    _UNUSED = memoryview(bytes(4 * PART)).cast("i")
-
-    def __init__(self, table):
-        self._table = table
-        self._orders = {}  # by source, the references that it has listed, for as long as nothing was left out
-        self._make(1)
-
-    def _make(self, parts):
-        self._mask = self.PART * parts - 1
-        self._parts = [self._UNUSED] * parts
-
-    @property
-    def bytes(self):
-        """How much memory it takes."""
-        orders = sum([8 * len(order) for order in self._orders.values()])
-        return orders + sum([part.nbytes for part in self._parts if part is not self._UNUSED])
-
-    def new(self, references):
-        """Return those of the references that may not have been met."""
-        refs, parts, mask = self._table.refs, self._parts, self._mask
-        if not refs:
-            return references
-        rest = [
-            each
-            for each in references
-            if refs[parts[(place := id(each) * _SPREAD >> _FIRST & mask) >> 12][place & 4095]] is not each
-        ]
-        return [
-            each
-            for each in rest
-            if refs[parts[(place := id(each) * _SPREAD >> _SECOND & mask) >> 12][place & 4095]] is not each
-        ]
-
-    def new_in(self, name, at, references):
-        """As `new`, of what a source lists from this place on: at rest it lists the same in the same order."""
-        kept = self._orders.get(name, ())[at : at + len(references)]
-        if len(kept) == len(references) and False not in map(is_, kept, references):
-            return ()
-        return self.new(references)
-
-    def keep(self, name, at, references):
-        """All that a source lists from this place on has been met."""
-        if at < self.MOST_IN_ORDER:
-            self._orders.setdefault(name, [])[at : at + len(references)] = references
-
-    def keep_until(self, name, at):
-        """The source lists nothing from this place on, or it was not met."""
-        del self._orders.get(name, [])[at:]
-
-    def note(self, reference, position):
-        """This reference has been met, and its row is at this position."""
-        if 3 * self._table.count > 2 * self.PART * len(self._parts):
-            self._make(4 * len(self._parts))
-        place = id(reference) * _SPREAD >> _FIRST & self._mask
-        there = self._table.refs[self._parts[place >> 12][place & 4095]]
-        if there is not None and id(there) * _SPREAD >> _FIRST & self._mask == place:
-            place = id(reference) * _SPREAD >> _SECOND & self._mask
-        if self._parts[place >> 12] is self._UNUSED:
-            self._parts[place >> 12] = memoryview(bytearray(4 * self.PART)).cast("i")
-        self._parts[place >> 12][place & 4095] = position
-
-    def drop(self):
-        """Let go of it."""
-        self._orders.clear()
-        self._make(1)
-
-
-def _tasks_of(all_tasks, loop):
-    """Weak references to all tasks of a loop; the strong ones that asyncio returns end at once."""
-    found = loop()
-    if found is None or all_tasks is None:
-        return []
-    tasks = all_tasks(found)
-    references = list(map(ref, tasks))
-    tasks.clear()
-    return references

@@ -5,8 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from pyobserver.agent.met import Met
 from pyobserver.agent.rows import Table
-from pyobserver.agent.tasks import Met
 from pyobserver.protocol import schema
 
 
