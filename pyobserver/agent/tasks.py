@@ -350,8 +350,9 @@ class TaskProbe:
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
         table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
+        was_pending = waiter is not None or types.is_pending(task)
         where, waiting, queued = self.describer.described(coroutine, waiter)
-        if types.awaited(task) is not waiter or not types.is_pending(task):
+        if types.awaited(task) is not waiter or (was_pending and not types.is_pending(task)):
             collector.bury(
                 [task, waiter, coroutine]
             )  # it has run while memory was read: these may be the last references
