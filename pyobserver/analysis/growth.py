@@ -57,7 +57,9 @@ def goes_on(times: NDArray[np.float64], lows: NDArray[np.float64]) -> bool:
     ends = np.searchsorted(times, edges, side="right")
     before = times[ends[0] - 1]
     if ends[0] == ends[1] and before - times[0] >= edges[0] - before:
-        ends[0] -= 1  # no cell begins in the second third, as cells of ten seconds are few: the one at its edge is in it
+        ends[0] -= (
+            1  # no cell begins in the second third, as cells of ten seconds are few: the one at its edge is in it
+        )
     thirds = np.split(lows, ends)
     if any(not len(third) for third in thirds):
         return False

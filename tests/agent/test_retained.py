@@ -143,3 +143,5 @@ def test_the_self_check_is_passed(interpreter: Interpreter) -> None:
     assert "was measured as" in told["wrong counts"]
     assert "lock (GIL)" in told["without the lock"]
     assert "otherpython" in told["another implementation"]
+    assert told["interrupted"] == "ok", "other processes had the processor, and it was tried again"
+    assert "was measured as" in told["always interrupted"]

@@ -14,7 +14,8 @@ OWN = 300000
 IN_CYCLE = 40000
 SHARED = 500000
 TOLERANCE = 1000  # bytes
-LONGEST = 0.05  # seconds
+LONGEST = 0.05  # seconds: a hundred times as long as it takes
+TRIES = 10  # of what other processes have cut short, which had the processor for as long
 
 
 class _Suspended:
@@ -47,7 +48,11 @@ def self_check(scanner, clock):
     held = _holding(shared)
     held.send(None)
     try:
-        measure = scanner.scan(held, clock() + LONGEST)
+        for _ in range(TRIES):
+            scanner.begin_slice()
+            measure = scanner.scan(held, clock() + LONGEST)
+            if measure.accuracy == EXACT:
+                break
         frame = getsizeof(held) if sys.version_info >= (3, 11) else 500
         expected = getsizeof(bytearray(OWN)) + getsizeof(bytearray(IN_CYCLE)) + getsizeof([None]) + 48 + 48 + frame
     finally:
