@@ -41,3 +41,32 @@ def test_the_agent_stays_when_that_was_said(flag: bool) -> None:
         assert pyobserver("detach", target.pid).returncode == 0
         assert find_agent(target.pid) is None
         assert listed(target.pid)["agent_seconds"] is None
+
+
+def test_it_stays_in_child_processes_as_well() -> None:
+    """In those that were opened, and only there; each is named, with what removes it."""
+    with launch(interpreters()[-1], "offspring") as target:
+        child, other = target.ask("hire")["pid"], target.ask("hire")["pid"]
+        with terminal("attach", target.pid, "--leave-agent") as shown:
+            shown.read_until("connected")
+            shown.press("4")
+            shown.read_until("Supervisor ")
+            shown.press("/")
+            shown.read_until("show what has this in it")
+            shown.press(f"{child}\r")
+            shown.read_until(f"1 with “{child}”")
+            shown.press("\x1b[F")
+            shown.read_until("Enter attach to it")
+            shown.press("\r")
+            shown.read_until("▸")
+            shown.press("1")
+            shown.read_until("it keeps watching, until")  # as the agent in the child says
+            shown.press("q")
+            assert shown.status() == 0
+        time.sleep(7.0)  # longer than it would stay otherwise
+        for pid in (target.pid, child):
+            assert f"the agent stays in {pid} and keeps watching" in shown.text
+            assert find_agent(pid) is not None
+        assert f"stays in {other}" not in shown.text and find_agent(other) is None
+        for pid in (target.pid, child):
+            assert pyobserver("detach", pid).returncode == 0

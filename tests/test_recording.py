@@ -216,7 +216,7 @@ def test_keeping_what_is_known_of_one_that_has_died(newest: Interpreter, tmp_pat
         target.process.kill()
         opened.read_until("EXITED")
         opened.press("S")
-        opened.read_until("saved:")
+        opened.read_until("saved the last moment")
         opened.press("q")
         assert opened.status() == 0
     files = list(tmp_path.glob("*.rec"))

@@ -51,7 +51,7 @@ def test_many(number):
     ],
 )
 def test_a_second_try_is_told(tmp_path: Path, tests: str, status: int, told: list[str], not_told: list[str]) -> None:
-    """A few that failed are run alone and named; of more than a few, and of what cannot be collected, nothing passes."""
+    """A few that failed are run alone and named; of more than a few, or what cannot be collected, nothing passes."""
     (tmp_path / "test_suite.py").write_text(tests)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     run = subprocess.run(

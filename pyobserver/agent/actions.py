@@ -5,11 +5,9 @@ followed by looks, with weak references only, until it is over. To add one: its 
 `_DONE_BY` that does it and returns what follows it.
 """
 
-from _weakref import ref
-
 from pyobserver.agent import creations, remedies
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.attributes import Function, attribute, class_dict, class_name, inherits, mro_of
+from pyobserver.agent.attributes import Function, attribute, class_dict, class_name, inherits, mro_of, weakly
 from pyobserver.agent.loop_calls import call_soon
 from pyobserver.agent.serve import OUT_FULL
 from pyobserver.protocol import schema
@@ -145,7 +143,7 @@ def _cancel(agent, asked):
     if call.refused:
         return call.refused
     runs = type(attribute(loop, "_thread_id")) is int or class_name(type(loop)).startswith("uvloop.")
-    return Cancelled(row.ref, None if waiter is None else ref(waiter), call, runs)
+    return Cancelled(row.ref, None if waiter is None else weakly(waiter), call, runs)
 
 
 def _cancel_of(task):

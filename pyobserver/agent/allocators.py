@@ -6,7 +6,7 @@ event, and hooks for these are the program's code.
 """
 
 from pyobserver.agent import facts
-from pyobserver.agent.attributes import WrapperDescriptor, class_dict, mro_of, namespace_of, short_name
+from pyobserver.agent.attributes import WrapperDescriptor, class_dict, integer, mro_of, namespace_of, short_name
 
 PERIOD = 2.0
 MOST_DEVICES = 16
@@ -19,7 +19,7 @@ _NOT_IN_C = "its functions are not those of the library"
 
 
 class Allocators:
-    """What was found the last time: lists of `[name, detail, in use, held, peak, why not]`."""
+    """What was found the last time: lists of `[name, detail, in use, held, peak, split, why not]`."""
 
     def __init__(self):
         self.found = []
@@ -43,7 +43,7 @@ def _arrow(namespace):
     if make is None:  # it is still being loaded
         return []
     if not _is_in_c(make):
-        return [["arrow", "", None, None, None, _NOT_IN_C]]
+        return [["arrow", "", None, None, None, None, _NOT_IN_C]]
     pool = make()
     methods = {}
     for kind in mro_of(type(pool)) or ():
@@ -52,25 +52,29 @@ def _arrow(namespace):
             if name in members:
                 methods.setdefault(name, members[name])
     if not (_is_in_c(methods.get("bytes_allocated")) and _is_in_c(methods.get("max_memory"))):
-        return [["arrow", "", None, None, None, _NOT_IN_C]]
+        return [["arrow", "", None, None, None, None, _NOT_IN_C]]
     backend = methods.get("backend_name")
     detail = facts.text(type(backend).__get__(backend, pool), 40) if type(backend) is _PROPERTY else ""
     in_use, peak = methods["bytes_allocated"](pool), methods["max_memory"](pool)
-    return [["arrow", detail, _size(in_use), None, _size(peak), ""]]
+    return [["arrow", detail, _size(in_use), None, _size(peak), None, ""]]
 
 
 def _cuda(namespace):
-    """PyTorch's caching allocator, by device (torch/csrc/cuda/Module.cpp): what tensors have, and what it keeps."""
+    """PyTorch's caching allocator, by device (torch/csrc/cuda/Module.cpp): what tensors have, and what it keeps.
+
+    The split is what lies unused in segments of which something is in use: for tensors that fit into the pieces.
+    """
     count, statistics = namespace.get("_cuda_getDeviceCount"), namespace.get("_cuda_memoryStats")
     if type(count) is not _BUILTIN or type(statistics) is not _BUILTIN:
-        return [["cuda", "", None, None, None, _NOT_IN_C]]
+        return [["cuda", "", None, None, None, None, _NOT_IN_C]]
     found = []
     for device in range(min(count(), MOST_DEVICES)):
         said = statistics(device)
         in_use, peak = (_part(said, "allocated_bytes", key) for key in ("current", "peak"))
         held = _part(said, "reserved_bytes", "current")
+        split = _part(said, "inactive_split_bytes", "current")
         if in_use or held:
-            found.append(["cuda", str(device), in_use, held, peak, ""])
+            found.append(["cuda", str(device), in_use, held, peak, split, ""])
     return found
 
 
@@ -82,7 +86,7 @@ def _part(said, *keys):
 
 
 def _size(value):
-    return value if type(value) is int and value >= 0 else None
+    return value if integer(value, -1) >= 0 else None
 
 
 def _is_in_c(function):

@@ -2,7 +2,16 @@
 
 import sys
 
-from pyobserver.agent.attributes import Function, attribute, class_dict, closure, inherits, namespace_of
+from pyobserver.agent.attributes import (
+    Function,
+    attribute,
+    class_dict,
+    closure,
+    inherits,
+    integer,
+    namespace_of,
+    text,
+)
 
 MAX_CALLBACKS = 10  # of one future that are looked at
 
@@ -66,7 +75,8 @@ class AsyncioTypes:
 
     def callbacks(self, future):
         """Return the done callbacks of a future, a list of (callback, context), or None."""
-        return self._read(self._callbacks, future, "_callbacks")
+        found = self._read(self._callbacks, future, "_callbacks")
+        return found if type(found) is list else None  # of a future in Python it may be anything
 
     def awaited(self, task):
         """Return the future that a task waits for, or None."""
@@ -100,11 +110,11 @@ class AsyncioTypes:
 
     def is_pending(self, task):
         """Return whether a task has not ended yet."""
-        return self._read(self._state, task, "_state") == "PENDING"
+        return text(self._read(self._state, task, "_state"), "") == "PENDING"
 
     def is_cancelled(self, future):
         """Return whether a future or a task has ended by being cancelled."""
-        return self._read(self._state, future, "_state") == "CANCELLED"
+        return text(self._read(self._state, future, "_state"), "") == "CANCELLED"
 
     def is_unretrieved(self, future):
         """Return whether a future or a task has failed, and nobody has asked for the exception yet.
@@ -122,7 +132,7 @@ class AsyncioTypes:
         if self.c_task is not None and inherits(type(task), self.c_task):
             return 0 if self._cancelling is None else self._cancelling(task)
         found = attribute(task, "_num_cancels_requested", 0)
-        return found if type(found) is int else 0
+        return integer(found, 0)
 
 
 def _not_in_c(task):

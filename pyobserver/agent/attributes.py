@@ -6,10 +6,14 @@ to 3.15.
 """
 
 import sys
+from _weakref import ref
 from gc import get_referents
+from itertools import islice
 
 MISSING = object()
 MAX_TEXT = 200
+_BEGINNING = slice(0, MAX_TEXT)
+MAX_NUMBER = 1 << 62
 MAX_NAMES = 2000  # candidates for an attribute's name, per class
 MAX_FAILURES = 4  # to name an attribute of one class, at up to 1 ms each
 MAX_KEYS = 20000  # keys looked through in a dict that may be an instance's own (0.6 ms)
@@ -62,8 +66,13 @@ def text(value, missing="?"):
     if kind is str:
         return value if len(value) <= MAX_TEXT else value[:MAX_TEXT]
     if flags_of(kind) & IS_STR:
-        return str.__str__(value)[:MAX_TEXT]
+        return str.__getitem__(value, _BEGINNING)  # exact, and no copy of all
     return missing
+
+
+def integer(value, missing=None):
+    """Return an exact int that a column or a text has room for, `missing` of anything else."""
+    return value if type(value) is int and -MAX_NUMBER < value < MAX_NUMBER else missing
 
 
 def inherits(kind, base):
@@ -161,10 +170,18 @@ def _slot(descriptor, instance, default):
         return default
 
 
-def key_of(mapping, value):
-    """Return the name by which a dict holds `value`, "?" if its key is no text or it went meanwhile."""
+def weakly(thing, missing=None):
+    """Return a weak reference to something, `missing` where its class allows none, as a program's own futures may."""
     try:
-        for key, each in dict.items(mapping):
+        return ref(thing)
+    except TypeError:
+        return missing
+
+
+def key_of(mapping, value):
+    """Return the name by which a dict holds `value`, "?" if its key is no text, or far behind, or it went meanwhile."""
+    try:
+        for key, each in islice(dict.items(mapping), MAX_KEYS):
             if each is value:
                 return text(key)
     except RuntimeError:  # changed size meanwhile
@@ -299,6 +316,8 @@ def _names_of_module(module, taken):
     """Return the names that the functions of a module and the methods of its classes use, of attributes or globals."""
     names = {}
     for value in list(dict.values(namespace_of(module) or {})):
+        if len(names) >= MAX_NAMES:
+            break
         if flags_of(type(value)) & IS_CLASS:
             for each in list(dict.values(class_dict(value))):
                 _names_in(each, names, 0)
@@ -322,7 +341,12 @@ def _names_in(value, names, depth):
             if type(constant) is Code:
                 if depth < 3:
                     _names_in(constant, names, depth + 1)
-            elif type(constant) is str and len(names) < MAX_NAMES and constant.isidentifier():
+            elif (
+                type(constant) is str
+                and len(constant) <= MAX_TEXT
+                and constant.isidentifier()
+                and len(names) < MAX_NAMES
+            ):
                 names[constant] = True  # of setattr(), or a key of vars()
         return
     for wrapper, parts in _WRAPPERS:

@@ -204,8 +204,9 @@ def references(name):
         return 0, 0
     counted = [found]
     for key, value in found.__dict__.items():
-        is_own = key != "__loader__" and __builtins__.get(getattr(value, "__name__", "")) is not value
-        if type(value) in (Builtin, type) and is_own:
+        if _kind(value) is not Builtin and _kind(value) is not _kind:  # anything else may be the program's
+            continue
+        if key != "__loader__" and __builtins__.get(value.__name__) is not value:
             counted.append(value)
     return id(found), sum(map(sys.getrefcount, counted))
 

@@ -48,6 +48,16 @@ def outside(call, *arguments):
             _paused = True
 
 
+def bury(things):
+    """Leave a list of things, which the program has dropped while they were held here, to its collector.
+
+    As a cycle it is freed by the next collection, in a thread of the program, where their finalizers belong. Where the
+    program has switched the collector off, they are freed when the caller returns.
+    """
+    if _paused:
+        things.append(things)
+
+
 def hand_over(other):
     """Let another copy of this module, of which this is the dict, be the one that collects again."""
     global _paused

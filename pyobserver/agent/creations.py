@@ -16,6 +16,7 @@ from pyobserver.agent.attributes import (
     class_dict,
     class_module,
     class_name,
+    closure,
     code_of,
     inherits,
     mro_of,
@@ -46,8 +47,8 @@ class Creations:
     def __init__(self, agent):
         self._agent = agent
         self._wanted = []  # the actions that go on
-        self._factories = {}  # id of a loop -> (weak reference to it, the factory, the one that was there before)
-        self._state = [False, deque(maxlen=MAX_NOTED), 0]  # whether it is on; entries; how many tasks were made
+        self._factories = {}  # id of a loop -> weak references to it and to the factory, which knows the one before it
+        self._state = [False, deque(maxlen=MAX_NOTED)]  # whether it is on; entries
         self._waiting = []  # entries whose task has no row yet, with how often it was looked for
         self.noted = 0
         self.job = Job("creations", _IDLE_SECONDS, self._look, duty=0.02)
@@ -88,10 +89,10 @@ class Creations:
     def close(self):
         """Take the factories out, and let those do nothing that cannot be."""
         self._state[0] = False
-        for reference, factory, before in self._factories.values():
-            loop = reference()
-            if loop is not None:
-                _restore(loop, factory, before)
+        for reference, made in self._factories.values():
+            loop, factory = reference(), made()
+            if loop is not None and factory is not None:
+                _restore(loop, factory)
         self._factories = {}
         self._waiting = []
         self._state[1].clear()
@@ -107,13 +108,15 @@ class Creations:
         before = access[0](loop)
         factory = _factory(self._state, before, known().c_task or known().py_task, *_readers())
         access[1](loop, factory)
-        self._factories[id(loop)] = (ref(loop), factory, before)
+        self._factories[id(loop)] = (ref(loop), ref(factory))
         return ""
 
     def _look(self, now):
         """Note what the factories have seen, in the rows."""
         if not self._wanted:
             return
+        for number in [number for number, (reference, _) in self._factories.items() if reference() is None]:
+            del self._factories[number]
         for reference in self._agent.tasks.loops.references():  # there may be new ones
             loop = reference()
             if loop is not None:
@@ -237,7 +240,7 @@ def _measured(clock):
         pass
 
     one = Task()
-    factory = _factory([True, entries, 0], lambda loop, coro: one, None, sys._getframe, lambda loop: one, "<asyncio>")
+    factory = _factory([True, entries], lambda loop, coro: one, None, sys._getframe, lambda loop: one, "<asyncio>")
 
     def in_loop():
         return factory(None, None)
@@ -300,7 +303,7 @@ def _write(loop, factory):
     _set_attribute(loop, "_task_factory", factory)
 
 
-def _restore(loop, factory, before):
+def _restore(loop, factory):
     access = _access(loop)
     if type(access) is not str and access[0](loop) is factory:
-        access[1](loop, before)
+        access[1](loop, closure(factory)["before"])

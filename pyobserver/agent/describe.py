@@ -14,7 +14,9 @@ from pyobserver.agent.attributes import (
     code_of,
     function_name,
     inherits,
+    integer,
     module_dict,
+    namespace_of,
     short_name,
     text,
 )
@@ -31,14 +33,15 @@ _LIBRARIES = ("trio", "anyio")  # whose own coroutines are, as asyncio's, not wh
 
 
 class Place:
-    """One code object: its name, whether it is asyncio's own or of a library like it, and the texts of the lines where
-    tasks stand in it. `only` is that of the single place where it can be suspended, 0 if it has more, or is not known
-    yet."""
+    """One code object: whether it is asyncio's own or of a library like it, and the texts of the lines where tasks
+    stand in it. `name` is the qualified name of the coroutine it was met by, as those of asyncio's functions all have
+    it; `only` the text of the single place where it can be suspended, 0 if it has more, or is not known yet."""
 
-    __slots__ = ("_module", "asked", "code", "file", "functions", "is_asyncio", "is_library", "only", "texts")
+    __slots__ = ("_module", "asked", "code", "file", "functions", "is_asyncio", "is_library", "name", "only", "texts")
 
-    def __init__(self, code, asyncio_folder):
+    def __init__(self, code, name, asyncio_folder):
         self.code = ref(code)
+        self.name = name
         self.file = text(code.co_filename)
         self.is_asyncio = bool(asyncio_folder) and self.file.startswith(asyncio_folder)
         self.is_library = self.is_asyncio or self.file.startswith(tuple(filter(None, map(folder_of, _LIBRARIES))))
@@ -51,8 +54,11 @@ class Place:
         """The name of the module that was loaded from the same file, "" if there is none."""
         if self._module is None:
             self._module = ""
-            for name, module in list(sys.modules.items()):
-                if inherits(type(module), Module) and self.file == text(module_dict(module).get("__file__"), ""):
+            folder, _, last = self.file.rpartition("/")
+            last = (folder.rpartition("/")[2] if last == "__init__.py" else last).partition(".")[0]
+            named = [name for name in list(sys.modules) if type(name) is str and name.rpartition(".")[2] == last]
+            for name in ("__main__", *named):  # to look into thousands of modules would take milliseconds
+                if self.file == text((namespace_of(name) or {}).get("__file__"), ""):
                     self._module = text(name, "")
                     break
         return self._module
@@ -92,7 +98,7 @@ class Describer:
         kind = lines.kind_of(coroutine)
         if kind is None:
             return self._texts.intern(self.function(coroutine))
-        place = self._place(kind.code(coroutine))
+        place = self._place(kind.code(coroutine), coroutine)
         name = self._qualname(coroutine)
         found = place.functions.get(name)
         if found is None:
@@ -106,10 +112,10 @@ class Describer:
         for part in get_referents(task):
             if type(part) is str:
                 return text(part)
-            if type(part) is int:  # 3.12: the number of a name that nobody has asked for
+            if integer(part) is not None:  # 3.12: the number of a name that nobody has asked for
                 return "Task-%d" % part
         found = attribute(task, "_name", "")
-        return "Task-%d" % found if type(found) is int else text(found)
+        return "Task-%d" % found if integer(found) is not None else text(found)
 
     def is_running(self, coroutine):
         """Whether it is being executed right now."""
@@ -138,10 +144,11 @@ class Describer:
     def described(self, coroutine, waiter):
         """Return (where it stands and what it waits on, as the ids of texts; items in its queue or -1)."""
         chain = self.chain(coroutine)[0]
-        inner, link = self._of_asyncio(chain)
-        if link is None and chain:
-            link = chain[0]
-        where = 0 if link is None else self.where(link)
+        inner, link, place = self._of_asyncio(chain)
+        if link is not None:
+            where = self._where(link, lines.kind_of(link).code(link), place)
+        else:
+            where = self.where(chain[0]) if chain else 0
         words, queued = self.waits.words(inner, waiter)
         return where, self._texts.intern(words), queued
 
@@ -153,26 +160,26 @@ class Describer:
         """Return the local variables of the program's innermost coroutines, as `values.variables` does."""
         inner = []
         for link in reversed(self.chain(coroutine)[0]):
-            place = self._place(self._code(link))
+            place = self._place(self._code(link), link)
             if place is not None and not place.is_asyncio:
                 inner.append(link)
         return variables(inner, self.slots, self._qualname, with_values)
 
     def _of_asyncio(self, chain):
-        """Return ([(link, qualified name)] of asyncio's own from the innermost on, the link that awaits these).
+        """Return ([(link, qualified name)] of asyncio's own from the innermost on, the link that awaits these, its
+        `Place`).
 
-        The latter is None where all are asyncio's.
+        The latter two are None where all are asyncio's.
         """
         inner = []
         for link in reversed(chain):
-            kind = lines.kind_of(link)
-            place = self._place(kind.code(link))
+            place = self._place(lines.kind_of(link).code(link), link)
             if place is None:
                 continue
             if not place.is_asyncio:
-                return inner, link
-            inner.append((link, text(kind.qualname(link))))
-        return inner, None
+                return inner, link, place
+            inner.append((link, place.name))
+        return inner, None, None
 
     def stand(self, coroutine):
         """Return ("file:line" as the id of a text, what is called there of trio or anyio, else ""): where the program's
@@ -181,14 +188,14 @@ class Describer:
         called = ""
         for link in reversed(chain):
             code = self._code(link)
-            place = self._place(code)
+            place = self._place(code, link)
             if place is None:
                 continue
             if not place.is_library:
                 return self._where(link, code, place), called
             called = self._qualname(link)
         code = self._code(chain[0]) if chain else None
-        place = self._place(code)
+        place = self._place(code, chain[0]) if chain else None
         return (0, called) if place is None else (self._where(chain[0], code, place), called)
 
     def definition(self, link):
@@ -199,7 +206,7 @@ class Describer:
     def where(self, link):
         """Return "file:line" of one coroutine or generator as the id of a text, 0 if it has ended."""
         code = self._code(link)
-        place = self._place(code)
+        place = self._place(code, link)
         return 0 if place is None else self._where(link, code, place)
 
     def qualname(self, link):
@@ -210,7 +217,7 @@ class Describer:
         """Return (qualified name, "file:line") of the program's own innermost coroutine of a chain."""
         for link in reversed(self.chain(coroutine)[0]):
             code = self._code(link)
-            place = self._place(code)
+            place = self._place(code, link)
             if place is not None and not place.is_library:
                 return self._qualname(link), self._texts.items[self._where(link, code, place)]
         return "", ""
@@ -244,17 +251,18 @@ class Describer:
         if frame is not None:
             name = text(dict.get(frame.f_globals, "__name__"), "")
         else:  # it has ended: nothing leads to its function any more
-            name = self._place(code).module()
+            name = self._place(code, link).module()
         return (name + "." if name else "") + self._qualname(link)
 
-    def _place(self, code):
+    def _place(self, code, link):
+        """Return the `Place` of a code in which this link of a chain stands, None if it has ended."""
         if code is None:
             return None
         found = self._places.get(id(code))
         if found is None or found.code() is not code:
             if len(self._places) >= _MAX_CODES:
                 self._places.clear()
-            found = self._places[id(code)] = Place(code, self._asyncio_folder)
+            found = self._places[id(code)] = Place(code, self._qualname(link), self._asyncio_folder)
         return found
 
     def _where(self, link, code, place):

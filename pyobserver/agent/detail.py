@@ -39,6 +39,8 @@ class Details:
                         break
                     now = yield WHOLE
                     answer = self._answer(number, token, values, now)
+                for entry in answer["holders"]:
+                    entry[2], now = yield from self._ownership.tasks_in(entry[2], now)
                 _send(observer, answer)
                 now = yield
         yield from ()
@@ -111,7 +113,7 @@ class Details:
             if above is not None:
                 answer["awaited_by"] = [[above.id, self._label(above)]]
         holders = self._ownership.holders_of(row)
-        answer["holders"] = [[node.label, node.detail, self._ownership.tasks_in(node)] for node in holders]
+        answer["holders"] = [[node.label, node.detail, node.id] for node in holders]  # counted in slices
         if not holders and not self._ownership.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)

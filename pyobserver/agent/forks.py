@@ -24,10 +24,11 @@ def watch(slot, abandon, resume, clock, sleep, heirs):
     stat, turns, turn_seconds, missing = posix.stat, range(_LEAVE_TURNS), _TURN_SECONDS, OSError
 
     def excuse():
-        if _threads() == 2:  # without us there would be one, and nothing to warn of
+        filters = _filters()
+        if filters is not None and _threads() == 2:  # without us there would be one, and nothing to warn of
             take_back(state)
             state["excuse"], state["since"] = Excuse(warning), clock()
-            state["excuse"].stand_in(_filters())
+            state["excuse"].stand_in(filters)
 
     def forget():
         take_back(state)
@@ -132,16 +133,21 @@ def leave(state):
 
 
 def _filters():
-    """The filters of warnings that are in force."""
-    warnings = sys.modules.get("warnings")
-    return (sys.modules["_warnings"] if warnings is None else warnings).__dict__["filters"]
+    """The filters of warnings that are in force; None where the program has put something else in their place."""
+    warnings = sys.modules.get("warnings") or sys.modules.get("_warnings")
+    found = getattr(warnings, "__dict__", {}).get("filters")
+    return found if type(found) is list else None
 
 
 def _threads():
-    """The threads of this process, counted as the interpreter does before it warns."""
-    file = posix.open("/proc/self/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    """The threads of this process, counted as the interpreter does before it warns. 0 where the kernel does not tell:
+    it counts those in `threading` then, where ours is not. What a hook raises would be printed by the interpreter."""
     try:
-        told = posix.read(file, 4096)
-    finally:
-        posix.close(file)
-    return int(told[told.rindex(b")") + 2 :].split()[17])
+        file = posix.open("/proc/self/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            told = posix.read(file, 4096)
+        finally:
+            posix.close(file)
+        return int(told[told.rindex(b")") + 2 :].split()[17])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -4,10 +4,10 @@ The tasks are looked at in an order made by chance, some in each slice. When the
 that were are a fair sample: what each retains alone is scaled, and what they share is not told.
 """
 
-from _weakref import ref
 from itertools import islice
 
 from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import weakly
 from pyobserver.agent.group_pass import Pass, note_of, tell_sums
 from pyobserver.agent.retention.containers import Chance
 from pyobserver.agent.schedule import WHOLE
@@ -165,7 +165,7 @@ class Groups:
         deadline = now.begun + _LONG_SECONDS if is_whole else now.deadline
         look = one.together.scan(task, deadline)
         waiter = types.awaited(task)
-        member.key = None if waiter is None else ref(waiter)
+        member.key = None if waiter is None else weakly(waiter)
         task = waiter = None
         spent = now.clock() - begun
         one.spent += spent

@@ -7,10 +7,12 @@ what a runner leaves as the handler of SIGINT, and from the threads' own attribu
 import sys
 from _weakref import ref
 from gc import get_referents
+from itertools import islice
 
-from pyobserver.agent.attributes import Cell, Function, attribute, class_name, inherits, mro_of
+from pyobserver.agent.attributes import Cell, Function, attribute, class_name, inherits, mro_of, namespace_of
 from pyobserver.protocol import schema
 
+MOST_TOLD = 1000  # in an update, which is one frame
 _MAX_OBJECTS = 400
 _MAX_DEPTH = 7
 _SMALL = 60
@@ -19,13 +21,12 @@ _SMALL = 60
 class Loop:
     """One loop by a weak reference, its node, and the identity of the thread that it was last seen in."""
 
-    __slots__ = ("node", "ref", "tasks", "thread")
+    __slots__ = ("node", "ref", "thread")
 
     def __init__(self, reference, node):
         self.ref = reference
         self.node = node
         self.thread = None
-        self.tasks = 0
 
 
 class Loops:
@@ -62,8 +63,9 @@ class Loops:
         return [known.ref for known in list(self._by_address.values())]
 
     def summary(self):
-        """What an update says of them."""
-        return [{"id": known.node.id, "thread": known.node.parent} for known in self._by_address.values()]
+        """What an update says of them, or of so many as there is room for."""
+        some = islice(self._by_address.values(), MOST_TOLD)
+        return [{"id": known.node.id, "thread": known.node.parent} for known in some]
 
     def sweep(self):
         """Forget the loops that are no more, and put each under the thread that runs it now."""
@@ -106,9 +108,8 @@ class Loops:
         active = threading.__dict__.get("_active") if threading is not None else None
         if type(active) is dict:
             roots.extend(list(active.values())[:_SMALL])
-        main = sys.modules.get("__main__")
-        if main is not None:
-            roots.extend([value for value in list(main.__dict__.values())[:500] if _is_loop(type(value))])
+        main = namespace_of("__main__")  # which may be a module of another class
+        roots.extend([value for value in list(dict.values(main or {}))[:500] if _is_loop(type(value))])
         return roots
 
     def _place(self, known, loop):

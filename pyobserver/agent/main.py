@@ -30,6 +30,7 @@ _FIRST_OBSERVER_SECONDS = 20.0
 _AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
+_AT_FIRST = 0.4
 _CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
@@ -51,7 +52,6 @@ class Agent:
         self.started_at = self._awaited_since = self.wall()
         self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
-        self.problems = []
         self.longest_hold = 0.0
         self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
@@ -124,13 +124,20 @@ class Agent:
         forks.hand_over(self._forks, self.abandon, collector.resume)
 
     def run(self):
-        """Serve until somebody asks to leave, or until nobody has been there for a while."""
+        """Serve until somebody asks to leave, or until nobody has been there for a while.
+
+        Afterwards `farewell` says what went wrong, if something did.
+        """
+        failure = ""
         try:
             ready = 0.0
             while not self._mine["leave"] and not self._is_left(self.clock()):
                 ready = self._turn(ready)
+        except BaseException as error:
+            failure = self.farewell = schedule.described("the agent failed", error)
         finally:
             self._end()
+            self.farewell = failure
 
     def _turn(self, ready):
         """Wait for something to do, and do it; return from when on there may be another slice."""
@@ -161,7 +168,7 @@ class Agent:
             start, begun = clock(), self.cpu()
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if busy and not self.is_known():
-                every = schedule.FIRST_SECONDS if self._is_awaited() else schedule.LATER_SECONDS
+                every = schedule.FIRST_SECONDS if self.is_awaited() else schedule.LATER_SECONDS
                 if self.tasks.complete and self.tasks.count > _CROWD:  # to list them, more is done at once now and then
                     seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
@@ -209,10 +216,11 @@ class Agent:
 
     def _end(self):
         reason = self.farewell or "no observer is left, or another agent takes over"
-        self.tracing.close()
-        self.actions.close()
-        self.creations.close()
-        self.farewell = ""  # those who are connected hear it now; nobody has to be told later
+        for part in (self.tracing, self.actions, self.creations):  # what was changed in the program
+            try:
+                part.close()
+            except BaseException as error:  # the others have to be taken back nevertheless
+                reason = schedule.described("at the end", error)
         for observer in self.service.observers.values():
             observer.update = None
             observer.send({"t": "bye", "reason": reason})
@@ -223,6 +231,9 @@ class Agent:
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
+        for walk in (self.ownership.walk(), self.places.walk):
+            if walk is not None:
+                walk.let_go()
         self.schedule.jobs = []
         kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
         for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
@@ -264,10 +275,6 @@ class Agent:
             self.creations.close()
             self.tasks.close()
 
-    def _is_awaited(self):
-        """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
-        return self.wall() - self._awaited_since < _AWAITED_SECONDS
-
     def _begin_anew(self):
         """Somebody comes, and what is known is old."""
         self._awaited_since = self.wall()
@@ -279,6 +286,14 @@ class Agent:
         """Whether the first picture is complete: all tasks met, nearly all measured."""
         total, measured = self.measure.counts()
         return self.tasks.complete and self.trio.complete and (measured >= 0.9 * total or self.self_check != "ok")
+
+    def is_awaited(self):
+        """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""
+        return self.wall() - self._awaited_since < _AWAITED_SECONDS and not self.is_known()
+
+    def upkeep(self, share):
+        """Return what of a core a job may take that keeps the picture up to date: less while the first one comes in."""
+        return share if self.is_known() else _AT_FIRST * share
 
     # -- what the connections ask for ---------------------------------------------------------------------------------
 

@@ -349,8 +349,9 @@ class Measuring:
             if not columns.flags[position] & schema.FLAG_AGE_IS_MINIMUM:
                 self._wait_young(number, wall, 0)
         columns.measured_at[position] = table.seconds(wall)
-        columns.marks[position] &= ~MOVED
-        self._moved.pop(number, None)
+        if columns.marks[position] & MOVED:
+            columns.marks[position] &= ~MOVED
+            self._moved.pop(number, None)
         columns.retained[position], columns.accuracy[position] = int(found.bytes), found.accuracy
         error = int(found.error)
         if error != table.rare["error"].get(position, 0):

@@ -46,12 +46,12 @@ class Ownership:
         self.on_process = None  # told in the same way of objects that stand for a process
         self._walked_at = self._looked_at = 0.0
         self._walk_job = Job("holders", _LOOK_SECONDS, self._search, duty=_WALK_DUTY)
+        self._owners_job = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
         tasks.on_new.append(self._note_new)
 
     def jobs(self):
         """What is done again and again."""
-        owners = Job("owners", _OWNERS_SECONDS, self._look_again, duty=_OWNERS_DUTY)
-        return [owners, self._membership.job(), self._walk_job]
+        return [self._owners_job, self._membership.job(), self._walk_job]
 
     def begin_anew(self):
         """Walk again before the holders count as known: for a while hardly anybody has looked."""
@@ -63,12 +63,15 @@ class Ownership:
         found = [self._table.nodes.get(number) for number in (row.held, row.held_too)]
         return [node for node in found if node is not None]
 
-    def tasks_in(self, node):
-        """Return how many tasks the walk has found in a container."""
-        number, end = node_count(node.id), self._table.end_position
-        return sum(
-            [self._table.columns.held[at : min(at + 1000, end)].tolist().count(number) for at in range(0, end, 1000)]
-        )
+    def tasks_in(self, node, now):
+        """Return (how many tasks the walk has found in the container with this id of a node, the slice)."""
+        number, end = node_count(node), self._table.end_position
+        count = 0
+        for at in range(0, end, 1000):
+            count += self._table.columns.held[at : min(at + 1000, end)].tolist().count(number)
+            if now.over():
+                now = yield
+        return count, now
 
     def owner(self, task):
         """Return who waits for a task, or None."""
@@ -96,6 +99,7 @@ class Ownership:
         """Somebody may begin or cease to wait for a task without its moving."""
         while not self._tasks.complete:
             now = yield
+        self._owners_job.duty = self._agent.upkeep(_OWNERS_DUTY)
         count = 0
         for position in self._tasks.positions():
             row = Row(self._table, position)
@@ -223,6 +227,8 @@ class Ownership:
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
         for position in range(end):
+            if position % _AT_ONCE == 0 and now.over():
+                now = yield
             columns = self._table.columns
             if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
                 if is_through and columns.kind[position] == schema.KIND_TASK and not columns.held[position]:
@@ -234,8 +240,6 @@ class Ownership:
             elif is_through:
                 self._not_held(Row(self._table, position), not self._walk.incomplete)
                 self._membership.note_again(Row(self._table, position))
-            if position % _AT_ONCE == 0 and now.over():
-                now = yield
         return now
 
     def _to_walk(self):
@@ -265,7 +269,11 @@ class Ownership:
                 yield None
         else:
             yield from main
-        yield from [row.ref for row in self._agent.trio.rows() if row.flags & schema.FLAG_MAIN]
+        for count, row in enumerate(self._agent.trio.rows()):
+            if row.flags & schema.FLAG_MAIN:
+                yield row.ref
+            elif count % _AT_ONCE == 0:
+                yield None
 
     def coroutine_of(self, task):
         """Return what a task runs."""

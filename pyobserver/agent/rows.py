@@ -12,6 +12,8 @@ from pyobserver.protocol import schema
 MAX_ROWS = 250000
 MAX_NODES = 50000
 MAX_OTHERS = 4  # owners of one row that are told beside its parent
+_TRIMMED = 20000  # entries that are forgotten at once: half a millisecond
+_NOT_LOGGED = bytes([marks & ~LOGGED for marks in range(256)])
 MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
 
 
@@ -286,12 +288,15 @@ class Table:
         part = self._log[start : start + limit]
         return list(dict.fromkeys(part)), position + len(part)
 
-    def told(self, item):
-        """Note that somebody is told of a row, by its position, or of a node: what changes later is logged again."""
-        if type(item) is Node:
-            item.is_logged = False
-        else:
-            self.columns.marks[item] &= ~LOGGED
+    def told_rows(self, positions):
+        """Note that somebody is told of rows, a list or a range (of steps of 1): what changes later is logged again."""
+        marks = self.columns.marks
+        if type(positions) is range:
+            part = marks[positions.start : positions.stop]
+            part[:] = part.tobytes().translate(_NOT_LOGGED)
+            return
+        for position in positions:
+            marks[position] &= ~LOGGED
 
     def kept(self):
         """Everything that takes room, to be let go of."""
@@ -309,9 +314,10 @@ class Table:
         return self.columns.length * self.columns.row_bytes + lists + 32 * len(self._log) + rare
 
     def trim(self, position):
-        """Forget the entries before `position`: everybody has read them."""
-        del self._log[: max(0, position - self._base)]
-        self._base = max(self._base, position)
+        """Forget entries before `position`: everybody has read them. There may be too many for once."""
+        count = min(max(0, position - self._base), _TRIMMED)
+        del self._log[:count]
+        self._base += count
 
 
 def _picked(numbers, positions):

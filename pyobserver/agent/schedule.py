@@ -14,7 +14,7 @@ BEHIND_SECONDS = 0.2  # and after a slice that was too short for what there was 
 LATE_SECONDS = 0.002  # so much of a late beginning is made up for by the next gap: poll() counts in milliseconds
 LATER_SECONDS = 0.010  # until the first picture is complete: with the time to wake up it is one in ten, too
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
-LONG = 1.5  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
+LONG = 2.0  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
 _BEAT_SECONDS = 0.1  # rounds begin at multiples of this, several in one slice: to wake up takes more than most of them
 _FAILURES = 3
@@ -121,6 +121,7 @@ class Schedule:
 
     def __init__(self, clock, problem):
         self.jobs = []
+        self.given_up = []  # what is not done any more, and why, for who comes later
         self.is_alone = False
         self._clock = clock
         self._problem = problem
@@ -156,11 +157,13 @@ class Schedule:
         try:
             job.run(now)
         except BaseException as error:
-            self._problem(described(job.name, error))
+            why = described(job.name, error)
+            self._problem(why)
             job.due = self._clock() + 5.0 * job.failures
             if job.failures >= _FAILURES:
                 self.jobs.remove(job)
                 self._problem("%s is given up" % job.name)
+                self.given_up.append("%s is given up: %s" % (job.name, why))
 
 
 def _goes_later(job):

@@ -12,9 +12,10 @@ _RECEIVE = 65536
 _ROWS_IN_FRAME = 300
 _TEXTS_IN_FRAME = 300
 OUT_FULL = 512 * 1024  # bytes; an update pauses until some have left
-_FIRST_SECONDS = 0.2  # between updates, until the first picture is complete
+_FIRST_SECONDS = 0.2  # between updates, while somebody sits before the first picture
 _STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
 _SHAKE_SECONDS = 10.0
+_LONGEST_INTERVAL = 86400.0
 _LOG_ENTRIES = 1000
 _DEAF_SECONDS = 1.0  # when no connection can be taken: the process has no file descriptor left
 _HEAD_BYTES = 160 * 1024  # of texts in one frame; the rest of its head is small
@@ -181,16 +182,18 @@ class Service:
 
     def _hear(self, observer, head, now):
         name = head["t"]
-        if name == "hello":
+        if name == "hello" and not observer.greeted:
             observer.greeted = self.had_observers = True
             observer.may_act = head.get("actions") is True
             observer.since = now
             observer.send(account.hello(self._agent))
+            for text in self._agent.schedule.given_up:
+                observer.send({"t": "problem", "text": text})
         elif not observer.greeted:
             raise OSError
         elif name == "watch":
             interval = head.get("interval")
-            if type(interval) in (int, float) and interval >= 0.1:
+            if type(interval) in (int, float) and 0.1 <= interval <= _LONGEST_INTERVAL:
                 observer.interval = float(interval)
             observer.watching = True
             observer.due = 0.0
@@ -236,7 +239,7 @@ class Service:
             if observer.update is None:
                 if observer.due > now.begun or observer.out_bytes > OUT_FULL:
                     continue
-                observer.due = now.begun + (observer.interval if self._agent.is_known() else _FIRST_SECONDS)
+                observer.due = now.begun + (_FIRST_SECONDS if self._agent.is_awaited() else observer.interval)
                 observer.update = self._update(observer)
             while observer.out_bytes < OUT_FULL and self.observers.get(handle) is observer:
                 if next(observer.update, True):
@@ -305,7 +308,7 @@ class Service:
             part = _fitting(nodes, start, _ROWS_IN_FRAME, _cost_of_node)
             observer.send({"t": "nodes", "items": [_node(node) for node in part]})
             for node in part:
-                table.told(node)
+                node.is_logged = False
             start += len(part)
             yield
         for start in range(0, len(rows), _ROWS_IN_FRAME):
@@ -333,10 +336,8 @@ class Service:
             columns = [(name, code, table.column(name, positions)) for name, code in schema.ROW_COLUMNS]
             columns += _others(table, positions)
             observer.send({"t": "rows", "names": names}, columns)
-            named, generation = observer.named.generation, table.columns.generation
-            for position in positions:
-                table.told(position)
-                named[position] = generation[position]
+            table.told_rows(positions)
+            _copy(table.columns.generation, observer.named.generation, positions)
             last = table.id_at(positions[-1]) if positions else ids[-1]
             del ids[: ids.index(last) + 1]
             yield
@@ -349,6 +350,15 @@ class Service:
         named, generation = observer.named.generation, table.columns.generation
         is_kept = table.rare["name"]
         return [None if named[p] == generation[p] and p not in is_kept else table.name_at(p) for p in positions]
+
+
+def _copy(numbers, into, positions):
+    """Copy what one column has at these positions into another."""
+    if type(positions) is range:
+        into[positions.start : positions.stop] = numbers[positions.start : positions.stop]
+        return
+    for position in positions:
+        into[position] = numbers[position]
 
 
 def _others(table, positions):

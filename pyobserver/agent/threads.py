@@ -1,10 +1,9 @@
 """The threads that Python knows. What they do now is read from outside, as frame objects are not made here."""
 
 import posix
-import sys
 from _weakref import ref
 
-from pyobserver.agent.attributes import Function, attribute, class_name, function_name, text
+from pyobserver.agent.attributes import Function, attribute, class_name, function_name, integer, namespace_of, text
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
@@ -25,16 +24,15 @@ class ThreadProbe:
 
     def row_of(self, ident):
         """Return the row of the thread with this identity, None if it has none."""
-        return self._rows.get(ident)
+        return self._rows.get(ident) if type(ident) is int else None
 
     def rows(self):
         """All rows of threads."""
         return list(self._rows.values())
 
     def _look(self, now):
-        threading = sys.modules.get("threading")
-        active = threading.__dict__.get("_active") if threading is not None else None
-        main = threading.__dict__.get("_main_thread") if threading is not None else None
+        threading = namespace_of("threading") or {}
+        active, main = threading.get("_active"), threading.get("_main_thread")
         found = dict(active) if type(active) is dict else {}
         main = id(main)
         for ident in [i for i in self._rows if i not in found]:
@@ -72,8 +70,7 @@ class ThreadProbe:
             row.function = self._agent.table.texts.intern(_function(thread, is_main))
             row.edge = schema.EDGE_RUNS
         name = text(attribute(thread, "_name"), "")
-        native = attribute(thread, "_native_id")
-        native = native if type(native) is int else 0
+        native = integer(attribute(thread, "_native_id"), 0)
         if is_main and native != posix.getpid() and not _is_a_thread(native):
             native = posix.getpid()  # a forked child's, which up to 3.12 has the number that it had in its parent
         if name != row.name or native != row.os_id:

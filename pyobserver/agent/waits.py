@@ -21,6 +21,7 @@ from pyobserver.agent.attributes import (
     code_of,
     function_name,
     inherits,
+    integer,
     mro_of,
     namespace_of,
 )
@@ -241,7 +242,8 @@ def _of_queue(link):
     count, most = _length(queue, "_queue"), attribute(queue, "_maxsize")
     if count < 0:
         return ""
-    return "%d in it" % count if type(most) is not int or most <= 0 else "%d of %d in it" % (count, most)
+    most = integer(most, 0)
+    return "%d in it" % count if most <= 0 else "%d of %d in it" % (count, most)
 
 
 def _of_lock(link):
@@ -261,14 +263,14 @@ def _of_socket(link):
 
 def _of_stream(link):
     reader = _one(link, (namespace_of("asyncio.streams") or {}).get("StreamReader"))
-    number = attribute(attribute(reader, "_transport"), "_sock_fd")
-    return "fd %d" % number if type(number) is int else ""
+    file = integer(attribute(attribute(reader, "_transport"), "_sock_fd"))
+    return "" if file is None else "fd %d" % file
 
 
 def _of_process(link):
     process = _one(link, (namespace_of("asyncio.subprocess") or {}).get("Process"))
-    number = attribute(process, "pid")
-    return "pid %d" % number if type(number) is int else ""
+    pid = integer(attribute(process, "pid"))
+    return "" if pid is None else "pid %d" % pid
 
 
 def _of_group(link):

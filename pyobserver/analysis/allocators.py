@@ -8,11 +8,12 @@ from itertools import pairwise
 
 from ..model.history import Curve
 from ..model.readings import Allocator, InnerAllocator
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .growth import NOTICED_BYTES, grows, per_minute, seconds_to_limit
 from .inner import inner_allocators
 
 TREND_POINTS = 8
+UNDIVIDED_SECONDS = 15.0  # at the beginning of a chart, from which on they are shown: the first division takes a moment
 KEEPING = {"python": "python_free", "c_heap": "c_free"}  # allocators that keep what was freed, and the category of that
 
 
@@ -37,6 +38,7 @@ class AllocatorRow:
     held_is_most: bool = False  # it may hold less
     peak_in_use: int | None = None  # as it counts itself
     in_use_error: int = 0  # 95 % sampling error of an allocator of a library
+    split: int | None = None  # of what is kept, that which lies between what is in use
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def _inner_row(snapshot: Snapshot, allocator: InnerAllocator, window: float) -> 
         reason=allocator.why,
         within=allocator.within,
         held_is_most=allocator.held_is_most,
+        split=allocator.split,
     )
 
 
@@ -117,9 +120,7 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
     held, in_use = allocator.held, allocator.in_use
     quantity = "in_use" if in_use is not None else "held"
     series = f"allocator/{allocator.name}/{quantity}"
-    in_use_too = "/in_use" if allocator.name == "c_heap" and in_use is not None else ""
-    divided = series if allocator.name == "python" else f"division/{allocator.name}{in_use_too}"
-    curve = snapshot.history.curve(divided, snapshot.growing_since(window))
+    curve = snapshot.history.curve(growth_series(allocator.name, in_use), snapshot.growing_since(window))
     value = in_use if in_use is not None else held
     peak = snapshot.history.peak(f"allocator/{allocator.name}/held")
     before = snapshot.baseline.allocators.get(allocator.name) if snapshot.baseline else None
@@ -140,6 +141,16 @@ def _row(snapshot: Snapshot, allocator: Allocator, window: float, rss: int) -> A
         growing=grows(curve, value, NOTICED_BYTES),
         reason=reasons.get(allocator.name, ""),
     )
+
+
+def growth_series(name: str, in_use: int | None) -> str:
+    """Return the name of the series from which the growth of an allocator is told.
+
+    Of most it is from the divisions of the memory, between which the parts are only carried on.
+    """
+    if name == "python":
+        return f"allocator/python/{'in_use' if in_use is not None else 'held'}"
+    return f"division/{name}{'/in_use' if name == 'c_heap' and in_use is not None else ''}"
 
 
 def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
@@ -209,7 +220,10 @@ def chart_lines(snapshot: Snapshot, window: float) -> list[Line]:
 
 
 def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
-    """Return the areas of the chart, the lowest first; together they are the resident memory."""
+    """Return the areas of the chart, the lowest first; together they are the resident memory.
+
+    Before an observer was there the agent has only kept the whole of it: that is the last one, where it goes back.
+    """
     wanted = (
         ("category/python_live", "Python objects"),
         ("category/python_free", "Python, kept"),
@@ -218,7 +232,14 @@ def chart_areas(snapshot: Snapshot, window: float) -> list[Line]:
         ("category/large_blocks", "Large blocks"),
         ("category/rest", "Everything else"),
     )
-    return _lines(snapshot, window, wanted)
+    lines = _lines(snapshot, window, wanted)
+    divided = [float(line.curve.times[0]) for line in lines if len(line.curve)]
+    whole = snapshot.history.curve("rss", snapshot.taken_at - window)
+    if divided and len(whole) and min(divided) - float(whole.times[0]) >= UNDIVIDED_SECONDS:
+        there = whole.times < min(divided)
+        before = Curve(whole.times[there], whole.low[there], whole.mean[there], whole.high[there])
+        lines.append(Line("rss", "RSS, before we came" if snapshot.watched_since else "RSS, not divided", before))
+    return lines
 
 
 def _lines(snapshot: Snapshot, window: float, wanted: Iterable[tuple[str, str]]) -> list[Line]:

@@ -1,7 +1,8 @@
 """Two recordings side by side: what grew before, and whether it still does.
 
 What is compared is known by names that mean the same in two processes: a function and its kind, the path of a
-container, a type, an allocator, the label of a supervisor.
+container, a type, an allocator, the label of a supervisor. Whether it grows is told as the findings tell it, so that no
+line is marked in a recording of which they say that nothing grows: a program that has just begun has a slope anywhere.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from typing import Literal, TypeVar
 
 from ..model.forest_sums import CHILDREN, MEMORY, NODE
 from ..model.snapshot import Snapshot
-from .allocators import allocator_rows
+from ..protocol import schema
+from .allocators import AllocatorRow, allocator_rows, growth_series
 from .containers import container_rows
 from .findings import NO_VERDICT, Verdict, verdict
+from .findings.containers import LEAST_READINGS, growth_of
+from .findings.look import NO_CAUSES, Look
 from .groups import group_rows
 from .growth import TreeGrowth
-from .heap import type_rows
+from .heap import TypeRow, type_rows
 from .supervision import program_name
+from .trend import RETAINED, ROWS, Amounts, Trend
 
 Section = Literal["groups", "containers", "types", "allocators", "supervisors"]
 SECTIONS: tuple[Section, ...] = ("groups", "containers", "types", "allocators", "supervisors")
@@ -27,6 +32,7 @@ GONE = "grew before, gone now: fixed"
 STILL = "grows in both"
 NEW = "new growth"
 EARLY = "grew before, too early to tell now"
+_WITH_PARTS = ("tasks", "container", "python_objects", "memory", "backlog", "threads")
 AGENT = "pyobserver."  # begins the names of the agent's own types
 Number = TypeVar("Number", int, float)
 
@@ -35,7 +41,8 @@ Number = TypeVar("Number", int, float)
 class Side:
     """One thing at the end of one recording: how many, how many bytes, and their growth per minute over it.
 
-    `count` is None for what is not counted, `bytes` for what has no size; growth is None before it can be told.
+    `count` is None for what is not counted, `bytes` for what has no size; growth is None before there are readings
+    enough for a slope, and `early` says that there are too few to tell it from chance.
     """
 
     count: int | None
@@ -43,11 +50,12 @@ class Side:
     count_growth: float | None
     bytes_growth: float | None
     growing: bool
+    early: bool = False
 
     @property
     def is_told(self) -> bool:
         """Whether it is known if it grows."""
-        return self.count_growth is not None or self.bytes_growth is not None
+        return not self.early and (self.count_growth is not None or self.bytes_growth is not None)
 
 
 @dataclass(frozen=True)
@@ -89,49 +97,89 @@ class Comparison:
 
 
 def summary(file: str, first: Snapshot, last: Snapshot, span: float) -> Summary:
-    """Return what is known at the `last` moment of a recording of `span` seconds that begins with the `first` one."""
-    window = max(span, 0.0)
+    """Return what is known at the `last` moment of a recording of `span` seconds that begins with the `first` one.
+
+    One that has a single moment has the past of its series: then growth is that of as much of it as counts.
+    """
+    look, judged = Look(last), verdict(last)
+    window = span if span > 0 else look.window
     identity = last.identity or first.identity
     target = f"{program_name(identity.command)}, pid {identity.pid}" if identity is not None else ""
     things: dict[Section, Mapping[tuple[str, ...], Side]] = {
-        "groups": _groups(last, window),
-        "containers": {
-            (row.path, row.type): Side(row.items, None, row.growth, None, row.growing)
-            for row in container_rows(last, window)
-        },
-        "types": {
-            (row.name,): Side(
-                round(row.count), round(row.bytes), row.count_growth, row.bytes_growth, row.growing and row.is_type
-            )
-            for row in type_rows(last, window)
-            if not row.name.startswith(AGENT)  # it warms up, and is not what is compared
-        },
-        "allocators": {
-            (row.name, row.label): Side(
-                None, row.in_use if row.held is None else row.held, None, row.growth, row.growing
-            )
-            for row in allocator_rows(last, window)
-        },
-        "supervisors": _supervisors(last, window),
+        "groups": _groups(look, judged, window),
+        "containers": _containers(look, window),
+        "types": _types(look, judged, window),
+        "allocators": _allocators(look, window),
+        "supervisors": _supervisors(look, judged, window),
     }
-    return Summary(file, target, last.taken_at, window, things, verdict(last))
+    return Summary(file, target, last.taken_at, window, things, judged)
 
 
-def _groups(snapshot: Snapshot, window: float) -> dict[tuple[str, ...], Side]:
+def _groups(look: Look, judged: Verdict, window: float) -> dict[tuple[str, ...], Side]:
+    trends = {each.row.key: each for each in look.groups}
+    threads_grow = any(each.kind == "threads" for each in judged.findings)
     found: dict[tuple[str, ...], Side] = {}
-    for row in group_rows(snapshot, window):
+    for row in group_rows(look.snapshot, window):
         size = None if row.bytes is None else round(row.bytes)
+        told = trends.get(row.key)
+        grows = told is not None and told.trend is not None
+        if row.kind_index in NO_CAUSES:
+            grows = grows and row.kind_index == schema.KIND_THREAD and threads_grow
+        is_early = told is not None and told.bytes is None and told.count is None
         name = (row.kind, row.function, "done, held" if row.held else "")
-        found[name] = Side(row.count, size, row.count_growth, row.bytes_growth, row.growing)
+        found[name] = Side(row.count, size, row.count_growth, row.bytes_growth, grows, is_early)
     return found
 
 
-def _supervisors(snapshot: Snapshot, window: float) -> dict[tuple[str, ...], Side]:
+def _containers(look: Look, window: float) -> dict[tuple[str, ...], Side]:
+    is_early = len(look.snapshot.containers.earlier) + 1 < LEAST_READINGS
+    return {
+        (row.path, row.type): Side(row.items, None, row.growth, None, growth_of(look, row)[0], is_early)
+        for row in container_rows(look.snapshot, window)
+    }
+
+
+def _types(look: Look, judged: Verdict, window: float) -> dict[tuple[str, ...], Side]:
+    """The types of the program: a small object may stand for much, so that their number counts as well."""
+
+    def grows(row: TypeRow) -> bool:
+        in_bytes = _is_enough(RETAINED, row.bytes_growth, row.bytes, look)
+        enough = in_bytes or _is_enough(ROWS, row.count_growth, row.count, look)
+        return row.is_type and row.growing and enough and _has_growth(judged)
+
+    return {
+        (row.name,): Side(
+            round(row.count), round(row.bytes), row.count_growth, row.bytes_growth, grows(row), look.memory is None
+        )
+        for row in type_rows(look.snapshot, window)
+        if not row.name.startswith(AGENT)  # it warms up, and is not what is compared
+    }
+
+
+def _allocators(look: Look, window: float) -> dict[tuple[str, ...], Side]:
+    found: dict[tuple[str, ...], Side] = {}
+    for row in allocator_rows(look.snapshot, window):
+        trend = look.memory if row.name == "total" else look.trend(growth_series(row.name, row.in_use), look.amounts)
+        size = row.in_use if row.held is None else row.held
+        grows = _allocator_grows(look, row, trend)
+        found[row.name, row.label] = Side(None, size, None, row.growth, grows, look.memory is None or trend is None)
+    return found
+
+
+def _allocator_grows(look: Look, row: AllocatorRow, trend: Trend | None) -> bool:
+    """Whether a finding would say so: of Python objects also while memory as a whole does not grow."""
+    if row.name == "total":
+        return look.memory_grows
+    return trend is not None and trend.grows and (row.name == "python" or look.memory_grows)
+
+
+def _supervisors(look: Look, judged: Verdict, window: float) -> dict[tuple[str, ...], Side]:
     """Those with children, alike ones together: many task groups of one line are one."""
+    snapshot = look.snapshot
     growth = TreeGrowth(snapshot.marks, snapshot.growing_since(window))
     forest = snapshot.forest
     ids, groups = growth.growing()
-    growing = set(ids[groups == NODE].tolist())
+    growing = set(ids[groups == NODE].tolist()) if _has_growth(judged) else set()
     found: dict[tuple[str, ...], Side] = {}
     for node in forest.nodes:
         position = forest.position(node.id)
@@ -139,10 +187,27 @@ def _supervisors(snapshot: Snapshot, window: float) -> dict[tuple[str, ...], Sid
             continue
         totals = forest.totals(position)
         slopes = growth.of(node.id)
-        side = Side(totals.children, totals.bytes, slopes[CHILDREN], slopes[MEMORY], node.id in growing)
+        enough = _is_enough(ROWS, slopes[CHILDREN], totals.children, look) or _is_enough(
+            RETAINED, slopes[MEMORY], totals.bytes, look
+        )
+        grows = node.id in growing and enough
+        side = Side(totals.children, totals.bytes, slopes[CHILDREN], slopes[MEMORY], grows, look.memory is None)
         name = (node.kind, node.label)
         found[name] = _together(found[name], side) if name in found else side
     return found
+
+
+def _has_growth(judged: Verdict) -> bool:
+    """Whether the findings know of growth that types and supervisors may have a part in."""
+    return any(each.kind in _WITH_PARTS and each.level != "notice" for each in judged.findings)
+
+
+def _is_enough(amounts: Amounts, growth: float | None, value: float | None, look: Look) -> bool:
+    """Whether what a growth per minute adds up to is worth a word."""
+    if growth is None:
+        return False
+    change = growth * look.window / 60.0
+    return change >= amounts.least(look.window, (value or 0.0) - change / 2)
 
 
 def _together(one: Side, other: Side) -> Side:
@@ -152,6 +217,7 @@ def _together(one: Side, other: Side) -> Side:
         _sum(one.count_growth, other.count_growth),
         _sum(one.bytes_growth, other.bytes_growth),
         one.growing or other.growing,
+        one.early and other.early,
     )
 
 

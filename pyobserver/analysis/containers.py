@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.places import Containers
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .growth import goes_on, is_growing, slope_per_minute
 
 NOTICED_ITEMS = 10.0  # each minute, below which growth is not worth a mark

@@ -15,7 +15,7 @@ from ..model.details import GroupQuestion
 from ..model.forest import PROCESS
 from ..model.forest_sums import BELOW, CHILDREN, MEASURED, MEMORY, fold_key, sums_at
 from ..model.groups import GroupKey, distinct, group_key, group_number, group_numbers
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Tasks, name_of
 from ..protocol import schema
 from .groups import group_rows

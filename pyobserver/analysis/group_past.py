@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..model.forest_sums import CHILDREN, MEMORY, numbered
 from ..model.groups import group_name
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .group_facts import Scope, sums_now
 
 Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ from ..model.groups import (
     group_numbers,
     group_sums,
 )
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Tasks, name_of
 from ..protocol import schema
 from .growth import NOTICED_BYTES, NOTICED_COUNT, grows, per_minute

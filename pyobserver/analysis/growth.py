@@ -38,6 +38,19 @@ def per_minute(curve: Curve) -> float | None:
     return slope_per_minute(curve.times, curve.mean)
 
 
+def in_steps(curve: Curve) -> tuple[float, float]:
+    """Return what a series that is read in steps may grow by, per minute, and for how many seconds it stood still at
+    most. All of its change may belong to the time without that, as the next step may be due; 0 where it has not risen.
+    """
+    if len(curve) < 2:
+        return 0.0, 0.0
+    seconds = float(curve.times[-1] - curve.times[0])
+    changes = curve.times[np.flatnonzero(np.diff(curve.mean)) + 1]
+    still = float(np.diff(np.concatenate((curve.times[:1], changes, curve.times[-1:]))).max())
+    change = max(0.0, float(curve.mean[-1] - curve.mean[0]))
+    return change / max(seconds - still, float(np.diff(curve.times).min())) * 60.0, still
+
+
 def is_growing(value: float | None, slope: float | None, least: float = 0.0) -> bool:
     """Whether `slope` per minute is worth a mark beside `value`: more than noise, more than `least` per minute."""
     if value is None or slope is None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.census import OTHER_TYPES, UNIDENTIFIED, Census, Numbers, PoolCounts
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .growth import NOTICED_BYTES, NOTICED_COUNT, SHORTEST_WINDOW, is_growing
 
 SIGNIFICANT = 3.0  # standard errors beyond which a change is no accident of the sample

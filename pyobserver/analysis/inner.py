@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..model.readings import InnerAllocator
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .heap import NORMAL_95
 
 NOT_HELD = "arrays keep nothing that they do not use; their blocks are malloc's"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 MANY = 5_000  # rows with several owners: so many are sorted by owner now and then only
 SECONDS = 5.0

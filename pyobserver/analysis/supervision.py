@@ -11,7 +11,7 @@ import numpy as np
 from ..model.forest import PROCESS
 from ..model.forest_sums import FOLD, MEMORY, Fold, fold_key
 from ..model.groups import GroupKey, group_key
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Row, name_of
 from ..protocol import schema
 from .growth import NOTICED_BYTES, TreeGrowth

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .ordering import matches
 
 Mask = NDArray[np.bool_]

@@ -23,7 +23,7 @@ from ..model.forest_sums import (
 )
 from ..model.groups import group_number
 from ..model.names import natural
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..protocol import schema
 from .growth import TreeGrowth
 

@@ -80,7 +80,7 @@ def read_once(source: LiveSource, options: argparse.Namespace) -> int:
 
 def _watched(source: LiveSource, options: argparse.Namespace, wants_heap: bool) -> Snapshot:
     """Return a snapshot when the first picture is whole, or after the time to watch, and leave the process."""
-    from ..model.store import Phase
+    from ..model.snapshot import Phase
 
     source.on_stage = stage = say_once() if options.verbose else passing
     source.count_objects(True)  # from outside: that costs the process nothing

@@ -145,19 +145,27 @@ def _new_file(options: argparse.Namespace) -> Path | None:
 
 def _tell_what_stays(source: LiveSource, options: argparse.Namespace) -> None:
     """Say that the agent stays, also when somebody else has told it so; and that it does not, when that was wanted."""
-    from ..model.store import Phase
+    from ..model.snapshot import Phase
+    from ..source.find import find_agent
 
+    for pid, stays in source.opened.items():
+        if stays and find_agent(pid) is not None:
+            _tell_that_it_stays(pid)
     last = source.store.snapshot()
     if last.status.phase is Phase.EXITED:
         return
     if last.status.phase is Phase.LIVE and last.tick is not None and last.tick.cost.stays:
-        print(f"the agent stays in {source.pid} and keeps watching; `pyobserver detach {source.pid}` removes it")
+        _tell_that_it_stays(source.pid)
     elif not getattr(options, "leave_agent", False):
         pass
     elif last.status.phase is Phase.OUTSIDE:
         say(f"no agent stays in {source.pid}: {last.status.text}")
     else:
         say(f"it is not known whether an agent stays in {source.pid}, as none had answered yet; pyobserver ps tells")
+
+
+def _tell_that_it_stays(pid: int) -> None:
+    print(f"the agent stays in {pid} and keeps watching; `pyobserver detach {pid}` removes it")
 
 
 def _last_words(program: Program) -> str:

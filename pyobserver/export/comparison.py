@@ -133,6 +133,8 @@ def _last_lines(found: Comparison) -> list[str]:
     no_more = f"{fixed} of what grew before does not any more. " if fixed else ""
     told = [each.summary for each in found.after.judged.findings if each.level != "notice"]
     if not told:
-        return textwrap.wrap(f"{no_more}In the later recording no growth is found.", WIDTH)
+        why = found.after.judged.waits
+        early = f", but it is too early: {why}" if why else ""
+        return textwrap.wrap(f"{no_more}In the later recording no growth is found{early}.", WIDTH)
     said = [textwrap.wrap(f"- {text}", WIDTH, subsequent_indent="  ") for text in told]
     return [f"{no_more}In the later recording is found:", *(line for lines in said for line in lines)]

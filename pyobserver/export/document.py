@@ -5,11 +5,12 @@ rows are integers of one space; folds of alike children have negative ones of th
 
 `memory.allocators` are those that add up to the resident memory, whose `within` is null, and those of libraries, with
 the name of the one that their memory is part of, or "" where it is that of a GPU: these are never to be added to the
-others. `in_use_error` is what 95 of 100 samples keep, null where nothing was sampled; `why` says what is not known, and
-`held_is_most` that no more than that is held. `c_heap` is what a walk over glibc's heaps has found: how old it is
-(`age_seconds`), and by arena what is in use, free, `unread`, and `trimmable` (can be given back to the system).
-`holdings` are the files, mappings, stacks and blocks that allocators hold, the largest of each. `unnamed` is what
-nothing tells the owner of. `pressure` is what the control group has counted.
+others. `in_use_error` is what 95 of 100 samples keep, null where nothing was sampled; `why` says what is not known,
+`held_is_most` that no more than that is held, and `inactive_split` (of PyTorch's) what of it lies unused between
+tensors. `c_heap` is what a walk over glibc's heaps has found: how old it is (`age_seconds`), and by arena what is in
+use, free, `unread`, and `trimmable` (can be given back to the system). `holdings` are the files, mappings, stacks and
+blocks that allocators hold, the largest of each. `unnamed` is what nothing tells the owner of. `pressure` is what the
+control group has counted.
 
 `heap` is the newest census of the small objects (up to 512 bytes), made from outside: `taken_at`, which part of the
 pools was read (`sampled_share`), `cost_seconds` of the observer, bytes `in_use` by the small-object allocator, the
@@ -36,7 +37,7 @@ from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, tree
 from ..model.forest import DEEPEST
 from ..model.groups import group_sums
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Row
 from .findings import findings
 from .heap import containers, heap

@@ -7,7 +7,7 @@ from typing import Any
 from ..analysis.containers import container_rows
 from ..analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ..model.census import OTHER_TYPES, UNIDENTIFIED
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 MOST_TYPES = 200  # the largest ones, beside all that grow
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..analysis.inner import inner_allocators
 from ..model.readings import CArena, CHeap, Holding, InnerAllocator, MemoryPressure
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 
 def memory(snapshot: Snapshot) -> dict[str, Any]:
@@ -62,6 +62,7 @@ def _allocator(each: InnerAllocator, peak: float | None, within: str | None, err
         "peak": None if peak is None else int(peak),
         "within": within,
         "held_is_most": each.held_is_most,
+        "inactive_split": each.split,
         "why": each.why or None,
     }
 

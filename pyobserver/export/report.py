@@ -10,7 +10,7 @@ from typing import Any
 from ..analysis.findings import LEVEL_WORDS, Finding, Verdict, verdict
 from ..analysis.format import duration
 from ..analysis.supervision import program_name
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .document import SCHEMA, document
 from .findings import checks, findings
 from .text import NARROW, allocators, groups, head
@@ -40,8 +40,8 @@ class Report:
 
     @property
     def waits(self) -> str:
-        """Why it cannot be told yet whether memory grows; "" when it can, or was not asked for."""
-        return next((answer.waits for answer in self.verdict.answers if answer.check.name == "memory"), "")
+        """Why it cannot be told yet whether memory grows, or what does; "" when it can, or was not asked for."""
+        return self.verdict.waits
 
     def document(self, findings_only: bool = False) -> dict[str, Any]:
         """Return the snapshot's document with the findings first, and with what was looked for."""

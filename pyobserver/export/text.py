@@ -12,7 +12,7 @@ from ..analysis.groups import GroupRow, group_rows, sort_groups
 from ..analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ..analysis.ordering import NUMERIC, order
 from ..analysis.supervision import SupervisionTree, TreeNode, program_name, tree
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Row
 from .cells import Column, cells, fit, table
 from .document import FOLD_ABOVE

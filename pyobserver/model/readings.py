@@ -132,6 +132,7 @@ class InnerAllocator:
     held_is_most: bool = False
     why: str = ""
     in_use_error: int = 0  # 95 % sampling error
+    split: int | None = None  # of what is held and not in use, that which lies between what is in use
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,6 @@ from .task_store import MAX_LABEL, MAX_ROWS, TaskStore
 from .tasks import NO_TASKS, Array, Tasks
 from .thread_shares import ThreadShares
 
-__all__ = ["Baseline", "Phase", "Snapshot", "Status", "Store"]
-
 MAX_PROBLEMS = 20
 MAX_MARKED = 1000  # nodes and as many folds, the widest, in each of the marks that tell growth
 UNMEASURED_SECONDS = 30.0  # after the first picture, from when on the tasks that are not measured are always some

@@ -51,7 +51,7 @@ history what has been, one message for each series, before the first tick: serie
         observed and it was not told to stay
 tick    closes an update: seq, time, total (asyncio tasks: those with rows, and while not all have some also the
         others), measured (those with a value), complete (bool: the first enumeration has finished), holders_complete
-        (bool: the holder walk has been through once since the start), loops (list of {id, thread, tasks}), gc (counts,
+        (bool: the holder walk has been through once since the start), loops (at most 1000 of {id, thread}), gc (counts,
         list of 3; collections, list of 3; collected, uncollectable, garbage (int: objects in gc.garbage, or null where
         that is no list), seconds (list of float: that collections have taken, by generation, or null before 3.15)),
         agent {cpu_seconds, longest_hold_seconds, memory_bytes, dropped, torn, observers, stays (bool: it goes on when
@@ -60,8 +60,9 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         tracing (bool: the program traces its allocations itself), creations (bool: where tasks are made is noted),
         creation_seconds (float: what noting takes in the program for each task, as measured in the agent's thread)},
         allocators (list of at most 64 [name (one of ALLOCATORS), detail (str: of "arrow" its back-end, of "cuda" the
-        number of the device), in use, held, peak of what is in use (bytes or null), why (str: why they are null)]: of
-        libraries that the program has loaded; an agent of before has none of this)
+        number of the device), in use, held, peak of what is in use, split (of what is held and not in use, that which
+        lies between what is in use) (bytes or null), why (str: why they are null)]: of libraries that the program has
+        loaded; an agent of before has none of this)
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the

@@ -22,8 +22,7 @@ from ..model.forest import Node
 from ..model.history import History
 from ..model.names import NameOrder
 from ..model.places import ContainerRecord, Containers
-from ..model.snapshot import Snapshot
-from ..model.store import Phase, Status
+from ..model.snapshot import Phase, Snapshot, Status
 from ..model.task_store import MAX_TEXTS
 from ..model.tasks import Tasks
 from ..protocol.clean import clean

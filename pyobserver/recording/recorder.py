@@ -36,7 +36,10 @@ def notes_of(snapshot: Snapshot, interval: float) -> dict[str, str]:
 
 
 def save(snapshot: Snapshot, path: Path) -> None:
-    """Write what is known at one moment, with all of its past, into a new recording. Raises RecordingError."""
+    """Write one moment, and the past of all series, into a new recording. Raises RecordingError.
+
+    What tasks and nodes there were before is not known any more.
+    """
     writer = RecordingWriter(path, notes_of(snapshot, 0.0))
     try:
         writer.add(snapshot)

@@ -14,7 +14,8 @@ from ..model.actions import Prospects, Settings
 from ..model.details import ChainFrame, DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
 from ..model.places import PlacesAnswer, PlacesQuestion
 from ..model.readings import AgentCost, Tick
-from ..model.store import Phase, Store
+from ..model.snapshot import Phase
+from ..model.store import Store
 from ..protocol import schema
 from .base import Source, SourceError
 from .story import FIRST_CHILD, LISTENER, MAIN_TASK, TEXTS, Story

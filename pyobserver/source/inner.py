@@ -18,13 +18,13 @@ _BACKENDS = {"system": "c_heap"}  # all others of Arrow map their memory themsel
 
 def allocators(head: dict[str, Any]) -> tuple[InnerAllocator, ...]:
     """Return the allocators in a tick: Arrow's within what holds its memory, a GPU's within nothing."""
-    found = fields.parts(head, "allocators", 6)
+    found = fields.parts(head, "allocators", 7)
     if len(found) > MOST:
         raise MessageError(f"allocators: more than {MOST}")
     return tuple(_allocator(*entry) for entry in found)
 
 
-def _allocator(name: Any, detail: Any, in_use: Any, held: Any, peak: Any, why: Any) -> InnerAllocator:
+def _allocator(name: Any, detail: Any, in_use: Any, held: Any, peak: Any, split: Any, why: Any) -> InnerAllocator:
     if name not in schema.ALLOCATORS:
         raise MessageError("allocators: one that this protocol does not know")
     if type(detail) is not str or type(why) is not str:
@@ -34,7 +34,7 @@ def _allocator(name: Any, detail: Any, in_use: Any, held: Any, peak: Any, why: A
     reason = clean(why, fields.MAX_TEXT)
     if name == "cuda":
         key, label = (f"cuda:{detail}", f"GPU {detail} (PyTorch)") if detail else ("cuda", "GPU (PyTorch)")
-        return InnerAllocator(key, label, "", *sizes, why=reason)
+        return InnerAllocator(key, label, "", *sizes, split=_size(split), why=reason)
     label = f"Arrow ({detail})" if detail else "Arrow"
     return InnerAllocator("arrow", label, _BACKENDS.get(detail, "native_other"), *sizes, why=reason)
 

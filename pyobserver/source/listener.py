@@ -12,7 +12,8 @@ from typing import Any
 from ..model.actions import LOST, REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.places import PlacesAnswer, PlacesQuestion
-from ..model.store import Phase, Store
+from ..model.snapshot import Phase
+from ..model.store import Store
 from ..protocol.frames import Frame
 from . import answers, messages, past, rows
 from .client import BYE_SECONDS, AgentClient

@@ -15,7 +15,8 @@ from ..attach import AttachError
 from ..model.actions import REFUSED, Progress, Settings
 from ..model.details import DetailAnswer, GroupAnswer, GroupQuestion
 from ..model.places import PlacesAnswer, PlacesQuestion
-from ..model.store import Phase, Store
+from ..model.snapshot import Phase
+from ..model.store import Store
 from ..outside import OutsideError, TargetGone
 from .admission import examined, refusal
 from .approach import AgentLeft, Approach
@@ -60,6 +61,7 @@ class LiveSource:
         self._interval = interval
         self._settings = (method, force, allow_actions)
         self._leaves_agent = leaves_agent
+        self.opened: dict[int, bool] = {}  # children observed from here, and theirs: whether the agent stays there
         self._failure: str | None = None
         self._wait = 0.0  # seconds until the next attempt to connect
         self._stopping = threading.Event()
@@ -98,6 +100,9 @@ class LiveSource:
         for thread in self._threads:
             thread.join(2.0)
         self._watcher.close()
+        if self.pid in self.opened:
+            tick = self._store.snapshot().tick
+            self.opened[self.pid] = tick is not None and tick.cost.stays
 
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen: they are measured first."""
@@ -174,7 +179,17 @@ class LiveSource:
         found = examined(pid, method, force)
         if not found.ok:
             raise SourceError(refusal(found))
-        return LiveSource(pid, interval=self._interval, method=method, force=force, allow_actions=allow_actions)
+        source = LiveSource(
+            pid,
+            interval=self._interval,
+            method=method,
+            force=force,
+            allow_actions=allow_actions,
+            leaves_agent=self._leaves_agent,
+        )
+        source.opened = self.opened
+        self.opened[pid] = False
+        return source
 
     def detach(self) -> None:
         """Remove the agent from the target for everybody, and stop."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from ..model.details import ChainFrame, DetailAnswer
 from ..model.readings import ThreadStack
-from ..model.store import Phase, Store
+from ..model.snapshot import Phase
+from ..model.store import Store
 from ..model.tasks import Row
 from ..outside import (
     KillWatch,

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 
 from ..analysis.format import duration
 from ..model.actions import ASKED, ENDED, LOST, MOVED, REFUSED, SENT, Action
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..model.tasks import Row
 from ..protocol import schema
 from .bar import Line, TooSmall, styled

@@ -85,12 +85,12 @@ class ObserverApp(EvidenceWalk):
         self._show_status()
 
     async def action_save(self) -> None:
-        """Keep what is known of a target that has ended."""
+        """Keep the last moment of a target that has ended."""
         snapshot = self._watched.snapshot
         if recording.can_be_saved(snapshot):
             self.notify(await asyncio.to_thread(recording.save_last, snapshot), timeout=10)
         else:
-            self.notify("S keeps what is known when the target has ended; r records while it runs", timeout=4)
+            self.notify("S keeps the last moment of a target that has ended; r records all while it runs", timeout=4)
 
     # -- actions -----------------------------------------------------------------------------------------------------
 

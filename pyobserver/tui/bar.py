@@ -15,7 +15,7 @@ from ..analysis.allocators import Outlook
 from ..analysis.findings import LEVEL_WORDS, Verdict
 from ..analysis.format import bytes_text, duration
 from ..analysis.supervision import program_name
-from ..model.store import Phase, Snapshot
+from ..model.snapshot import Phase, Snapshot
 from .widgets.text import broken, printable, shorten, width_of
 from .words import StatusWords, cost_words, exit_words
 

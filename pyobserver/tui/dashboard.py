@@ -16,7 +16,7 @@ from textual.widgets import Input
 from ..analysis.allocators import memory_outlook
 from ..analysis.format import duration
 from ..model.places import PlacesQuestion
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..source.base import Source
 from .actions import ActionLines
 from .bar import HEIGHTS, STYLES_FILE, WIDTHS, Piece, StatusLine, TabBar, TooSmall, TopBar

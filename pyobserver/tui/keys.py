@@ -66,9 +66,7 @@ WINDOW = Key(
 )
 FINDINGS = Key("findings", "f", "f", "findings", "what was found, and its evidence step by step, each where it is", 3)
 RECORD = Key("record", "r", "r", "record", "record into a file from now on, and end it; pyobserver replay shows it", 1)
-SAVE = Key(
-    "save", "S", "S", "save", "keep what is known of a target that has ended in a file, for pyobserver replay", 8
-)
+SAVE = Key("save", "S", "S", "save", "keep the last moment of what has ended, and the charts' past, in a file", 8)
 QUIT = Key("quit", "q", "q", "quit", "quit; the target goes on untouched", 10)
 
 KEYS = (  # in the order of the line at the bottom

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from ..model.store import Phase, Snapshot
+from ..model.snapshot import Phase, Snapshot
 
 SHARE = 0.2  # of the time at most goes into showing what is new
 JUDGING_PERIOD = 2.0  # seconds between two verdicts, at least

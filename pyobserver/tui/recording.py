@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ..analysis.format import bytes_text
-from ..model.store import Phase, Snapshot
+from ..model.snapshot import Phase, Snapshot
 from ..recording.errors import RecordingError
 from ..recording.recorder import Recorder, save, unused_path
 from .bar import Piece
@@ -35,13 +35,13 @@ def end(watched: Watched) -> str:
 
 
 def save_last(snapshot: Snapshot) -> str:
-    """Keep what is known of a target that has ended; returns what is to be said of it."""
+    """Keep the last moment of a target that has ended, and the past of the charts; returns what is to be said of it."""
     path = _unused(snapshot)
     try:
         save(snapshot, path)
     except RecordingError as error:
         return f"not saved: {error}"
-    return f"saved: pyobserver replay {path} shows it again"
+    return f"saved the last moment, and the past of the charts: pyobserver replay {path} shows them"
 
 
 def can_be_saved(snapshot: Snapshot) -> bool:

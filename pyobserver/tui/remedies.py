@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from ..analysis.format import bytes_text, count, duration, percent
 from ..model.actions import ASKED, ENDED, LOST, REFUSED, SENT, Action, Outcome, Settings, Site
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from .bar import TooSmall, styled
 from .tabs.help import Modal
 from .widgets.text import broken, fit, shorten

@@ -89,8 +89,12 @@ class ReplayApp(ObserverApp):
         hints = super()._hints()
         for name in ("record", "save"):
             hints.pop(name, None)
-        hints["pause"] = "stop" if self._replay.is_playing else "play"
-        hints.update(skip="", step="", speed="")
+        begin, end = self._replay.span
+        if begin < end:
+            hints["pause"] = "stop" if self._replay.is_playing else "play"
+            hints.update(skip="", step="", speed="")
+        else:
+            hints.pop("pause", None)
         if self._marks:
             hints["finding"] = ""
         return hints

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..analysis.findings import Verdict
 from ..analysis.format import bytes_text, count, duration
 from ..model.forest import PROCESS
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..model.history import Curve, History
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 
 
 class PastHistory(History):

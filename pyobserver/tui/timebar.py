@@ -66,6 +66,8 @@ class TimeBar(Line):
         speed = f" ×{shown.speed:g}" if shown.speed != 1 else ""
         left = f" {sign} {shown.clock}{speed} "
         right = f" {duration(shown.now - shown.begin)} of {duration(shown.end - shown.begin)} "
+        if shown.end <= shown.begin:
+            right = " a single moment; only the charts have a past "
         if shown.marks:
             right += f"· {len(shown.marks)} marked "
         width = self.size.width - width_of(left) - width_of(right)

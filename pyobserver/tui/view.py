@@ -15,7 +15,7 @@ from ..analysis.findings import Verdict
 from ..analysis.group_facts import Scope
 from ..analysis.growth import Mode
 from ..model.groups import GroupKey
-from ..model.store import Snapshot
+from ..model.snapshot import Snapshot
 from ..protocol import schema
 from .widgets import Column
 

@@ -8,7 +8,7 @@ from textual.widgets import ContentSwitcher
 
 from ..analysis.findings import NO_VERDICT, verdict
 from ..analysis.supervision import program_name
-from ..model.store import Phase
+from ..model.snapshot import Phase
 from ..recording.recorder import Recorder
 from ..source.base import Source
 from .pace import Pace, is_whole

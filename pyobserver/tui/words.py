@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..analysis.format import UNKNOWN, bytes_text, count, duration, percent
-from ..model.store import Phase, Snapshot, Status
+from ..model.snapshot import Phase, Snapshot, Status
 from .widgets import Cell
 from .widgets.text import printable
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
+import time
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from pyobserver.agent.creations import Creations
 
 from ..support.interpreters import Interpreter, interpreters
 from ..support.packages import with_packages
@@ -137,3 +145,34 @@ def test_who_may_not_act_is_refused(interpreter: Interpreter) -> None:
             assert ask(mirror, 1)["state"] == 3
             assert target.ask("factory") == before
         silence(target.stop())
+
+
+@pytest.mark.skipif(sys.version_info[:2] == RENAMES, reason="it is refused there")
+def test_a_loop_that_has_gone_takes_its_factories_with_it() -> None:
+    """Nothing of the program is held: a server may have a loop for each request."""
+    loops: list[Any] = []
+    agent: Any = SimpleNamespace(
+        clock=time.perf_counter, tasks=SimpleNamespace(loops=SimpleNamespace(references=lambda: list(loops)))
+    )
+    creations = Creations(agent)
+    asked = object()
+    gone = []
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+
+        def own(loop: Any, coro: Any, **options: Any) -> Any:
+            return asyncio.Task(coro, loop=loop, **options)
+
+        loop.set_task_factory(own)
+        gone.append(weakref.ref(own))
+        loops[:] = [weakref.ref(loop)]
+        if asked not in creations._wanted:
+            assert creations.begin(asked) is None
+        list(creations._look(None))
+        assert loop.get_task_factory() is not own
+        loop.close()
+        del loop, own
+    gc.collect()
+    list(creations._look(None))
+    assert not creations._factories and [each() for each in gone] == [None] * 3
+    creations.close()

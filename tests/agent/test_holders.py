@@ -201,7 +201,7 @@ async def main():
     wrong = [[found.get(number), place] for number, place in app.expected.items() if found.get(number) != place]
     ids = {}
     for _, holding in walk.found.items():
-        ids.setdefault((holding.path, holding.type), set()).add(walk.container_id(holding))
+        ids.setdefault((holding.path, holding.type), set()).add(holding.key)
     finish(wrong=wrong, total=len(tasks), incomplete=walk.incomplete, same=before == after,
            ids={path: len(each) for (path, _), each in ids.items()}, objects=walk.objects)
 
@@ -248,7 +248,7 @@ async def main():
     tasks = [task for task in asyncio.all_tasks() if "push_hash" in task.get_coro().__qualname__]
     walk = walk_for(tasks)
     slices = go(walk)
-    ids = {walk.container_id(holding) for _, holding in walk.found.items()}
+    ids = {holding.key for _, holding in walk.found.items()}
     finish(found=sorted(told(walk, tasks).values()), ids=len(ids))
 
 asyncio.run(main())

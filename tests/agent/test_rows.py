@@ -78,7 +78,7 @@ def told(table: Table, position: int) -> tuple[set[int], int]:
     for number in found[0]:
         at = table.position_of(number)
         if at >= 0:
-            table.told(at)
+            table.told_rows([at])
     return set(found[0]), found[1]
 
 
@@ -107,7 +107,7 @@ def test_an_observer_that_comes_later_reads_from_the_end_on() -> None:
     table = Table(0.0)
     row: Any = table.add_row(schema.KIND_TASK)
     position = table.end
-    table.told(row.position)  # it reads the row as it is now
+    table.told_rows(range(row.position, row.position + 1))  # it reads the row as it is now
     table.touch(row)
     changed, _ = told(table, position)
     assert changed == {row.id}

@@ -30,7 +30,7 @@ def test_arrows_pool_is_told_as_it_counts_itself(interpreter: Interpreter) -> No
         for command in ("arrow 20", "riddle"):
             told = target.ask(command)
             mirror.wait(lambda told=told: [x for x in found(mirror, "arrow") if x[2] == told["arrow"]], command)
-            ((_, backend, _, held, peak, why),) = found(mirror, "arrow")
+            ((_, backend, _, held, peak, _, why),) = found(mirror, "arrow")
             assert (backend, held, peak, why) == (told["backend"], None, told["arrow_peak"], "")
 
 
@@ -42,7 +42,7 @@ def test_a_gpus_memory_is_told_once_it_was_used(interpreter: Interpreter) -> Non
         mirror.turn(3)
         assert not found(mirror, "cuda")
         target.ask("initialise")
-        assert said(mirror, "cuda") == [["cuda", "0", 3 << 30, 8 << 30, 5 << 30, ""]]
+        assert said(mirror, "cuda") == [["cuda", "0", 3 << 30, 8 << 30, 5 << 30, 1 << 30, ""]]
 
 
 @on_newest
@@ -52,7 +52,7 @@ def test_what_is_written_in_python_is_not_called(interpreter: Interpreter) -> No
         before = target.ask("called")["modules"]
         target.ask("stand_in")
         for name in ("arrow", "cuda"):
-            ((_, _, in_use, held, peak, why),) = said(mirror, name)
+            ((_, _, in_use, held, peak, _, why),) = said(mirror, name)
             assert (in_use, held, peak) == (None, None, None)
             assert "not those of the library" in why
         mirror.turn(3)

@@ -57,6 +57,18 @@ def test_many_forks_at_any_moment_of_the_agent(interpreter: Interpreter) -> None
 
 
 @on_interpreters
+def test_a_fork_without_file_descriptors_prints_nothing(interpreter: Interpreter) -> None:
+    """How many threads there are cannot be read then: the interpreter would print what a hook raises."""
+    with launch(interpreter, "bystander") as target:
+        with observed(target.pid) as mirror:
+            mirror.wait_until_known()
+            for _ in range(3):
+                assert target.ask("fork_full")["status"] == 7
+            mirror.turn(2)
+        silence(target.stop())
+
+
+@on_interpreters
 @pytest.mark.parametrize("threads", [0, 2])
 def test_a_fork_is_warned_of_as_without_us(interpreter: Interpreter, threads: int) -> None:
     """Since 3.12 a process with several threads is warned. Our thread does not count, others do."""

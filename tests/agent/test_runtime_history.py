@@ -15,7 +15,7 @@ import pytest
 
 from pyobserver.analysis.groups import GroupRow, group_rows
 from pyobserver.model.groups import group_name
-from pyobserver.model.store import Snapshot
+from pyobserver.model.snapshot import Snapshot
 from pyobserver.protocol import schema
 from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, remove_agent

@@ -217,6 +217,16 @@ def test_several_observers_share_one(interpreter: Interpreter) -> None:
         silence(target.stop())
 
 
+@on_newest
+def test_an_interval_beyond_all_numbers_is_not_taken(interpreter: Interpreter) -> None:
+    """Nothing that an observer says ends the agent for the others."""
+    with launch(interpreter, "bystander") as target:
+        with observed(target.pid) as mirror, connect(target.pid) as other:
+            other._connection.send({"t": "watch", "interval": 10**400})
+            mirror.turn(3)
+        silence(target.stop())
+
+
 class Knock:
     """A connection that nobody has taken yet."""
 

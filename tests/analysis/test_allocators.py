@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from pyobserver.analysis.allocators import TREND_POINTS, allocator_rows, chart_lines, memory_outlook, table_rows, trend
+from pyobserver.analysis.allocators import (
+    TREND_POINTS,
+    allocator_rows,
+    chart_areas,
+    chart_lines,
+    memory_outlook,
+    table_rows,
+    trend,
+)
 from pyobserver.model.census import ArrayData
 from pyobserver.model.history import NO_CURVE, Series
+from pyobserver.model.past import PastSeries
 from pyobserver.model.readings import Allocator, InnerAllocator, MemoryLimit
 from pyobserver.model.store import Store
 from pyobserver.source.fake import FakeSource
@@ -189,3 +199,24 @@ def test_trends() -> None:
     for second in range(3, 16):
         series.add(NOW + second, float(second))
     assert trend(series.curve(NOW - 1)) == tuple(2 * i + 0.5 for i in range(8))
+
+
+@pytest.mark.parametrize("known", [8.0, 300.0])
+def test_memory_before_an_observer_came(known: float) -> None:
+    """The agent has kept how much it was, not what of: that is an area of its own, up to where the others begin."""
+    source = FakeSource(Story())
+    source.play(60)
+    store, begin = source.store, source.story.begin
+    ages = np.arange(60.0 + known, 59.0, -1.0)
+    cells = np.column_stack([ages, np.ones(len(ages)), *[np.full(len(ages), 3e9)] * 3])
+    store.add_past(PastSeries("rss", None, cells))
+    areas = chart_areas(store.snapshot(), 600.0)
+    assert ("rss" in [each.name for each in areas]) is (known > 15)
+    if known > 15:
+        last = areas[-1]
+        first = min(each.curve.times[0] for each in areas[:-1])
+        assert last.label == "RSS, not divided"
+        assert last.curve.times[0] < begin - known + 2 and begin - 2 < last.curve.times[-1] < first
+        store.greet(replace(source.story.facts(), followed_seconds=300.0))
+        assert chart_areas(store.snapshot(), 600.0)[-1].label == "RSS, before we came"
+    assert "rss" not in [each.name for each in chart_areas(store.snapshot(), 30.0)]

@@ -14,13 +14,14 @@ from pyobserver.analysis.growth import (
     SHORTEST_WINDOW,
     TreeGrowth,
     goes_on,
+    in_steps,
     is_growing,
     per_minute,
     seconds_to_limit,
     slope_per_minute,
 )
 from pyobserver.model.forest_sums import CHILDREN, MEMORY, Sums
-from pyobserver.model.history import NO_CURVE, Series
+from pyobserver.model.history import NO_CURVE, Curve, Series
 from tests.model import made
 
 NOW = 1_700_000_000.0
@@ -148,3 +149,18 @@ def test_growth_goes_on_only_while_the_floor_rises() -> None:
     cells = np.array([0.0, 10.0, 22.0, 24.0, 26.0, 28.0, 30.0])  # of an agent alone, and then of an observer
     assert goes_on(cells, cells), "a cell that lasts for the second third"
     assert not goes_on(cells, np.minimum(cells, 10.0)) and not goes_on(cells, np.maximum(cells, 22.0))
+
+
+def test_what_is_read_in_steps() -> None:
+    """A step may be due: the change is that of the time without the longest rest. What falls has not grown."""
+
+    def of(values: list[float]) -> tuple[float, float]:
+        column = np.array(values, float)
+        return in_steps(Curve(np.arange(len(values), dtype=float), column, column, column))
+
+    assert of([0, 1, 2, 3, 4]) == (4 / 3 * 60, 1.0)
+    assert of([0, 0, 0, 3, 3, 3, 6, 6, 6]) == (6 / 5 * 60, 3.0)
+    assert of([0, 0, 0, 0, 5]) == (5 / 1 * 60, 4.0)
+    assert of([5, 5, 5, 4]) == (0.0, 3.0)
+    assert of([5, 5, 5]) == (0.0, 2.0)
+    assert of([7]) == of([]) == (0.0, 0.0)

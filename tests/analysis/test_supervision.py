@@ -12,7 +12,8 @@ import pytest
 from pyobserver.analysis.supervision import Order, SupervisionTree, TreeNode, program_name, tree
 from pyobserver.model.forest import PROCESS
 from pyobserver.model.forest_sums import fold_key
-from pyobserver.model.store import Snapshot, Store
+from pyobserver.model.snapshot import Snapshot
+from pyobserver.model.store import Store
 from pyobserver.model.tasks import NO_TASKS
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource

@@ -18,7 +18,7 @@ from pyobserver.analysis.ordering import matches, order
 from pyobserver.analysis.supervision import tree
 from pyobserver.model.forest import plant
 from pyobserver.model.names import NameOrder
-from pyobserver.model.store import Snapshot
+from pyobserver.model.snapshot import Snapshot
 from pyobserver.model.tasks import Array
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource

@@ -22,7 +22,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from pyobserver.analysis.format import bytes_text
-from pyobserver.model.store import Snapshot
+from pyobserver.model.snapshot import Snapshot
 from pyobserver.source.fake import FakeSource, source_in_real_time
 from pyobserver.source.story import Story
 from pyobserver.tui.tabs.singles import COLUMNS, SingleTable, TaskLines

@@ -11,7 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
-from pyobserver.model.store import Phase
+from pyobserver.model.snapshot import Phase
 from pyobserver.source.live import LiveSource, remove_agent
 from tests.support.interpreters import interpreters
 from tests.support.targets import RunningTarget, launch

@@ -19,7 +19,7 @@ from textual.widgets.tree import TreeNode
 
 from pyobserver.analysis.format import bytes_text
 from pyobserver.model.forest import Node
-from pyobserver.model.store import Snapshot
+from pyobserver.model.snapshot import Snapshot
 from pyobserver.model.tasks import Array
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource, source_in_real_time

@@ -13,7 +13,8 @@ import pytest
 from pyobserver.export.document import FOLD_ABOVE, SCHEMA, document
 from pyobserver.model.forest import DEEPEST
 from pyobserver.model.readings import InnerAllocator, MemoryPressure
-from pyobserver.model.store import Snapshot, Store
+from pyobserver.model.snapshot import Snapshot
+from pyobserver.model.store import Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource, Situation
 from pyobserver.source.story import HOLDER, MB, Story
@@ -28,7 +29,7 @@ KEYS = {
     "agent": "method attach_seconds held_seconds cpu_seconds longest_hold_seconds memory_bytes dropped self_check |",
     "memory": "rss pss uss swap limit limit_source allocators categories | unavailable"
     " oom_score divided_seconds_ago unnamed c_heap holdings pressure",
-    "memory.allocators": "name label in_use held peak | in_use_error within held_is_most why",
+    "memory.allocators": "name label in_use held peak | in_use_error within held_is_most inactive_split why",
     "memory.c_heap": "| age_seconds cost_seconds size in_use free unread free_resident trimmable arenas",
     "memory.c_heap.arenas": "| name heaps size in_use free unread resident free_resident free_chunks largest_free"
     " trimmable",

@@ -11,7 +11,8 @@ from pyobserver.model import store as store_module
 from pyobserver.model import task_store
 from pyobserver.model.outside_rows import child_row_id, thread_row_id
 from pyobserver.model.readings import MemoryLimit
-from pyobserver.model.store import Phase, Store
+from pyobserver.model.snapshot import Phase
+from pyobserver.model.store import Store
 from pyobserver.model.task_store import FADE_SECONDS
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pyobserver.model.store import Phase
+from pyobserver.model.snapshot import Phase
 from pyobserver.outside.killer import KillWatch
 from pyobserver.outside.pressure import oom_kills
 from pyobserver.source.live import LiveSource

@@ -25,7 +25,7 @@ _VALUES = st.recursive(
     max_leaves=6,
 )
 _NODES: dict[str, Any] = {"t": "nodes", "items": [node(3), node(4, parent=3, queue=2, detail="set")]}
-_ALLOCATORS = [["arrow", "mimalloc", 5, None, 7, ""], ["cuda", "0", 1, 2, 3, ""]]
+_ALLOCATORS = [["arrow", "mimalloc", 5, None, 7, None, ""], ["cuda", "0", 1, 2, 3, 4, ""]]
 READERS: dict[str, tuple[dict[str, Any], list[Callable[[Frame], Any]]]] = {
     "hello": (HELLO, [messages.hello, messages.protocol_version]),
     "strings": (STRINGS, [messages.strings]),

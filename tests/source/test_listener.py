@@ -15,7 +15,8 @@ import pytest
 
 from pyobserver.model.details import DetailAnswer, GroupAnswer, GroupQuestion, SharedObject
 from pyobserver.model.places import ContainerPlace, ObjectPlace, PlacesAnswer, PlacesQuestion
-from pyobserver.model.store import Phase, Store
+from pyobserver.model.snapshot import Phase
+from pyobserver.model.store import Store
 from pyobserver.protocol import frames, schema
 from pyobserver.source.client import AgentClient
 from pyobserver.source.errors import ClientError, Disconnected, MessageError

@@ -13,7 +13,7 @@ import pytest
 
 from pyobserver.model.details import DetailAnswer
 from pyobserver.model.places import PlacesAnswer, PlacesQuestion
-from pyobserver.model.store import Phase, Snapshot
+from pyobserver.model.snapshot import Phase, Snapshot
 from pyobserver.source import live
 from pyobserver.source.find import find_agent
 from pyobserver.source.live import LiveSource, SourceError, remove_agent

@@ -56,12 +56,16 @@ def test_what_could_be_done_is_told_with_an_update() -> None:
 
 def test_allocators_of_libraries_are_told_with_an_update() -> None:
     """Arrow's by its back-end, a GPU's within no allocator of the process; a size that cannot be is not known."""
-    said = [["arrow", "mimalloc", 5, None, 7, ""], ["arrow", "system", 5, None, 7, ""], ["cuda", "1", -1, 8, 9, "x"]]
+    said = [
+        ["arrow", "mimalloc", 5, None, 7, None, ""],
+        ["arrow", "system", 5, None, 7, None, ""],
+        ["cuda", "1", -1, 8, 9, 2, "x"],
+    ]
     mapped, from_malloc, gpu = messages.tick(frame({**TICK, "allocators": said})).allocators
     assert (mapped.name, mapped.label, mapped.within) == ("arrow", "Arrow (mimalloc)", "native_other")
     assert (mapped.in_use, mapped.held, mapped.peak, mapped.why) == (5, None, 7, "")
     assert from_malloc.within == "c_heap"
-    assert (gpu.name, gpu.within, gpu.in_use, gpu.held, gpu.why) == ("cuda:1", "", None, 8, "x")
+    assert (gpu.name, gpu.within, gpu.in_use, gpu.held, gpu.split, gpu.why) == ("cuda:1", "", None, 8, 2, "x")
     assert messages.tick(frame(TICK)).allocators == ()
 
 
@@ -71,11 +75,11 @@ def test_allocators_of_libraries_are_told_with_an_update() -> None:
         7,
         [7],
         [["arrow", "", 1, 2, 3]],
-        [["gold", "", 1, 2, 3, ""]],
-        [[["arrow"], "", 1, 2, 3, ""]],
-        [["arrow", 1, 1, 2, 3, ""]],
-        [["arrow", "", 1, 2, 3, None]],
-        [["arrow", "", 1, 2, 3, ""]] * 65,
+        [["gold", "", 1, 2, 3, None, ""]],
+        [[["arrow"], "", 1, 2, 3, None, ""]],
+        [["arrow", 1, 1, 2, 3, None, ""]],
+        [["arrow", "", 1, 2, 3, None, None]],
+        [["arrow", "", 1, 2, 3, None, ""]] * 65,
     ],
 )
 def test_allocators_that_are_none(said: Any) -> None:

@@ -209,6 +209,16 @@ class Bystander:
         self.child = pid
         return {"pid": pid}
 
+    def fork_full(self) -> dict[str, Any]:
+        """A child that ends at once, made while there is no file descriptor left."""
+        self.full()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(7)
+        status = os.waitpid(pid, 0)[1] >> 8
+        self.free()
+        return {"status": status}
+
     def end_child(self) -> dict[str, Any]:
         """Ends it."""
         os.kill(self.child, signal.SIGKILL)
@@ -311,7 +321,7 @@ class Bystander:
 async def main(options: argparse.Namespace) -> None:
     program = Bystander(options.tasks, options.threads)
     names = (
-        "fork forks leave_child end_child multiprocessing command cycles collector",
+        "fork forks fork_full leave_child end_child multiprocessing command cycles collector",
         "alarm sleeper full free cpu importing is_same become",
     )
     await serve({"state": state, "left": left, **{name: getattr(program, name) for name in " ".join(names).split()}})

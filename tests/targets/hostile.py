@@ -168,6 +168,39 @@ class Awaited:
         yield from asyncio.get_running_loop().create_future()
 
 
+class Bare:
+    """As much of a future as a task needs, without weak references."""
+
+    __slots__ = ("_asyncio_future_blocking", "callback", "loop")
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self._asyncio_future_blocking = False
+
+    def get_loop(self) -> Any:
+        return self.loop
+
+    def add_done_callback(self, callback: Any, *, context: Any = None) -> None:
+        """It is done when it is cancelled."""
+        self.callback = callback
+
+    def cancel(self, *message: Any, **more: Any) -> bool:
+        self.loop.call_soon(self.callback, self)
+        return False
+
+    def result(self) -> None:
+        """Nothing comes of it."""
+
+    def __await__(self) -> Any:
+        self._asyncio_future_blocking = True
+        yield self
+
+
+async def bare() -> None:
+    """Waits for something that only looks like a future."""
+    await Bare(asyncio.get_running_loop())
+
+
 variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
 
 
@@ -217,6 +250,7 @@ def start() -> None:
     for key, name in NAMES.items():
         registry.tasks[key] = loop.create_task(owner(), name=name)
     registry.tasks["lying"] = LyingTask(owner(), loop=loop)
+    registry.tasks["bare"] = loop.create_task(bare(), name="bare")
     renamed = owner()
     renamed.__qualname__ = "Spawner\x1b[2J." + "y" * 2_000
     renamed.__name__ = "\x1b[2J"
@@ -232,7 +266,10 @@ def start() -> None:
     registry.executor.submit(thread_stop.wait)
     for job in (Plain(), Callable(), functools.partial(Callable(), Slots()), Callable):
         registry.executor.submit(job, Dict({"x": 1}), key=Str("text"))
-    threading.Thread(target=thread_stop.wait, name=NAMES["escape"], daemon=True).start()
+    registry.executor.submit(list.append.__get__(List()), 1)  # a method in C, of an instance whose class has hooks
+    thread = threading.Thread(target=thread_stop.wait, name=NAMES["escape"], daemon=True)
+    thread.start()
+    thread._native_id = 1 << 80  # type: ignore[attr-defined]
 
 
 def tell() -> dict[str, Any]:

@@ -95,7 +95,8 @@ def torch() -> Dict[str, Any]:
         both = {"current": current, "peak": peak, "allocated": peak, "freed": peak - current}
         return {"all": both, "small_pool": dict.fromkeys(both, 0), "large_pool": both}
 
-    used = {"allocated_bytes": of(3 << 30, 5 << 30), "reserved_bytes": of(8 << 30, 8 << 30), "num_ooms": 0}
+    used = {"allocated_bytes": of(3 << 30, 5 << 30), "reserved_bytes": of(8 << 30, 8 << 30)}
+    used["inactive_split_bytes"] = of(1 << 30, 2 << 30)
     none = {"allocated_bytes": of(0, 0), "reserved_bytes": of(0, 0), "num_ooms": 0}
     for name in ("torch", "torch.cuda", "torch._C"):
         sys.modules[name] = types.ModuleType(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyobserver.model.store import Phase, Store
+from pyobserver.model.snapshot import Phase
+from pyobserver.model.store import Store
 from pyobserver.tui.pace import Pace, is_whole
 
 from ..model import made

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pyobserver.recording.reader import Recording
+from pyobserver.recording.recorder import save
 from pyobserver.recording.writer import RecordingWriter
 from pyobserver.source.replay import ReplaySource
 from pyobserver.source.story import Story
@@ -96,6 +97,28 @@ async def test_keys_move_in_time(live: tuple[Path, StillSource]) -> None:
         await opened.press("right_square_bracket", "right_square_bracket")
         assert "14:25:00" in opened.lines()[-2]
         await opened.until(lambda: opened.line("push_hash") == count)
+
+
+async def test_a_single_moment(live: tuple[Path, StillSource], tmp_path: Path) -> None:
+    """What S has kept has no other moments: it says so, and offers no keys that lead there. The charts have a past."""
+    path = tmp_path / "saved.rec"
+    save(live[1].store.snapshot(), path)
+    async with replay(path, "2") as opened:
+        assert "a single moment; only the charts have a past" in opened.text()
+        for key in ("play", "minute", "moment ", "speed"):
+            assert key not in opened.lines()[-1]
+        await opened.press("full_stop", "comma", "right_square_bracket", "space", "space")
+        assert "▁" in opened.text() or "█" in opened.text() or "▄" in opened.text()
+
+
+async def test_what_s_keeps_is_told() -> None:
+    """In the help, and when it is pressed before the target has ended."""
+    async with dashboard(played(), "2", size=(140, 60)) as opened:
+        await opened.press("S")
+        assert any("S keeps the last moment of a target that has ended" in n.message for n in opened.app._notifications)
+    async with dashboard(played(), "2", size=(140, 60), situation="killed") as opened:
+        await opened.press("question_mark")
+        assert "keep the last moment of what has ended, and the charts' past, in a file" in opened.text()
 
 
 async def test_playing(live: tuple[Path, StillSource]) -> None:

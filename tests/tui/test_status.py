@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pyobserver.model.readings import AgentCost, Tick
-from pyobserver.model.store import Phase, Snapshot, Status, Store
+from pyobserver.model.snapshot import Phase, Snapshot, Status
+from pyobserver.model.store import Store
 from pyobserver.source.fake import Situation
 from pyobserver.tui.words import cost_words, exit_words, status_words
 

@@ -78,7 +78,8 @@ class ThreadFrames:
 
 def _frames_of(thread):
     """Return the frames of a thread, outermost first, up to those of what a loop runs, which is a row of its own."""
-    frame = sys._current_frames().get(attribute(thread, "_ident"))
+    ident = attribute(thread, "_ident")
+    frame = sys._current_frames().get(ident) if type(ident) is int else None
     found = []
     while frame is not None and len(found) < MAX_FRAMES:
         found.append(frame)

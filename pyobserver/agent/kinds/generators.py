@@ -80,7 +80,7 @@ class GeneratorProbe:
                 _leave_out_of(idle, reference())
                 if count % _AT_ONCE == 0 and now.over():
                     now = yield
-        self._forget(idle)
+        now = yield from self._forget(idle, now)
         for count, (address, (reference, node)) in enumerate(idle.items()):
             self._judge(address, reference, node, executing)
             if count % _AT_ONCE == 0 and now.over():
@@ -126,9 +126,11 @@ class GeneratorProbe:
         for link in self._describer.chain(coroutine)[0]:
             _leave_out_of(idle, link)
 
-    def _forget(self, idle):
-        """End the rows of those that are not idle any more."""
-        for address, number in list(self._rows.items()):
+    def _forget(self, idle, now):
+        """End the rows of those that are not idle any more; return the slice."""
+        for count, (address, number) in enumerate(list(self._rows.items())):
+            if count % _AT_ONCE == 0 and now.over():
+                now = yield
             row = self._table.rows.get(number)
             if row is None or address not in idle or row.ref() is not idle[address][0]():
                 del self._rows[address]
@@ -138,6 +140,7 @@ class GeneratorProbe:
         for known in (self._suspects, self._places):
             for address in [each for each in known if each not in idle]:
                 del known[address]
+        return now
 
     def _judge(self, address, reference, node, executing):
         """Add a row for one that no task can have."""

@@ -15,12 +15,14 @@ from pyobserver.agent.attributes import (
     HEAP_TYPE,
     IS_CLASS,
     Function,
+    Module,
     attribute,
     class_dict,
     class_name,
     code_of,
     flags_of,
     function_name,
+    inherits,
     namespace_of,
     short_name,
     text,
@@ -40,7 +42,7 @@ Builtin = type(len)
 Method = type(Job("", 0, None).run)
 MethodDescriptor = type(str.join)
 _self_of_builtin = Builtin.__dict__["__self__"].__get__
-_name_of_builtin = Builtin.__dict__["__qualname__"].__get__
+_name_of_builtin = Builtin.__dict__["__name__"].__get__  # `__qualname__` asks the type of `__self__`, as attributes are
 _module_of_builtin = Builtin.__dict__["__module__"].__get__
 _function_of_method = Method.__dict__["__func__"].__get__
 _function_of_partial = Partial.__dict__["func"].__get__
@@ -158,10 +160,14 @@ class JobProbe:
         return 0
 
     def _meet(self, item, node):
+        try:
+            reference = ref(item)
+        except TypeError:  # of an executor's own queue
+            return
         row = self._table.add_row(schema.KIND_JOB)
         if row is None:
             return
-        row.ref = ref(item)
+        row.ref = reference
         row.created = self._agent.wall()
         row.flags = schema.FLAG_LINE_IS_DEF | (schema.FLAG_AGE_IS_MINIMUM if self._is_first else 0)
         row.state = schema.STATE_WAITING
@@ -179,8 +185,9 @@ class JobProbe:
     def _end_if_taken(self, address, number):
         row = self._table.rows.get(number)
         item = row.ref() if row is not None else None
-        if item is not None and _is_queued(item):
-            if attribute(attribute(item, "future"), "_state") == "CANCELLED" and row.state == schema.STATE_WAITING:
+        state = None if item is None else _state_of(item)
+        if state in _QUEUED:
+            if state == "CANCELLED" and row.state == schema.STATE_WAITING:
                 row.state = schema.STATE_DONE_HELD  # until a worker comes to it, the queue keeps it
                 self._table.touch(row)
             return
@@ -241,7 +248,13 @@ def _items(queue, start, count):
 
 
 def _is_queued(item):
-    return attribute(attribute(item, "future"), "_state") in _QUEUED
+    return _state_of(item) in _QUEUED
+
+
+def _state_of(item):
+    """Return the state of a work item's future, as an exact str: another one may compare itself by its own code."""
+    found = attribute(attribute(item, "future"), "_state")
+    return found if type(found) is str else text(found, "")
 
 
 def _function_of(item):
@@ -268,6 +281,9 @@ def called(function):
         return function_name(function), code_of(function)
     if kind is Builtin:
         module, name = text(_module_of_builtin(function), ""), text(_name_of_builtin(function))
+        bound = _self_of_builtin(function)
+        if bound is not None and not inherits(type(bound), Module):
+            name = short_name(bound if flags_of(type(bound)) & IS_CLASS else type(bound)) + "." + name
         return (module + "." + name if module else name), None
     if flags_of(kind) & IS_CLASS:
         return class_name(function), None

@@ -8,7 +8,7 @@ for it (of `multiprocessing`, `asyncio.subprocess`, `subprocess`). Their rows ar
 import posix
 from _weakref import ref
 
-from pyobserver.agent.attributes import attribute, namespace_of
+from pyobserver.agent.attributes import attribute, integer, namespace_of
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
 
@@ -115,7 +115,7 @@ class ProcessProbe:
             if node is None:
                 return None, ()
             self._pools[id(processes)] = node.id
-        pids = [pid for pid in processes if type(pid) is int]
+        pids = [pid for pid in processes if integer(pid) is not None]
         label = "process pool (%d worker%s)" % (len(pids), "" if len(pids) == 1 else "s")
         detail = "calls that were submitted and are not done wait or run" if calls is not None else ""
         length = len(calls) if calls is not None else None
@@ -157,8 +157,8 @@ def pid_of(thing):
     process = attribute(thing, "_popen", thing)
     transport = attribute(thing, "_transport")
     ended = attribute(process if transport is None else transport, "returncode" if transport is None else "_returncode")
-    pid = attribute(process, "pid")
-    return pid if type(pid) is int and pid > 0 and ended is None else 0
+    pid = integer(attribute(process, "pid"), 0)
+    return pid if pid > 0 and ended is None else 0
 
 
 def _children():

@@ -8,6 +8,7 @@ from _weakref import ref
 from gc import get_referents
 from itertools import islice
 
+from pyobserver.agent import collector
 from pyobserver.agent.attributes import attribute, class_module, class_name, namespace_of, text
 from pyobserver.agent.kinds.activity import note_look
 from pyobserver.agent.kinds.subject import Subject
@@ -21,7 +22,6 @@ _BETWEEN_LOOKS = 4  # tasks between two looks at the clock: a new one takes 50 u
 _AT_ONCE = 200  # the same for what takes little
 _MAX_OBJECTS = 500  # on the way from the namespaces of the threads to the runners
 _MAX_DEPTH = 4
-_EMPTY_SECONDS = 10.0
 
 
 class TrioSubject(Subject):
@@ -73,9 +73,11 @@ class TrioProbe:
         return bool(self._runs) and bool(self.running())
 
     def rows(self):
-        """All rows of trio's tasks."""
-        found = map(self._table.rows.get, list(self._by_address.values()))
-        return [row for row in found if row is not None]
+        """Yield the rows of all of trio's tasks, as they are when it comes to them."""
+        for number in list(self._by_address.values()):
+            row = self._table.rows.get(number)
+            if row is not None:
+                yield row
 
     def _row_of(self, task):
         row = self._table.rows.get(self._by_address.get(id(task), 0))
@@ -96,8 +98,8 @@ class TrioProbe:
                 if now.over():
                     now = yield
         self.complete = True
-        for count, (address, number) in enumerate(list(self._by_address.items())):
-            self._end_if_gone(address, number)
+        for count, address in enumerate(list(self._by_address)):
+            self._end_if_gone(address, self._by_address[address])
             if count % _AT_ONCE == 0 and now.over():
                 now = yield
         yield from self._sweep(now)
@@ -209,6 +211,8 @@ class TrioProbe:
         coroutine = self.subject.coroutine(task)
         row.key = attribute(task, "_schedule_points")
         where, called = self._describer.stand(coroutine)
+        if attribute(task, "_schedule_points") is not row.key:
+            collector.bury([task, coroutine])  # it has run while memory was read: these may be the last references
         if self._describer.is_running(coroutine):
             state = schema.STATE_RUNNING
         elif attribute(task, "_abort_func") is not None:  # trio needs it of each that is not to be run
@@ -269,7 +273,8 @@ class TrioProbe:
     # -- what is not needed any more ----------------------------------------------------------------------------------
 
     def _sweep(self, now):
-        for count, (key, number) in enumerate(list(self._nurseries.items())):
+        for count, key in enumerate(list(self._nurseries)):
+            number = self._nurseries[key]
             node = self._table.nodes.get(number)
             if node is None or node.ref() is None:
                 del self._nurseries[key]

@@ -11,7 +11,8 @@ class Holding:
             `app.numbers: locals.inner` of a generator, `app.make.<locals>.closed: closure.held`
     type    "set", "dict" and so on; "attribute" or "local" for one that holds a single task
     length  how many items the container had; None for an attribute
-    key     the id of the container, or the path: see `Walk.container_id`
+    key     what all tasks in one container share, its id; those in one attribute of any of a class's instances share
+            the path
     task    the id of the task whose variable it is, 0 if it is no task's
     route   the `Route` to the container, None where there is none
     """

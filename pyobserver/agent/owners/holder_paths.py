@@ -2,6 +2,7 @@
 
 from pyobserver.agent.attributes import (
     HEAP_TYPE,
+    cell_contents,
     class_dict,
     class_module,
     class_name,
@@ -70,6 +71,16 @@ class Paths:
     def forget(self, level):
         """Drop what is known of the frame at `level`."""
         self._labels.pop(level, None)
+
+    def cut(self, level):
+        """Drop what is known from the frame at `level` on, and return it."""
+        return [self._labels.pop(each) for each in list(self._labels) if each >= level]
+
+    def referents(self):
+        """Return what the labels refer to, an object as often as it is referred to."""
+        names = {id(label): label.names for label in self._labels.values()}
+        cells = [cell for each in names.values() if each is not None for cell in closure_of(each)]
+        return list(map(cell_contents, cells))
 
     def place_of(self, thing):
         """Return path, type, length, key and score of the place where `thing` is met on top of the stack.

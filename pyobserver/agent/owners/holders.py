@@ -7,10 +7,20 @@ and never a list of what an object refers to.
 
 import sys
 from gc import get_referents, is_tracked
+from itertools import compress
 from sys import getrefcount
 
-from pyobserver.agent import asyncio_types
-from pyobserver.agent.attributes import HAVE_GC, HEAP_TYPE, Shape, class_dict, closure_of, flags_of, namespace_of
+from pyobserver.agent import asyncio_types, collector
+from pyobserver.agent.attributes import (
+    HAVE_GC,
+    HEAP_TYPE,
+    IS_CLASS,
+    Shape,
+    class_dict,
+    closure_of,
+    flags_of,
+    namespace_of,
+)
 from pyobserver.agent.owners.found import Found, Holding
 from pyobserver.agent.owners.holder_kinds import (
     ATTRIBUTES,
@@ -53,8 +63,15 @@ def _calibrate():
     return count if enabled is None or enabled() else -1  # -1: counts cannot be read, so that all are marked
 
 
+def _calibrate_on_stack():
+    """Return what `getrefcount` says in `Walk.let_go` of an owner that only the stack refers to, once."""
+    owners = [object()]
+    return getrefcount(owners[0])
+
+
 ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
+ON_STACK = _calibrate_on_stack()
 _END = object()
 LATER = object()
 LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
@@ -88,10 +105,12 @@ class Walk:
         self._clock = clock
         self._tasks = tasks
         self._marks = Marks()
+        self._owners = []
         self.restart()
 
     def restart(self):
         """Forget everything and begin anew."""
+        self.let_go()
         self.found = Found()
         self.objects = 0  # looked into
         self.is_through = False
@@ -124,12 +143,6 @@ class Walk:
             reasons.append("%d containers that kept changing" % self._restless)
         return ", ".join(reasons) or None
 
-    @staticmethod
-    def container_id(holding):
-        """Return a key that all tasks in one container share: its id. Those in one attribute of any of a class's
-        instances share one, too: the path."""
-        return holding.key
-
     def held(self):
         """Yield the ids of what the walk refers to between slices."""
         for owner, kind in zip(self._owners, self._kinds):  # noqa: B905 (3.10 and later)
@@ -143,7 +156,7 @@ class Walk:
             return True
         self.pauses = False
         self._decisions.begin_slice()
-        self._shapes.clear()
+        self.let_go()
         self._resume()
         try:
             while True:  # at least once: to come back to where it was may have taken all the time
@@ -163,10 +176,34 @@ class Walk:
     # Between slices
 
     def _pause(self):
-        """Keep of the lists that were made here how much is left of them."""
+        """Keep of the lists that were made here how much is left of them, and no class."""
+        self._shapes.clear()
         for level, kind in enumerate(self._kinds):
             if kind in LISTED:
                 self._iterators[level] = self._iterators[level].__length_hint__()
+
+    def let_go(self):
+        """Leave what is on the stack when the program has dropped it since: to free that here would run its finalizers
+        in this thread, all at once. The program's collector does it."""
+        owners = self._owners
+        if not owners:
+            return
+        ours = self._references()
+        for level in range(len(owners)):
+            if getrefcount(owners[level]) < ON_STACK + ours[id(owners[level])]:
+                collector.bury([owners[level:], self._iterators[level:], self._paths.cut(level)])
+                while len(owners) > level:
+                    self._pop()
+                return
+
+    def _references(self):
+        """Return how often the walk refers to each of the owners, by id: by its stack, by its iterators, in labels."""
+        found = dict.fromkeys(map(id, self._owners), 0)
+        for part in (self._owners, *map(_of_iterator, self._iterators), self._paths.referents()):
+            for each in part:
+                if id(each) in found:
+                    found[id(each)] += 1
+        return found
 
     def _resume(self):
         for level, kind in enumerate(self._kinds):
@@ -394,6 +431,14 @@ class Walk:
         if score < NOWHERE * RANK and self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return STRIDE // 2 if length is None else 1
+
+
+def _of_iterator(iterator):
+    """Return what an iterator of the stack refers to: a container, by way of another iterator where it counts."""
+    found = get_referents(iterator)
+    if type(iterator) is compress:
+        return [each for part in found if not flags_of(type(part)) & IS_CLASS for each in get_referents(part)]
+    return found
 
 
 def _has_keys(mapping):

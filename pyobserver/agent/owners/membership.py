@@ -62,7 +62,9 @@ class Membership:
                 if looked < _AT_ONCE:
                     break
         missed = 0
-        for number, (row_id, tries) in wanted.items():
+        for count, (number, (row_id, tries)) in enumerate(wanted.items()):
+            if count % _AT_ONCE == 0 and now.over():
+                now = yield
             row = self._table.rows.get(row_id)
             if row is None or row.held or row.ref() is None:
                 continue

@@ -15,6 +15,8 @@ from pyobserver.agent.retention.together import Together
 from pyobserver.agent.retention.walk import Walker
 from pyobserver.protocol.schema import EXACT, UNAVAILABLE
 
+_LEARN_SECONDS = 5.0
+
 
 class Measure:
     """What was measured: bytes, the number of objects, an accuracy of the protocol, and the 95 % error in bytes."""
@@ -42,14 +44,11 @@ class Scanner:
         self._shared = Shared(clock, self._kinds)
         self._clock = clock
         self._batch = set()  # ids of its tasks
+        self._learns_at = 0.0
 
     def add_barrier(self, tp):
         """Do not walk through instances of `tp` and of its subclasses: each is a row of its own."""
         self._kinds.add_barrier(tp)
-
-    def add_lenient(self, tp):
-        """Take instances of `tp` as owned although one more reference to them exists: the timers of a loop."""
-        self._kinds.timers.add(tp)
 
     def name_by(self, slots):
         """Have local variables named by a `Slots`; before, none has a name."""
@@ -65,6 +64,9 @@ class Scanner:
         self.begin_batch()
         self._kinds.begin_slice()
         self._shared.begin_slice()
+        if self._clock() >= self._learns_at:  # the program may have loaded more meanwhile
+            self._learns_at = self._clock() + _LEARN_SECONDS
+            self.learn_libraries()
 
     def scan(self, root, deadline):
         """Return the `Measure` of what `root` retains, found before the clock shows `deadline`."""

@@ -32,8 +32,8 @@ class GrowingContainers:
             return TooEarly(record.problem or "the containers are looked for when objects grow, or on the tab Heap (g)")
         found = []
         for row in container_rows(look.snapshot, look.window):
-            trend = look.trend(items_name(row.key), ITEMS)
-            if trend.grows if trend is not None else _has_always_risen(record, row):
+            grows, trend = growth_of(look, row)
+            if grows:
                 found.append((row, trend))
         looks = len(record.earlier) + 1
         if not found and looks < LEAST_READINGS:
@@ -41,6 +41,12 @@ class GrowingContainers:
             return TooEarly(f"the containers have been looked for {times}, it takes {LEAST_READINGS} times at least")
         found.sort(key=lambda each: each[0].growth or 0.0, reverse=True)
         return tuple(_finding(look, row, trend) for row, trend in found[:MOST])
+
+
+def growth_of(look: Look, row: ContainerRow) -> tuple[bool, Trend | None]:
+    """Return whether a container grows, and its trend, None where there are too few readings for one."""
+    trend = look.trend(items_name(row.key), ITEMS)
+    return trend.grows if trend is not None else _has_always_risen(look.snapshot.containers, row), trend
 
 
 def _has_always_risen(record: ContainerRecord, row: ContainerRow) -> bool:

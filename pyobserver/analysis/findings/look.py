@@ -8,12 +8,12 @@ from functools import cached_property
 
 from ...model.groups import group_name
 from ...model.history import Curve
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...protocol import schema
-from ..allocators import KEEPING, AllocatorRow, Outlook, allocator_rows, kept_growth, memory_outlook
-from ..format import duration
+from ..allocators import KEEPING, AllocatorRow, Outlook, allocator_rows, growth_series, kept_growth, memory_outlook
+from ..format import count, duration
 from ..groups import GroupRow, group_rows
-from ..growth import SHORTEST_WINDOW, per_minute
+from ..growth import SHORTEST_WINDOW, in_steps, per_minute
 from ..heap import TypeRow, type_rows
 from ..trend import (
     BYTES,
@@ -34,6 +34,9 @@ OF_YOUNG = 6_000_000  # bytes, below which that is not told
 CHANCE = 4.0  # standard deviations: of 50 to 500 that live for 10 to 120 s, fewer than 1 look in 100 goes beyond
 CLOSE_SECONDS = 15 * 60.0  # full within this time is more than "growing"
 MAIN_SHARE = 0.5  # of the growth: what has at least this share is named as its cause
+DECIDED_SECONDS = 60.0  # known, from when on what has not shown itself as a cause is taken for none
+MANY, UNHEARD_SECONDS = 1000, 30.0  # of so many it may take as long until it is heard that they become more
+STEPS, MOST_SECONDS_TO_DECIDE = 6, 180.0  # of what is read in long steps it takes so many, and so long at most
 NEVER_ENDING_SECONDS = 20 * 60.0  # of steady growth, after which tasks of which none ends are called a leak
 NO_CAUSES = (schema.KIND_THREAD, schema.KIND_CHILD)  # threads are few, and a child's memory is its own
 
@@ -200,6 +203,79 @@ class Look:
         """Bytes per minute that growing groups retain more."""
         return sum(max(0.0, g.bytes_growth) for g in self.growing_groups)
 
+    @cached_property
+    def most_growth_of_tasks(self) -> float:
+        """Bytes per minute that groups may retain more, also those whose growth is not certain yet."""
+        return sum(most for most, _ in self._steps_of_tasks)
+
+    @cached_property
+    def _steps_of_tasks(self) -> list[tuple[float, float]]:
+        """Of each group what its bytes may grow by, and for how many seconds it was not heard that they do.
+
+        Where there are thousands of tasks, those that are new are listed every few seconds: what grows has grown in few
+        steps at first, and looks like less, or like chance.
+        """
+        found = []
+        for group in self.groups:
+            if group.row.kind_index not in NO_CAUSES:
+                most, still = in_steps(self.curve(group_name(group.row.key, "bytes"), self.window))
+                found.append((max(group.bytes_growth, most), still))
+        return found
+
+    @cached_property
+    def seconds_to_decide(self) -> float:
+        """For how long tasks must be known until what has not shown itself as their growth is none: some steps."""
+        _, still = max(self._steps_of_tasks, default=(0.0, 0.0))
+        return max(DECIDED_SECONDS, min(STEPS * still, MOST_SECONDS_TO_DECIDE))
+
+    def tasks_may_explain(self, growth: float) -> bool:
+        """Whether it is too early to tell that tasks do not account for a growth in bytes per minute.
+
+        When memory is full in a moment, what is known is told rather than waited for.
+        """
+        snapshot = self.snapshot
+        if snapshot.facts is None or growth <= 0 or self.is_close:
+            return False
+        if snapshot.settled_at is None:
+            return self.now - snapshot.status.since < DECIDED_SECONDS
+        if self.known < UNHEARD_SECONDS and any(g.row.count >= MANY and g.bytes_growth <= 0 for g in self.groups):
+            return True
+        return self.known < self.seconds_to_decide and self.most_growth_of_tasks >= MAIN_SHARE * growth
+
+    @property
+    def why_tasks_may_explain(self) -> str:
+        """The same in words, when it is so."""
+        if self.snapshot.settled_at is None:
+            return self.no_first_picture
+        is_heard = self.most_growth_of_tasks > 0
+        known, needed = duration(self.known), duration(self.seconds_to_decide if is_heard else UNHEARD_SECONDS)
+        return f"whether tasks explain it: {known} are known so far, it may take {needed}"
+
+    @property
+    def no_first_picture(self) -> str:
+        """What is waited for until the first picture of the tasks is there."""
+        tick = self.snapshot.tick
+        text = "the first picture of the tasks is not complete yet"
+        return text if tick is None else f"{text}: {count(tick.measured)} of {count(tick.total)} are measured"
+
+    @cached_property
+    def unplaced_growth(self) -> float:
+        """Bytes per minute that no allocator is known to have more."""
+        return max(0.0, self.memory_growth - sum(max(0.0, row.growth or 0.0) for row in self.allocators))
+
+    @property
+    def places_are_early(self) -> bool:
+        """Whether it is too early to tell that memory grows in no single allocator.
+
+        Most of them are read every ten seconds, those of a large process less often.
+        """
+        reading = self.snapshot.memory
+        if reading is None or reading.partition_age is None:
+            return False
+        is_waited_for = any(a.growth is None and (a.held or a.in_use) for a in self.allocators)
+        is_due = self.known < DECIDED_SECONDS and self.unplaced_growth >= MAIN_SHARE * self.memory_growth
+        return is_waited_for or is_due
+
     def share(self, growth: float | None) -> float | None:
         """Return which part of the growth of all memory this is; None while that does not grow."""
         if growth is None or not self.memory_grows or self.memory_growth <= 0:
@@ -219,8 +295,7 @@ class Look:
         """
         if row.growth is not None:
             return row
-        in_use = "/in_use" if row.name == "c_heap" and row.in_use is not None else ""
-        curve = self.curve(f"division/{row.name}{in_use}", self.window)
+        curve = self.curve(growth_series(row.name, row.in_use), self.window)
         if len(curve) < 2 or curve.times[-1] - curve.times[0] < SHORTEST_WINDOW:
             return row
         change = float(curve.mean[-1] - curve.mean[0])
@@ -252,4 +327,6 @@ class Look:
 
     def too_early(self, what: str) -> str:
         """Return in words that something cannot be told yet."""
+        if self.snapshot.facts is not None and self.snapshot.settled_at is None:
+            return f"{what}: {self.no_first_picture}"
         return f"{what}: {duration(self.known)} are known so far, {duration(SHORTEST_SECONDS)} are needed at least"

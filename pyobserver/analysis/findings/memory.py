@@ -13,6 +13,7 @@ from .look import MAIN_SHARE, Look
 NOTICED_KEPT = 64_000_000  # bytes freed but kept, below which nobody minds
 NOTICED_KEPT_SHARE = 0.3  # of the resident memory
 KEPT_SECONDS = 30.0  # of which the least counts: what is used again at once is not kept
+PLACES_ARE_EARLY = "where memory grows: some allocators are read every 10 s, or less often in a large process"
 _GROWN_TYPES = 3
 _OWN_SHARE = 0.01  # of the bytes of the type that grows most, from which on a type of the program is named before it
 _KEEPERS = {"python": "Python's allocator", "c_heap": "the C heap"}
@@ -70,6 +71,8 @@ class PythonObjects:
             return ()
         if is_main and look.kept.get("python", 0.0) >= MAIN_SHARE * look.memory_growth:
             return ()
+        if look.tasks_may_explain(row.growth or (own.slope if own is not None else 0.0)):
+            return TooEarly(look.why_tasks_may_explain)
         return (_python_finding(look, row, own if own is not None and own.grows else look.memory),)
 
 
@@ -148,6 +151,8 @@ class Native:
             return ()
         if row.name in KEEPING and look.kept.get(row.name, 0.0) >= MAIN_SHARE * look.memory_growth:
             return ()
+        if look.tasks_may_explain(look.memory_growth):
+            return TooEarly(look.why_tasks_may_explain)
         level, word = _lead(look, look.memory)
         text = f"{word}: {row.label}, {growth_bytes(row.growth)} a minute{_over(look, row.growth)}{_full(look)}."
         return (
@@ -268,13 +273,19 @@ class Memory:
         )
         if not look.memory_grows or is_explained:
             return ()
+        is_early = look.tasks_may_explain(look.memory_growth), look.places_are_early
+        if any(is_early) and not look.is_close:
+            return TooEarly(look.why_tasks_may_explain if is_early[0] else PLACES_ARE_EARLY)
         level, word = _lead(look, look.memory)
         text = f"{word}: memory, {growth_bytes(look.memory_growth)} a minute over the last {duration(look.window)}"
+        where = ", in no single allocator" if look.allocators else ""
+        if any(is_early):
+            where = "; it is too early to tell what grows"
         return (
             Finding(
                 kind="memory",
                 level=level,
-                summary=f"{text}{_full(look)}, in no single allocator.",
+                summary=f"{text}{_full(look)}{where}.",
                 name="memory",
                 steps=(Step(f"{bytes_text(look.outlook.rss)} are resident", Place("memory", "total")),),
                 window=look.window,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...protocol import schema
 from ..format import bytes_text, count, duration, growth_bytes, growth_count, percent
 from ..group_facts import Scope, waiting_places
@@ -31,7 +31,7 @@ class Tasks:
         """Return the groups that grow, the one that grows most in bytes first."""
         snapshot = look.snapshot
         if snapshot.facts is not None and snapshot.settled_at is None:
-            return TooEarly("the first picture of the tasks is not complete yet")
+            return TooEarly(look.no_first_picture)
         if not look.growing_groups and not any(g.count is not None for g in look.groups) and look.groups:
             return TooEarly(look.too_early("whether tasks grow"))
         found = [g for g in look.growing_groups if g.row.kind_index != schema.KIND_NEVER_AWAITED]

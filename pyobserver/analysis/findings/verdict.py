@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from .containers import GrowingContainers
 from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Pauses, Threads, Unretrieved
 from .finding import LEVELS, Check, Finding, TooEarly
@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (  # in the order of what says most
 LITTLE_SHARE = 0.1  # of the growth of all memory
 KINDS = tuple(check.name for check in CHECKS)
 _OF_MEMORY = ("tasks", "container", "python_objects", "native", "kept", "memory")
+_EXPLAINING = ("tasks", "python_objects", "native", "memory")  # a container is one of several explanations
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Verdict:
         return next((each for each in self.findings if each.kind in _OF_MEMORY), None)
 
     @property
+    def waits(self) -> str:
+        """Why it cannot be told yet whether memory grows, or what does; "" when it can, or was not asked for."""
+        waits = {answer.check.name: answer.waits for answer in self.answers}
+        return next((waits[name] for name in ("memory", "python_objects", "native") if waits.get(name)), "")
+
+    @property
     def wants_evidence(self) -> bool:
         """Whether counting objects and looking for containers would say more about what grows."""
         return any(each.kind in ("python_objects", "container", "memory", "native") for each in self.findings)
@@ -104,8 +111,12 @@ def verdict(snapshot: Snapshot, allowed: Collection[str] = ()) -> Verdict:
         text = about_memory.summary
     elif not look.memory_is_known:
         text = "Too early to tell whether memory grows."
+    elif not look.memory_grows:
+        text = "Memory is steady."
+    elif any(each.waits and not each.unseen for each in answers if each.check.name in _EXPLAINING):
+        text = "Memory grows; it is too early to tell what does."
     else:
-        text = "Memory is steady." if not look.memory_grows else "Memory grows, by what was allowed to."
+        text = "Memory grows, by what was allowed to."
     return Verdict(findings, answers, text)
 
 

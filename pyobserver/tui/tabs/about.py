@@ -6,7 +6,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from ...analysis.findings import Verdict
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import View
 from .help import HelpScreen
 

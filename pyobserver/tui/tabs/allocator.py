@@ -15,7 +15,7 @@ from textual.widgets import Static
 from ...analysis.allocators import AllocatorRow, collections_per_minute, table_rows
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, growth_bytes, percent
 from ...model.readings import CArena, CHeap, Holding
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, COPY, HELP, QUIT, Key, KeysLine
 from ..view import View
@@ -129,11 +129,17 @@ def _facts(snapshot: Snapshot, row: AllocatorRow | None, name: str) -> list[Cont
     if row.reason:
         lines.append(_line("n/a", row.reason, "grow"))
     memory = snapshot.memory
-    if name != "python" and memory is not None and memory.partition_age is not None:
+    if not _is_said(snapshot, name) and name != "python" and memory is not None and memory.partition_age is not None:
         heap = memory.c_heap if name == "c_heap" else None
         age = max(memory.partition_age, heap.age if heap else 0.0) + max(0.0, snapshot.taken_at - memory.taken_at)
         lines.append(_line("read", f"{duration(age)} ago"))
     return lines
+
+
+def _is_said(snapshot: Snapshot, name: str) -> bool:
+    """Whether the agent tells of it, with every update; what it holds may show from outside, too."""
+    said = snapshot.tick.allocators if snapshot.tick is not None else ()
+    return any(each.name == name and each.held is not None for each in said)
 
 
 def _error(snapshot: Snapshot, row: AllocatorRow) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...analysis.allocators import AllocatorRow, table_rows
 from ...analysis.format import bytes_text, growth_bytes, percent
 from ...analysis.growth import Mode
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import SortState, View
 from ..widgets import Cell, Column, sparkline
 from .ordered import OrderedTable
@@ -43,7 +43,8 @@ def about(row: AllocatorRow) -> str:
     said = ABOUT.get(row.name) or INNER.get(row.name.split(" ")[0].split(":")[0], "an allocator of a library")
     part = f"; part of “{_LABELS[row.within]}”" if row.within in _LABELS else ""
     most = ", at most: what the program maps for itself is in it" if row.held_is_most else ""
-    return f"{said}{part}{most}"
+    split = f"; {bytes_text(row.split)} of what is kept lie between tensors, for such as fit there" if row.split else ""
+    return f"{said}{part}{most}{split}"
 
 
 _LABELS = {"python": "Python objects", "c_heap": "C heap", "large_blocks": "Large blocks"}

@@ -10,7 +10,7 @@ from ...analysis.findings import Screen
 from ...analysis.format import count, growth_count
 from ...analysis.growth import Mode
 from ...model.places import NO_CONTAINERS, ContainerRecord
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import View
 from ..widgets import Cell, Column
 from ..words import changed

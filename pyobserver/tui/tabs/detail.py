@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, percent
 from ...model.details import DetailAnswer
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...model.tasks import Row
 from ..actions import ActionLines
 from ..bar import StatusLine, TooSmall, TopBar, styled
@@ -88,6 +88,7 @@ class DetailScreen(AboutScreen):
         if self.is_mounted:
             self._update("facts", self._facts())
             self._update("stack", _block("Stack, innermost first", self._stack()))
+            self._update("owners", self._owners())  # they say how long ago it was created
 
     def answer(self, answer: DetailAnswer) -> None:
         """Show what the target said. A refusal does not wipe out what was said before."""
@@ -123,8 +124,7 @@ class DetailScreen(AboutScreen):
             blocks["biggest"] = _block("The biggest, with their paths", _biggest(answer))
             hint = "" if self._with_values else " (v asks for values: data of the program)"
             blocks["variables"] = _block(f"Variables of the innermost{hint}", _variables(answer))
-            if self._row is not None and self._row.kind not in OUTSIDE_KINDS:
-                blocks["owners"] = _block("Who keeps it", self._owners(answer))
+            blocks["owners"] = self._owners()
         for name, content in blocks.items():
             self._update(name, content)
         self.query_one(KeysLine).show(self._offered())
@@ -216,24 +216,28 @@ class DetailScreen(AboutScreen):
         more = len(found.frames) - len(lines)
         return [*lines, styled(f"  and {more} more", "dim")] if more else lines
 
-    def _owners(self, answer: DetailAnswer) -> list[Content]:
+    def _owners(self) -> Content | None:
+        """Who keeps it, as of the answer, and how old it is by now."""
+        answer, row = self._answer, self._row
+        if answer is None or answer.problem or row is None or row.kind in OUTSIDE_KINDS:
+            return None
         lines = []
         for path, kind, length in answer.holders[:SHOWN]:
             size = f" of {count(length)}" if length is not None else ""
             lines.append(
                 Content("").join([styled(f"  held by     {path}", "bold"), styled(f"  ({kind}{size})", "dim")])
             )
-        if self._row is not None and self._row.kind in AWAITED_KINDS:
+        if row.kind in AWAITED_KINDS:
             waiters = ", ".join(label for _, label in answer.awaited_by[:SHOWN]) or "nobody"
             lines.append(styled(f"  awaited by  {waiters}", ""))
         if answer.created_at is not None:
-            ago = duration(self._snapshot.taken_at - answer.created_at)
+            ago = duration(max(0.0, self._snapshot.taken_at - answer.created_at))
             lines.append(styled(f"  created     {self._view.date(answer.created_at)}, {ago} ago", ""))
         else:
             lines.append(styled("  created     before we attached", "dim"))
         if answer.spawned_at or answer.spawned_by:
             lines.append(styled(f"  spawned     {spawn_words(answer)}", ""))
-        return lines
+        return _block("Who keeps it", lines)
 
     # -- what the user does ------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ...analysis.format import bytes_text
 from ...analysis.group_facts import Scope, group_facts
 from ...analysis.group_past import Array, past
 from ...model.details import DetailAnswer, GroupAnswer, GroupQuestion
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..bar import HEIGHTS, LEVEL_STYLES, StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, WINDOW, Key, KeysLine
 from ..view import View

@@ -9,7 +9,7 @@ from ...analysis.findings import Finding, Screen
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count
 from ...analysis.groups import GroupRow, group_rows, sort_groups
 from ...analysis.growth import Mode
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...protocol import schema
 from ..view import View
 from ..widgets import Cell, Column

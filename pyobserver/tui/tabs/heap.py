@@ -13,7 +13,7 @@ from ...analysis.format import bytes_text, count, duration, percent
 from ...analysis.heap import NORMAL_95
 from ...model.census import OTHER_TYPES, UNIDENTIFIED, Census
 from ...model.places import PlacesQuestion
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import Piece
 from ..view import View
 from ..widgets import VirtualTable

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from ...analysis.allocators import AllocatorRow, chart_areas, chart_lines, memory_outlook
 from ...analysis.findings import NO_VERDICT, Verdict
 from ...analysis.format import bytes_text
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import LEVEL_STYLES, Line, styled
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable
@@ -52,7 +52,8 @@ class MemoryTab(Tab):
     explanation: ClassVar[str] = (
         "Where the memory is and how it goes. Is it my objects (Python objects, and the C heap for large ones), a "
         "native library (other native memory, large blocks), or memory that was freed but kept? The chart has areas "
-        "that add up to the resident memory, or lines (a), and the limit when it comes near; + and - change its "
+        "that add up to the resident memory, or lines (a), and the limit when it comes near; of the time before we "
+        "came an agent that was there has kept the whole, but not its parts, as nobody read them; + and - change its "
         "window, over which growth is told, too. The verdict says what grows and what does it: t shows who holds them. "
         "With --allow-actions c collects garbage, e gives freed memory back, and l traces allocations for some "
         "seconds; each says first what that costs the program."
@@ -230,7 +231,8 @@ def chart_view(snapshot: Snapshot, view: View) -> ChartView:
     for color, line in enumerate(lines):
         seen = line.curve.times <= end
         if seen.any():
-            series.append(ChartSeries(line.name, line.label, color, line.curve.times[seen], line.curve.mean[seen]))
+            xs, ys = line.curve.times[seen], line.curve.mean[seen]
+            series.append(ChartSeries(line.name, line.label, color, xs, ys, fills_in=view.areas and line.name == "rss"))
     first = min((float(each.xs[0]) for each in series), default=end)
     outlook = memory_outlook(snapshot, view.window)
     limit = None

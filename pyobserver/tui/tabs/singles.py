@@ -14,7 +14,7 @@ from ...analysis.groups import members
 from ...analysis.growth import Mode
 from ...analysis.ordering import Positions, matches, order
 from ...model.groups import GroupKey
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...model.tasks import NO_TASKS, Row, Tasks
 from ...protocol import schema
 from ..view import View

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, percent
 from ...model.readings import Limit, ThreadStack
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import CLOSE_SHARE, styled
 from ..view import Tab, View
 from ..widgets.text import broken, fit, printable, shorten

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import Tab, View
 from ..widgets import Column, VirtualTable
 from .ordered import OrderedTable

@@ -14,7 +14,7 @@ from ...analysis.format import count, percent
 from ...analysis.group_facts import Scope
 from ...analysis.groups import kind_counts, members
 from ...model.groups import GroupKey
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import Piece
 from ..view import CHILD, View
 from ..widgets import VirtualTable

@@ -13,7 +13,7 @@ from ...analysis.group_facts import Scope
 from ...analysis.growth import NOTICED_COUNT, Mode
 from ...analysis.supervision import TreeNode
 from ...model.forest import PROCESS
-from ...model.store import Phase, Snapshot
+from ...model.snapshot import Phase, Snapshot
 from ..bar import Piece
 from ..seen import SeenProcess
 from ..view import CHILD, Tab, View, copied

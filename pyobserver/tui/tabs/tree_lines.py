@@ -9,7 +9,7 @@ from ...analysis.format import count, percent
 from ...analysis.supervision import Order, SupervisionTree, TreeNode
 from ...analysis.tree_items import TEXTS
 from ...model.forest_sums import FOLD
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ...protocol import schema
 from ..seen import SeenProcess
 from ..view import SortState, View

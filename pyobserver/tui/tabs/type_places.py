@@ -14,7 +14,7 @@ from textual.widgets import Static
 from ...analysis.format import count
 from ...analysis.heap import TypeRow, type_rows
 from ...model.places import ObjectPlace, PlacesAnswer, PlacesQuestion
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, HELP, QUIT, KeysLine
 from ..view import View

@@ -10,7 +10,7 @@ from ...analysis.format import UNKNOWN, bytes_text, count, growth_bytes, growth_
 from ...analysis.growth import Mode
 from ...analysis.heap import NORMAL_95, TypeRow, sort_types, type_rows
 from ...model.census import NO_CENSUS, HeapRecord
-from ...model.store import Snapshot
+from ...model.snapshot import Snapshot
 from ..view import View
 from ..widgets import Cell, Column
 from .ordered import ListedTable

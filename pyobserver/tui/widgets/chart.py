@@ -60,6 +60,7 @@ class Chart(Widget):
         & > .chart--s4 { color: #cc6699; }
         & > .chart--s5 { color: #8e7cc3; }
         & > .chart--s6 { color: #a08c00; }
+        & > .chart--s7 { color: $foreground 45%; }
     }
     """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .chart_engine import Run, Trace, known
 from .chart_view import Array
 
-PATTERNS = "█░▓░▒·"  # by slot of colour: what is freed but kept is always light
+PATTERNS = "█░▓░▒·╱"  # by slot of colour: what is freed but kept is always light
 TOPS = " ▁▂▃▄▅▆▇"
 
 
@@ -37,6 +37,14 @@ def column_means(traces: Sequence[Trace], columns: int, x: tuple[float, float]) 
     return means
 
 
+def filled_in(means: NDArray[np.float64], fills_in: Sequence[bool]) -> NDArray[np.float64]:
+    """The means with those series that fill in left out of all columns in which another one is known."""
+    fills = np.array(fills_in, bool)
+    others = means[~fills]
+    means[np.ix_(fills, ~np.isnan(others).all(axis=0))] = np.nan
+    return means
+
+
 def stacked(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """The upper edges of the areas; a series that is not known is as high as nothing, columns without any are NaN."""
     edges: NDArray[np.float64] = np.cumsum(np.nan_to_num(means, nan=0.0), axis=0)
@@ -45,8 +53,11 @@ def stacked(means: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def paint(edges: NDArray[np.float64], slots: Sequence[int], height: int, y: tuple[float, float]) -> list[list[Run]]:
-    """`height` lines of cells, each with the pattern of the area in its middle; the upper edge is true to an eighth.
+    """`height` lines of cells, each with the pattern of the area that takes most of it; the upper edge is true to an
+    eighth.
 
+    Of areas thinner than a cell one takes another's place in every column when it is the middle of the cell that
+    counts: all of them rise, and the edge shows a colour after the other, as if they came and went.
     `slots` are the numbers of the patterns of the series, from below.
     """
     count, columns = edges.shape
@@ -56,36 +67,24 @@ def paint(edges: NDArray[np.float64], slots: Sequence[int], height: int, y: tupl
         rows = np.clip((edges - y[0]) / (y[1] - y[0]), 0.0, 1.0) * height  # in cells from below
     lines = []
     for row in range(height):
-        bottom = height - 1 - row
-        owner = np.full(columns, -1)
-        filled = np.zeros(columns)
-        for number in range(count - 1, -1, -1):
-            with np.errstate(invalid="ignore"):
-                owner = np.where(rows[number] > bottom + 0.5, number, owner)
-        with np.errstate(invalid="ignore"):
-            filled = np.nan_to_num(np.clip(rows[-1] - bottom, 0.0, 1.0))
-        lines.append(_runs(owner, filled, _at(rows, bottom), slots))
+        inside = np.clip(np.nan_to_num(rows) - (height - 1 - row), 0.0, 1.0)
+        parts = np.diff(inside, axis=0, prepend=0.0).round(6)
+        owner = count - 1 - parts[::-1].argmax(axis=0)  # of equal ones the uppermost
+        lines.append(_runs(owner, inside[-1], slots))
     return lines
 
 
-def _at(rows: NDArray[np.float64], bottom: int) -> NDArray[np.int64]:
-    """The series that is at the lower end of a line of cells, for its last eighths."""
-    with np.errstate(invalid="ignore"):
-        above: NDArray[np.int64] = np.argmax(rows > bottom, axis=0)
-    return above
-
-
-def _runs(owner: Array, filled: Array, lowest: NDArray[np.int64], slots: Sequence[int]) -> list[Run]:
+def _runs(owner: NDArray[np.int64], filled: Array, slots: Sequence[int]) -> list[Run]:
     """One line of cells, equal neighbours together."""
     runs: list[Run] = []
-    for number, part, low in zip(owner.tolist(), filled.tolist(), lowest.tolist(), strict=True):
+    for number, part in zip(owner.tolist(), filled.tolist(), strict=True):
         eighths = round(part * 8)
         if eighths == 0:
             text, series = " ", None
         elif eighths < 8:
-            text, series = TOPS[eighths], int(low if number < 0 else number)
+            text, series = TOPS[eighths], number
         else:
-            text, series = PATTERNS[slots[int(number)] % len(PATTERNS)], int(number)
+            text, series = PATTERNS[slots[number] % len(PATTERNS)], number
         if runs and runs[-1][1] == series:
             runs[-1] = (runs[-1][0] + text, series)
         else:

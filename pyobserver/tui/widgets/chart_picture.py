@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...analysis import format as fmt
-from .chart_areas import PATTERNS, column_means, paint, stacked
+from .chart_areas import PATTERNS, column_means, filled_in, paint, stacked
 from .chart_axes import Axis, time_axis, value_axis
 from .chart_engine import ChartEngine, Run, Trace, known
 from .chart_view import SLOTS, ChartSeries, ChartView, Unit
 from .text import shorten, width_of
 
 Piece = tuple[str, str]
-"""Text and its role: "axis", "limit", "title", "text", "" or "s1" to "s6" for the slots of the series."""
+"""Text and its role: "axis", "limit", "title", "text", "" or "s1" to "s7" for the slots of the series."""
 
 LEGEND_LABEL = 28  # cells at most
 SHORT_LABEL = 9  # where there is no room for more
@@ -77,8 +77,14 @@ def _top(view: ChartView, drawn: list[_Drawn]) -> float:
     largest = [float(each.values.max()) for each in drawn if each.values.size]
     if not view.areas or view.window[1] <= view.window[0]:
         return max(largest, default=0.0)
-    edges = stacked(column_means([each.trace for each in drawn], FINE, view.window))
+    edges = _edges(drawn, FINE, view)
     return float(np.nanmax(edges[-1])) if largest and np.isfinite(edges[-1:]).any() else 0.0
+
+
+def _edges(drawn: list[_Drawn], columns: int, view: ChartView) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The upper edges of the areas in each column."""
+    means = column_means([each.trace for each in drawn], columns, view.window)
+    return stacked(filled_in(means, [each.series.fills_in for each in drawn]))
 
 
 def _exactly(line: list[Piece], width: int) -> list[Piece]:
@@ -122,6 +128,10 @@ def _legend(view: ChartView, drawn: list[_Drawn], reached: bool, width: int, mos
         limit.append([(f"{DASH}{DASH} limit {value_text(value, view.unit)} ({source}){where}", "limit")])
     for figures in (2, 1, 0):
         lines = _flow([*title, *limit, *(_entry(each, view.unit, figures) for each in drawn)], width)
+        if len(lines) <= most:
+            return lines
+    if not reached:  # a limit that is far away is not worth that names are cut for it
+        lines = _flow([*title, *(_entry(each, view.unit, 0) for each in drawn)], width)
         if len(lines) <= most:
             return lines
     return _flow([*(_entry(each, view.unit, 0, SHORT_LABEL) for each in drawn), *limit, *title], width)[:most]
@@ -170,13 +180,12 @@ def _plot(
     columns = width - gutter - 1 - MARKS
     if columns < LEAST_PLOT[0] or rows < LEAST_PLOT[1] or view.window[1] <= view.window[0]:
         return _message("too small", height)
-    traces = [each.trace for each in drawn]
     if view.areas:
-        edges = stacked(column_means(traces, columns, view.window))
+        edges = _edges(drawn, columns, view)
         canvas = paint(edges, [each.series.color for each in drawn], rows, (y.low, y.high))
-        ends = _middles(drawn, edges)
+        ends = _middles(drawn, edges, rows)
     else:
-        canvas = engine.draw(traces, columns, rows, view.window, (y.low, y.high))
+        canvas = engine.draw([each.trace for each in drawn], columns, rows, view.window, (y.low, y.high))
         ends = {each.number: float(each.values[-1]) for each in drawn if each.values.size}
     if reached and view.limit is not None:
         at = _row(view.limit[0], y, rows)
@@ -224,18 +233,22 @@ def _dashed(runs: list[Run]) -> list[Run]:
     return [(text.replace(" ", DASH), None) if series is None else (text, series) for text, series in runs]
 
 
-def _middles(drawn: list[_Drawn], edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> dict[int, float]:
-    """Where the areas are at the right edge: their middles, by their numbers; those of no height have none."""
+def _middles(
+    drawn: list[_Drawn], edges: np.ndarray[tuple[int, ...], np.dtype[np.float64]], most: int
+) -> dict[int, float]:
+    """Where the areas are at the right edge: their middles, by their numbers; those of no height have none, and of
+    more than there is room for the highest have."""
     known_columns = np.flatnonzero(np.isfinite(edges[-1])) if len(edges) else np.array([], dtype=int)
     if not known_columns.size:
         return {}
     upper = edges[:, known_columns[-1]]
     lower = np.concatenate([[0.0], upper[:-1]])
-    return {
-        each.number: float(high + low) / 2
+    found = [
+        (float(high - low), each.number, float(high + low) / 2)
         for each, low, high in zip(drawn, lower, upper, strict=True)
         if each.values.size and high > low
-    }
+    ]
+    return {number: middle for _, number, middle in sorted(found, reverse=True)[:most]}
 
 
 def _marks(drawn: list[_Drawn], ends: dict[int, float], y: Axis, rows: int) -> dict[int, Piece]:

@@ -13,14 +13,15 @@ Unit = Literal["bytes", "count", "percent"]
 Array = NDArray[np.float64]
 
 WAITING = "waiting for data"
-SLOTS = 6  # colours; more lines than this cannot be told apart in one chart anyway
+SLOTS = 7  # colours; more lines than this cannot be told apart in one chart anyway
 
 
 @dataclass(frozen=True, eq=False)
 class ChartSeries:
     """One line: `xs` in Unix time, ascending, and as many `ys`, with NaN where nothing is known.
 
-    `color` is a slot from 0 to 5, so that a series keeps its colour whatever else is shown.
+    `color` is a slot from 0 to 6, so that a series keeps its colour whatever else is shown. Of areas one that
+    `fills_in` is drawn where no other is known.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ChartSeries:
     color: int
     xs: Array
     ys: Array
+    fills_in: bool = False
 
 
 @dataclass(frozen=True, eq=False)

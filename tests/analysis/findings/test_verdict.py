@@ -12,7 +12,8 @@ from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
 from pyobserver.model.places import ContainerPlace, PlacesAnswer
 from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
-from pyobserver.model.store import Snapshot, Store
+from pyobserver.model.snapshot import Phase, Snapshot
+from pyobserver.model.store import Store
 from pyobserver.protocol import schema
 from pyobserver.source.fake import FakeSource
 from pyobserver.source.story import HOLDER, MB, Story
@@ -234,6 +235,122 @@ def test_what_is_less_than_half_is_not_the_cause() -> None:
     assert found.worst is not None and (found.worst.group, found.worst.allocator) == (None, "python")
     found = verdict(grown(MB, 0.02 * MB, python_per_second=0.02 * MB))
     assert found.text.startswith("Growing: memory, +60.0 MB a minute over the last 1 min, in no single allocator.")
+
+
+def listed_in_steps(step: int, seconds: int, limit: int | None = None) -> list[Verdict]:
+    """The verdicts of each second of a program that starts ten tasks a second, of which it is heard every `step`."""
+    clock = Clock()
+    store = Store(clock)
+    if limit is not None:
+        store.set_limit(MemoryLimit(limit, "host", None))
+    store.set_status(Phase.LIVE)
+    store.greet(made.facts())
+    store.add_texts(1, ["m.work"])
+    found = []
+    listed = 0
+    for second in range(seconds):
+        rss = round(100 * MB + second * MB)
+        python = Allocator("python", "Python objects", rss - 50 * MB, rss - 50 * MB)
+        store.add_memory(replace(made.memory(clock.now, rss=rss), allocators=(python,)))
+        store.add_process(made.process(clock.now, rss=rss))
+        if second % step == 0:
+            fresh = range(listed + 1, 1500 + 10 * second)
+            made.put(store, [{"id": i, "function": 1, "retained": 100_000} for i in fresh])
+            listed = fresh.stop - 1
+        store.add_tick(made.tick(clock.now, listed))
+        clock.now += 1
+        found.append(verdict(store.snapshot()))
+    return found
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 9, 17])
+def test_tasks_that_are_listed_in_steps(step: int) -> None:
+    """Of thousands it is heard every few seconds that they are more: nothing else is made responsible meanwhile."""
+    found = listed_in_steps(step, 150)
+    told = [{each.kind for each in one.findings} for one in found]
+    assert set().union(*told) == {"tasks"}
+    assert all(kinds == {"tasks"} for kinds in told[max(60, 6 * step) :])
+    early = {one.text for one, kinds in zip(found, told, strict=True) if not kinds}
+    assert early <= {
+        "Too early to tell whether memory grows.",
+        "Memory grows; it is too early to tell what does.",
+        "Memory is steady.",  # too little, as yet
+    }
+    waits = {a.waits for one in found for a in one.answers if a.check.name == "python_objects"}
+    assert step == 1 or any("whether tasks explain it" in text for text in waits)
+
+
+def test_what_is_known_is_told_when_memory_is_full_in_a_moment() -> None:
+    """What it is does not matter as much then, so that nothing is waited for."""
+    found = listed_in_steps(9, 25, limit=400 * MB)
+    assert any(each.level == "limit" for each in found[-1].findings)
+
+
+def test_before_the_first_picture_nothing_else_is_made_responsible() -> None:
+    """An agent that was left behind has told of memory before the tasks are listed anew."""
+    clock = Clock()
+    store = Store(clock)
+    store.set_status(Phase.LIVE)
+    store.greet(replace(made.facts(), followed_seconds=600.0))
+    for second in range(90):
+        rss = round(100 * MB + second * MB)
+        store.add_process(made.process(clock.now, rss=rss))
+        store.add_tick(made.tick(clock.now, 900, measured=300))
+        clock.now += 1
+        found = verdict(store.snapshot())
+        assert not found.findings or second > 55, second
+        if second == 40:
+            answers = {answer.check.name: answer.waits for answer in found.answers}
+            words = "the first picture of the tasks is not complete yet: 300 of 900 are measured"
+            assert (answers["tasks"], answers["memory"]) == (words, words)
+    assert [each.kind for each in found.findings] == ["memory"]
+
+
+def test_objects_that_are_not_those_of_tasks_are_told_soon() -> None:
+    """A thousand tasks that neither become more nor retain more do not keep it from being told."""
+    clock = Clock()
+    store = Store(clock)
+    store.greet(made.facts())
+    store.add_texts(1, ["m.work"])
+    made.put(store, [{"id": i, "function": 1, "retained": 100_000} for i in range(1, 1000)])
+    for second in range(20):
+        rss = round(200 * MB + second * MB)
+        python = Allocator("python", "Python objects", rss - 50 * MB, rss - 50 * MB)
+        store.add_memory(replace(made.memory(clock.now, rss=rss), allocators=(python,)))
+        store.add_process(made.process(clock.now, rss=rss))
+        store.add_tick(made.tick(clock.now, 999))
+        clock.now += 1
+    assert [each.kind for each in verdict(store.snapshot()).findings] == ["python_objects"]
+
+
+@pytest.mark.parametrize(
+    ("every", "begins", "limit"), [(10, 0, None), (10, 15, None), (40, 0, None), (40, 5, None), (40, 0, 600 * MB)]
+)
+def test_where_memory_grows_is_not_told_before_all_allocators_were_read(
+    every: int, begins: int, limit: int | None
+) -> None:
+    """The C heap is read every ten seconds, or less often: only then is it, and not no allocator, what grows. When
+    memory is full in a moment, that is told at once."""
+    clock = Clock()
+    store = Store(clock)
+    if limit is not None:
+        store.set_limit(MemoryLimit(limit, "host", None))
+    told = []
+    size = divided = 20 * MB
+    for second in range(50):
+        size = 20 * MB + max(0, second - begins) * MB
+        divided = size if second % every == 0 else divided
+        python = Allocator("python", "Python objects", 50 * MB, 50 * MB)
+        heap = Allocator("c_heap", "C heap", divided, divided)
+        reading = replace(made.memory(clock.now, rss=80 * MB + size), allocators=(python, heap))
+        store.add_memory(replace(reading, partition_age=float(second % every)))
+        store.add_process(made.process(clock.now, rss=80 * MB + size))
+        clock.now += 1
+        told.append(verdict(store.snapshot()))
+    texts = [one.text for one in told if any(each.kind == "memory" for each in one.findings)]
+    assert not any("in no single allocator" in text for text in texts)
+    assert all("too early to tell what grows" in text for text in texts) and bool(texts) == (limit is not None)
+    assert [each.kind for each in told[-1].findings] == ["native"]
 
 
 def test_growing_tasks_in_steady_memory() -> None:

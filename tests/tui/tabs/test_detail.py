@@ -63,6 +63,25 @@ async def test_a_stale_size_has_its_age() -> None:
         assert "*53.0 kB, not measured for 1 min 5 s" in opened.text()
 
 
+async def test_how_long_ago_it_was_created_goes_on() -> None:
+    """Also while nobody asks again; when paused it stands, as everything does."""
+    source = AskedSource()
+    source.play(60)
+    async with dashboard(source) as opened:
+        await open_row(opened, "push_hash-407")
+        row_id, answer = source.__dict__["questions"][-1]
+        answer(dataclasses.replace(source.detail(row_id), created_at=source.clock() - 30))
+        await opened.until_line("30 s ago")
+        source.play(12)
+        await opened.renew()
+        assert "42 s ago" in opened.line("created"), opened.text()
+        await opened.press("space")
+        source.play(10)
+        await opened.renew()
+        assert "42 s ago" in opened.line("created")
+        assert len(source.__dict__["questions"]) == 1
+
+
 async def test_it_says_that_it_asks_and_what_it_was_refused() -> None:
     """Until the answer is there, and when there is none."""
     source = AskedSource()

@@ -48,8 +48,11 @@ async def test_allocators_of_libraries_stand_below_those_that_have_their_memory(
     arrow = InnerAllocator("arrow", "Arrow", "native_other", None, 22 * MB, why="it does not tell")
     sqlite = InnerAllocator("sqlite", "SQLite", "c_heap", 9 * MB, None, 12 * MB)
     malloc = InnerAllocator("jemalloc", "jemalloc", "native_other", None, 30 * MB, held_is_most=True, why="no")
-    gpu = InnerAllocator("cuda:0", "GPU 0 (PyTorch)", "", 3 * MB, 8 * MB)
-    source.store.add_memory(replace(reading, inner=(arrow, sqlite, malloc, gpu), unnamed=2 * MB))
+    gpu = InnerAllocator("cuda:0", "GPU 0 (PyTorch)", "", 3 * MB, 8 * MB, split=2 * MB)
+    source.store.add_memory(replace(reading, inner=(arrow, sqlite, malloc), unnamed=2 * MB))
+    tick = source.store.snapshot().tick
+    assert tick is not None
+    source.store.add_tick(replace(tick, allocators=(gpu,)))
     async with dashboard(source) as opened:
         for column in ("held", "label", "in_use"):
             opened.app.tab.sort_by(column)
@@ -68,6 +71,13 @@ async def test_allocators_of_libraries_stand_below_those_that_have_their_memory(
         text = " ".join(opened.text().split())
         for part in ("pyarrow's memory pool", "part of “Other native memory”", "it does not tell", "22.0 MB"):
             assert part in text, text
+        await opened.press("escape")
+        opened.app.tab.filter_by("pytorch")
+        await opened.pilot.pause()
+        await opened.press("up", "enter")
+        text = " ".join(opened.text().split())
+        assert "2.00 MB of what is kept lie between tensors" in text, text
+        assert "s ago" not in text  # the agent tells of it with every update
 
 
 async def test_many_allocators_leave_the_verdict_on_a_small_screen() -> None:

@@ -8,10 +8,10 @@ from datetime import UTC
 import numpy as np
 import pytest
 
-from pyobserver.tui.widgets.chart_areas import PATTERNS, column_means, paint, stacked
+from pyobserver.tui.widgets.chart_areas import PATTERNS, column_means, filled_in, paint, stacked
 from pyobserver.tui.widgets.chart_engine import PlotextEngine, Trace
 from pyobserver.tui.widgets.chart_picture import compose_chart
-from pyobserver.tui.widgets.chart_view import ChartSeries, ChartView
+from pyobserver.tui.widgets.chart_view import SLOTS, ChartSeries, ChartView
 
 X = (0.0, 100.0)
 NAN = float("nan")
@@ -39,17 +39,47 @@ def test_edges_add_up() -> None:
     assert edges[-1].tolist() == pytest.approx([4, 2, NAN], nan_ok=True)
 
 
+def test_what_fills_in_is_only_where_nothing_else_is() -> None:
+    """Nowhere are both drawn on top of each other, also where the one was read last just before the other."""
+    means = filled_in(
+        np.array([[NAN, NAN, 2.0, 2.0], [NAN, 1.0, NAN, 1.0], [3.0, 3.0, 3.0, NAN]]), [False, False, True]
+    )
+    assert means[2].tolist() == pytest.approx([3, NAN, NAN, NAN], nan_ok=True)
+    assert stacked(means)[-1].tolist() == pytest.approx([3, 1, 2, 3])
+    assert filled_in(np.array([[3.0, NAN]]), [True])[0].tolist() == pytest.approx([3, NAN], nan_ok=True)
+
+
 def test_patterns_tell_the_areas_apart() -> None:
-    """From below in their order, each cell with the pattern of what is in its middle, the top drawn to an eighth."""
+    """From below in their order, each cell with the pattern of what takes most of it, the top drawn to an eighth."""
     edges = stacked(np.array([[2.0, 2.0], [1.0, 1.0], [0.5, 0.75]]))
     lines = paint(edges, [0, 1, 2], 4, (0.0, 4.0))
     assert text(lines) == ["▄▆", "░░", "██", "██"]
     assert [run[1] for line in lines for run in line] == [2, 1, 0, 0]
 
 
+def test_thin_areas_do_not_take_turns_at_the_edge() -> None:
+    """In a low chart five of them are half a cell together: while all rise, a cell is not that of one after another."""
+    base = np.linspace(0.05, 3.5, 60)
+    edges = stacked(np.array([base, *(np.full(60, 0.1) for _ in range(5))]))
+    lines = paint(edges, list(range(6)), 4, (0.0, 4.0))
+    assert {series for line in lines for _, series in line} == {None, 0, 5}
+    assert all(series in (None, 0) for line in lines for part, series in line if set(part) & set(PATTERNS))
+
+
+def test_where_there_is_no_room_for_all_numbers_the_largest_areas_have_theirs() -> None:
+    """Those that are too thin to be seen do not push out that which is nearly all."""
+    xs = np.linspace(*X, 100)
+    sizes = (3e9, 1e7, 2e8, 2e7, 9e7, 1e8)
+    series = tuple(ChartSeries(f"s{n}", f"s{n}", n, xs, np.full(100, size)) for n, size in enumerate(sizes))
+    view = ChartView(series, X, areas=True, timezone=UTC)
+    lines = ["".join(part for part, _ in line) for line in compose_chart(view, 80, 7, PlotextEngine()).lines]
+    marks = [line[-1] for line in lines if line[-1].isdigit()]
+    assert "1" in marks and "2" not in marks
+
+
 def test_no_two_patterns_are_alike_but_those_of_what_is_kept() -> None:
     """Both kinds of kept memory are light, and never lie next to each other."""
-    assert len(PATTERNS) == 6
+    assert len(PATTERNS) == SLOTS
     assert PATTERNS[1] == PATTERNS[3]
     assert all(one != other for one, other in itertools.pairwise(PATTERNS))
 
@@ -74,6 +104,17 @@ def test_the_limit_and_the_numbers_of_the_areas() -> None:
     assert "1█ a 1.00 GB" in lines[0]
     assert "┄┄┄┄" in next(line for line in lines if line.startswith(" 4 GB"))
     assert [line[-1] for line in lines if line[-1].isdigit()][:3] == ["3", "2", "1"]
+
+
+def test_names_go_before_a_limit_that_is_far_away() -> None:
+    """In 80 columns there is not room for both."""
+    xs = np.linspace(*X, 100)
+    names = ("Python objects", "Python, kept", "C heap", "C heap, kept", "Large blocks", "Everything else")
+    names = (*names, "RSS, before we came")
+    series = tuple(ChartSeries(name, name, n, xs, np.full(100, 1e8)) for n, name in enumerate(names))
+    view = ChartView(series, X, limit=(25e9, "host"), areas=True, timezone=UTC)
+    legend = ["".join(part for part, _ in line) for line in compose_chart(view, 80, 9, PlotextEngine()).lines][:2]
+    assert all(name in " ".join(legend) for name in names) and "limit" not in " ".join(legend)
 
 
 def test_gaps_and_wrong_values_are_no_areas() -> None:
