@@ -16,7 +16,7 @@ _TEXT_COLUMNS = ("kind", "name", "function", "state", "waiting", "where")
 _SORT_COLUMNS = (*_TEXT_COLUMNS, "age", "memory", "growth", "cpu", "activity", "queue")
 FINDINGS = (  # those of `analysis.findings`, which is loaded when it is needed
     *("tasks", "container", "python_objects", "native", "kept", "memory", "descriptors", "threads"),
-    *("blocked_loop", "backlog", "unretrieved", "never_awaited", "garbage", "gc_pauses"),
+    *("children", "blocked_loop", "backlog", "unretrieved", "never_awaited", "garbage", "gc_pauses"),
 )
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT, Linux include/linux/threads.h
 _WEEK = 7 * 86400

@@ -55,6 +55,7 @@ def tick(agent, number):
         "gc": facts.collector(),
         "remedies": remedies.prospects(agent),
         "allocators": agent.allocators.found,
+        "blocking": agent.blocking.functions(),
         "agent": {
             "cpu_seconds": agent.cpu(),
             "longest_hold_seconds": agent.longest_hold,

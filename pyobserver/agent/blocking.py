@@ -43,6 +43,7 @@ _TRY_SECONDS = 0.0005
 _BUSY_SHARE = 0.9
 _SHOWN_SECONDS = 10.0  # since the last hit that counts
 MOST_KNOWN = 1000
+MOST_FUNCTIONS = 16  # that are told
 _FAILURES = 3  # and no more looks are taken
 _Builtin = type(len)
 
@@ -80,6 +81,7 @@ class Blocking:
         self._suspects = {}  # id of a loop's node -> Suspect
         self._hits = {}  # id of a row -> how many counted, the one that was hit last at the end
         self._shown = {}  # id of a row -> when it was hit last
+        self._functions = {}  # text of a function -> [hits, its tasks that were hit, id of the last, when], as _hits
 
     def patience(self):
         """Seconds until the next look is due."""
@@ -88,6 +90,15 @@ class Blocking:
     def hits(self, row):
         """How often this task was seen holding its loop."""
         return self._hits.get(row.id, 0)
+
+    def functions(self):
+        """Return [function, how many of its tasks] for those that were seen at it of late, the most frequent first.
+
+        A task that holds its loop once, and ends, is over before it could be told of: others that do the same follow.
+        """
+        since = self._agent.clock() - _SHOWN_SECONDS
+        found = [(tasks, text) for text, (hits, tasks, _, at) in self._functions.items() if hits > 1 and at >= since]
+        return [[self._agent.table.texts.items[text], tasks] for tasks, text in sorted(found, reverse=True)]
 
     def look(self, now, late):
         """Look which tasks are current. `late` is how many seconds later than planned the sleep has ended."""
@@ -108,7 +119,7 @@ class Blocking:
         forced = _WAITED_LEAST * interval <= late <= _WAITED_MOST * interval
         found, hit = [], []
         for task in current_tasks(tasks.loops):
-            row = tasks.row_of(task)
+            row = tasks.row_met(task)
             if row is None:
                 continue
             found.append(row)
@@ -155,11 +166,21 @@ class Blocking:
         self._hits[row.id] = self._hits.pop(row.id, 0) + 1
         if len(self._hits) > MOST_KNOWN:
             del self._hits[next(iter(self._hits))]
+        self._count_function(row, now)
         again = self._shown.pop(row.id, None) is not None  # once may be chance
         self._shown[row.id] = now
         if again and not row.flags & schema.FLAG_BLOCKING:
             row.flags |= schema.FLAG_BLOCKING
             self._agent.table.touch(row)
+
+    def _count_function(self, row, now):
+        functions = self._functions
+        hits, tasks, last, at = functions.pop(row.function, (0, 0, 0, now))
+        if now - at > _SHOWN_SECONDS:
+            hits = tasks = 0
+        functions[row.function] = hits + 1, tasks + (not tasks or last != row.id), row.id, now
+        if len(functions) > MOST_FUNCTIONS:
+            del functions[next(iter(functions))]
 
     def _forget(self, now):
         """Take the flag from those that were not hit for a while; the first is the one that was hit longest ago."""

@@ -9,7 +9,7 @@ from _collections import deque
 from itertools import islice
 
 from pyobserver.agent.retention.containers import Chance
-from pyobserver.agent.row import BITS, MET, MOVED, Row
+from pyobserver.agent.row import BITS, BOUND, MET, MOVED, Row
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.protocol import schema
 
@@ -124,7 +124,8 @@ class Measuring:
                 entry[0][place] = row.id
 
     def _note_moved(self, row, task):
-        row.tries = 0
+        if row.id not in self._doubted:  # what moves all the time would never come to the last of its tries
+            row.tries = 0
         row.mark(MOVED)
         if len(self._moved) < _MOST_NEW:
             self._moved[row.id] = None
@@ -359,10 +360,15 @@ class Measuring:
         table.touch_at(position)
         if found.accuracy == schema.AT_LEAST and columns.tries[position] < _MOST_TRIES and is_counted:
             columns.tries[position] += 1
-            self._doubted.add(number)
+            if not columns.marks[position] & BOUND:
+                self._doubted.add(number)
             self._again(position)  # what was in the way may have become known meanwhile
-        elif self._doubted:
-            self._doubted.discard(number)
+            return
+        if found.accuracy == schema.AT_LEAST:
+            columns.marks[position] |= BOUND
+        else:
+            columns.marks[position] &= ~BOUND
+        self._doubted.discard(number)
 
     def _again(self, position):
         """Measure it once more, although it may not move."""

@@ -15,6 +15,7 @@ OWNED = 4  # by a task, a group or a gather, which goes before any container
 MET = 8  # what it does has been looked at
 MOVED = 16  # since it was measured
 CONFIRMED = 32  # it is still in the container that a walk has found it in
+BOUND = 64  # only a lower bound came out of all tries: another one is no reason to wait for more
 FREE = 255  # the kind of a position without a row
 
 COLUMNS = (

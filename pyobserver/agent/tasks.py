@@ -110,6 +110,14 @@ class TaskProbe:
         """Return the row of a task, None if it has none."""
         return self.row_at(id(task))
 
+    def row_met(self, task):
+        """Return the row of a task that runs; one that has come since the last look gets its row now, if it can."""
+        row = self.row_of(task)
+        if row is None and self.complete:
+            self._meet(ref(task))
+            row = self.row_of(task)
+        return row
+
     def row_at(self, address):
         """Return the row of the task with this id, None if it has none."""
         position = self._places.find(address)

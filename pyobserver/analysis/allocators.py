@@ -157,7 +157,8 @@ def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
     if snapshot.process is None or snapshot.process.rss is None:
         return None
     outlook = memory_outlook(snapshot, window)
-    rss = snapshot.process.rss
+    rss = resident(snapshot) or snapshot.process.rss
+    peak = snapshot.process.peak_rss
     before = snapshot.baseline.allocators.get("total") if snapshot.baseline else None
     return AllocatorRow(
         name="total",
@@ -166,7 +167,7 @@ def _total(snapshot: Snapshot, window: float) -> AllocatorRow | None:
         held=rss,
         kept=_all_kept(snapshot),
         utilisation=None,
-        peak=snapshot.process.peak_rss,
+        peak=None if peak is None else max(peak, rss),
         growth=outlook.growth,
         share=1.0,
         marked=rss - before if before is not None else None,
@@ -247,13 +248,22 @@ def _lines(snapshot: Snapshot, window: float, wanted: Iterable[tuple[str, str]])
     return [Line(name, label, snapshot.history.curve(name, since)) for name, label in wanted]
 
 
+def resident(snapshot: Snapshot) -> int | None:
+    """Return the resident memory by the newest reading: when that is one of all allocators, they add up to it."""
+    process, memory = snapshot.process, snapshot.memory
+    if process is None:
+        return None
+    is_newer = process.rss is not None and memory is not None and memory.taken_at > process.taken_at
+    return memory.rss if memory is not None and is_newer else process.rss
+
+
 def memory_outlook(snapshot: Snapshot, window: float) -> Outlook:
     """Return the resident memory, its limit, its growth, and when the limit is reached at this rate.
 
     A control group's limit is reached by all that counts against it, so the way left is taken from there: the working
     set of the whole group, without the file cache that the kernel drops before it kills.
     """
-    rss = snapshot.process.rss if snapshot.process else None
+    rss = resident(snapshot)
     curve = snapshot.history.curve("rss", snapshot.growing_since(window))
     growth, growing = per_minute(curve), grows(curve, rss, NOTICED_BYTES)
     limit = snapshot.limit

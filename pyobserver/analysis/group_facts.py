@@ -79,6 +79,12 @@ class Scope:
             return GroupQuestion(ids=tuple(ids))
         return GroupQuestion() if self.node == PROCESS else None
 
+    def why_no_question(self, snapshot: Snapshot) -> str:
+        """Return why there is nothing to ask: none of them is left, or they are of a kind that is not looked into."""
+        if bool((self.rows(snapshot) & snapshot.tasks.alive).any()):
+            return "only asyncio tasks are looked into together"
+        return "none of them is left"
+
     def examples(self, snapshot: Snapshot) -> list[int]:
         """Return the rows of which it is worth to know where they were made: the node, if it is a task, and the newest
         of its tasks."""

@@ -24,6 +24,8 @@ from ..model.tasks import Tasks, name_of
 from ..protocol import schema
 from .growth import NOTICED_BYTES, NOTICED_COUNT, grows, per_minute
 
+LISTS_NO_DONE = (3, 14)
+
 
 @dataclass(frozen=True)
 class GroupRow:
@@ -53,6 +55,12 @@ class GroupRow:
     marked_count: int | None  # change since the baseline
     marked_bytes: float | None
     count_is_estimate: bool = False
+    count_is_minimum: bool = False  # others may be there that nobody could see
+
+    @property
+    def count_sign(self) -> str:
+        """What stands before the count: "~" when it is an estimate, "≥" when it is at least."""
+        return "~" if self.count_is_estimate else "≥" if self.count_is_minimum else ""
 
 
 def group_rows(snapshot: Snapshot, window: float) -> list[GroupRow]:
@@ -63,6 +71,13 @@ def group_rows(snapshot: Snapshot, window: float) -> list[GroupRow]:
         return []
     facts = _member_facts(tasks)
     return [_row(snapshot, key, group, facts[key], window) for key, group in sums.items()]
+
+
+def misses_done_tasks(snapshot: Snapshot) -> bool:
+    """Whether done tasks are known only if they were met before: from Python 3.14 on asyncio lists none of them."""
+    if snapshot.facts is None:
+        return False
+    return tuple(int(part) for part in snapshot.facts.python.split(".")[:2] if part.isdigit()) >= LISTS_NO_DONE
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,7 @@ def _row(snapshot: Snapshot, key: GroupKey, group: GroupSums, facts: _Facts, win
         held=key[2],
         count=group.count,
         count_is_estimate=group.is_estimate,
+        count_is_minimum=key[2] and key[0] == schema.KIND_TASK and misses_done_tasks(snapshot),
         count_growth=per_minute(counts),
         bytes=size,
         bytes_growth=per_minute(sizes),

@@ -155,6 +155,7 @@ def _group(snapshot: Snapshot, row: GroupRow) -> dict[str, Any]:
         "function": row.function,
         "held": row.held,
         "count": row.count,
+        "count_is_minimum": row.count_is_minimum,
         "retained_bytes": None if row.bytes is None else round(row.bytes),
         "mean_bytes": None if row.mean is None else round(row.mean),
         "measured_share": row.measured_share,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..analysis.allocators import resident
 from ..analysis.inner import inner_allocators
 from ..model.readings import CArena, CHeap, Holding, InnerAllocator, MemoryPressure
 from ..model.snapshot import Snapshot
@@ -13,7 +14,7 @@ def memory(snapshot: Snapshot) -> dict[str, Any]:
     """Return all that is known of it; without a reading its parts are empty or null."""
     process, reading, limit = snapshot.process, snapshot.memory, snapshot.limit
     return {
-        "rss": process.rss if process else None,
+        "rss": resident(snapshot),
         "pss": reading.pss if reading else None,
         "uss": reading.uss if reading else None,
         "swap": process.swap if process else None,

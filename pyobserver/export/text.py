@@ -165,7 +165,7 @@ def _group_cells(row: GroupRow, room: int) -> tuple[str, ...]:
     return (
         lead + fit(row.function, room - len(lead) - len(held), cut="start").rstrip() + held,
         *(
-            ("~" if row.count_is_estimate else "") + count(row.count),
+            row.count_sign + count(row.count),
             growth_count(row.count_growth),
             about + bytes_text(row.bytes),
         ),

@@ -348,6 +348,14 @@ class Collector:
 
 
 @dataclass(frozen=True)
+class Blocker:
+    """A function whose tasks were seen holding their loop lately, and how many of them; they may have ended since."""
+
+    function: str
+    tasks: int
+
+
+@dataclass(frozen=True)
 class Tick:
     """The end of one update of the agent."""
 
@@ -361,3 +369,4 @@ class Tick:
     is_full: bool = False  # the agent has no room for rows of all tasks
     prospects: Prospects | None = None
     allocators: tuple[InnerAllocator, ...] = ()  # those that only the process can be asked about
+    blocking: tuple[Blocker, ...] = ()  # who has held a loop, the one with the most tasks first

@@ -62,7 +62,9 @@ tick    closes an update: seq, time, total (asyncio tasks: those with rows, and 
         allocators (list of at most 64 [name (one of ALLOCATORS), detail (str: of "arrow" its back-end, of "cuda" the
         number of the device), in use, held, peak of what is in use, split (of what is held and not in use, that which
         lies between what is in use) (bytes or null), why (str: why they are null)]: of libraries that the program has
-        loaded; an agent of before has none of this)
+        loaded; an agent of before has none of this),
+        blocking (list of at most 16 [function (str), how many of its tasks]: of tasks that were seen holding their loop
+        in the last 10 s, twice at least together; most of them may have ended. An agent of before has none of this)
 detail  token, id, chain (list of [qualified name, file, line or null], outermost first), waits (str: what it waits on,
         with all that is known of that now), by_type (list of [type, count, bytes]), biggest (list of [path, type,
         length or null, bytes, value]), locals (list of [qualified name, variable, type, length or null, value]: of the

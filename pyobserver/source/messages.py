@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..model.actions import Prospects
-from ..model.readings import AgentCost, AgentFacts, Collector, Tick
+from ..model.readings import AgentCost, AgentFacts, Blocker, Collector, Tick
 from ..protocol.clean import clean, clean_tail
 from ..protocol.frames import Frame
 from . import fields, inner
@@ -18,6 +18,7 @@ from .errors import MessageError
 from .fields import MAX_COUNT, MAX_TEXT
 
 MAX_TEXT_ID = 1 << 20
+MOST_BLOCKING = 16
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,15 @@ def tick(frame: Frame) -> Tick:
         is_full=row_limit_is_hit(frame),
         prospects=None if head.get("remedies") is None else _prospects(fields.mapping(head, "remedies")),
         allocators=() if head.get("allocators") is None else inner.allocators(head),
+        blocking=() if head.get("blocking") is None else _blocking(head),
     )
+
+
+def _blocking(head: dict[str, Any]) -> tuple[Blocker, ...]:
+    found = fields.parts(head, "blocking", 2)
+    if len(found) > MOST_BLOCKING:
+        raise MessageError(f"blocking: more than {MOST_BLOCKING}")
+    return tuple(Blocker(fields.cleaned(function), fields.count(tasks)) for function, tasks in found)
 
 
 def row_limit_is_hit(frame: Frame) -> bool:

@@ -30,6 +30,12 @@ STYLES = {
     "limit": "bold $text-error",
     "bold": "bold",
 }
+ALLOCATOR_WORDS = {  # as findings are about them, in a sentence
+    "python": "Python objects",
+    "c_heap": "C heap",
+    "large_blocks": "large blocks",
+    "native_other": "native memory",
+}
 LEVEL_STYLES = {"limit": "limit", "leak": "limit", "growing": "grow", "notice": "grow"}  # of findings
 LEAST_SIZE = (60, 16)  # columns and lines in which something can be read
 WIDTHS = [(0, "-too-narrow"), (LEAST_SIZE[0], "-narrow"), (100, "-wide")]  # classes of a screen, by its columns
@@ -160,7 +166,7 @@ def _found(verdict: Verdict) -> list[Piece]:
     number = len(verdict.findings)
     style = LEVEL_STYLES[worst.level]
     text = f"⚠ {number} finding{'s' if number > 1 else ''} (f)"
-    name = shorten(worst.name, 30, "start")
+    name = shorten(ALLOCATOR_WORDS.get(worst.name, worst.name), 30, "start")
     return [Piece(text, style, 6, gap="   "), Piece(f"{LEVEL_WORDS[worst.level]} {name}", style, 0, gap=": ")]
 
 

@@ -108,6 +108,12 @@ def group_kind(kind: str) -> str:
     return GROUP_KINDS.get(kind, kind)
 
 
+def typed(kind: str, length: int | None) -> str:
+    """Return the type of an object, and how long it is."""
+    of = "characters" if kind == "str" else "items"
+    return short_kind(kind) + (f", {count(length)} {of}" if length is not None else "")
+
+
 def place(where: str) -> str:
     """Return "file:line" without the folders."""
     return where.rsplit("/", 1)[-1]

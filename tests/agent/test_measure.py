@@ -104,6 +104,27 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
         task.cancel()
 
 
+def test_what_moves_all_the_time_is_not_doubted_for_ever() -> None:
+    """A lower bound is tried again a few times, however often its task moves meanwhile, and counts as known then."""
+    measure, table = measuring()
+    agent = measure._agent
+    agent.wall = time.time
+    row: Any = table.add_row(schema.KIND_TASK)
+    measure._tasks.count = 1
+    bound = SimpleNamespace(bytes=240, error=0, accuracy=schema.AT_LEAST)
+    known = []
+    for _ in range(12):
+        measure._note_moved(row, None)
+        measure._write(row.position, bound, True)
+        known.append(measure.counts()[1])
+    assert known == [0] * 3 + [1] * 9
+    assert not measure._doubted
+    measure._write(row.position, SimpleNamespace(bytes=240, error=0, accuracy=schema.EXACT), True)
+    measure._note_moved(row, None)
+    measure._write(row.position, bound, True)
+    assert measure.counts() == (1, 0)
+
+
 async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> None:
     """All rows that there is time for are looked at first, and another slice begins another batch."""
     measure, table = measuring()

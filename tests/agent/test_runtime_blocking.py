@@ -55,6 +55,16 @@ def test_who_holds_the_loop_is_found(interpreter: Interpreter, way: str) -> None
         assert mirror.problems == []
 
 
+@on_some
+def test_tasks_that_hold_it_once_and_end_are_found_by_their_function(interpreter: Interpreter) -> None:
+    """As the requests of a service do: none of them is there for long enough to be pointed at."""
+    with launch(interpreter, "blocking", "requests") as target, observed(target.pid) as mirror:
+        mirror.wait(lambda: any(tick["blocking"] for tick in mirror.ticks[-1:]), "somebody to blame", within=60.0)
+        (function, tasks), *others = mirror.ticks[-1]["blocking"]
+        assert function == "__main__.requests.<locals>.answer" and tasks >= 1 and not others
+        assert mirror.problems == []
+
+
 @pytest.mark.parametrize("way", ["good", "sender", "crowd"])
 @on_some
 def test_who_is_only_busy_is_not_blamed(interpreter: Interpreter, way: str) -> None:
@@ -65,6 +75,7 @@ def test_who_is_only_busy_is_not_blamed(interpreter: Interpreter, way: str) -> N
         while time.monotonic() < end:
             mirror.hear()
             assert blockers(mirror) == []
+        assert not any(tick["blocking"] for tick in mirror.ticks)
         assert target.ask("turns")["turns"] > before
         assert mirror.problems == []
 

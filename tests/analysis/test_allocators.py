@@ -220,3 +220,13 @@ def test_memory_before_an_observer_came(known: float) -> None:
         store.greet(replace(source.story.facts(), followed_seconds=300.0))
         assert chart_areas(store.snapshot(), 600.0)[-1].label == "RSS, before we came"
     assert "rss" not in [each.name for each in chart_areas(store.snapshot(), 30.0)]
+def test_the_total_is_what_the_allocators_of_a_newer_reading_add_up_to() -> None:
+    """Right after attaching memory rises between two readings; a later one of the process alone is newer again."""
+    store = Store(Clock())
+    store.add_process(made.process(made.NOW, rss=90))
+    store.add_memory(made.memory(made.NOW + 0.3, rss=100))
+    total = allocator_rows(store.snapshot(), 600)[-1]
+    assert (total.name, total.held, total.peak) == ("total", 100, 100)
+    assert memory_outlook(store.snapshot(), 600).rss == 100
+    store.add_process(made.process(made.NOW + 1, rss=95))
+    assert allocator_rows(store.snapshot(), 600)[-1].held == 95

@@ -39,7 +39,7 @@ KEYS = {
     "tasks.rows": "id kind name function state waiting_on where age_seconds age_is_minimum retained_bytes"
     " retained_accuracy retained_error_bytes cpu_seconds activity queue supervisor holder |",
     "groups": "kind function count retained_bytes mean_bytes measured_share count_growth bytes_growth"
-    " oldest_age_seconds waiting_at | ages held ended waiting_on",
+    " oldest_age_seconds waiting_at | ages held ended waiting_on count_is_minimum",
     "tree": "id kind label queue edge children_count descendants_count retained_bytes count_growth bytes_growth"
     " children | function growing ended_count oldest_age_seconds other_owners",
     "heap": "types sampled_share | taken_at cost_seconds in_use in_use_error objects unidentified_bytes types_total"

@@ -54,6 +54,16 @@ def test_what_could_be_done_is_told_with_an_update() -> None:
     assert messages.tick(frame(TICK)).prospects is None
 
 
+def test_who_has_held_a_loop_is_told_with_an_update() -> None:
+    """By function, with how many of its tasks; an agent of before does not tell."""
+    said = messages.tick(frame({**TICK, "blocking": [["m.an\x1bswer", 12]]})).blocking
+    assert [(each.function, each.tasks) for each in said] == [("m.an\ufffdswer", 12)]
+    assert messages.tick(frame(TICK)).blocking == ()
+    for wrong in ([["m.answer"]], [["m.answer", -1]], [[1, 1]], [["m", 1]] * 17):
+        with pytest.raises(MessageError):
+            messages.tick(frame({**TICK, "blocking": wrong}))
+
+
 def test_allocators_of_libraries_are_told_with_an_update() -> None:
     """Arrow's by its back-end, a GPU's within no allocator of the process; a size that cannot be is not known."""
     said = [

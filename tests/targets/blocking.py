@@ -1,6 +1,6 @@
 """A program that is busy in one way: some of them keep the loop from everything, and some do not.
 
-    blocking.py sleeper|cpu|hasher|good|sender|crowd
+    blocking.py sleeper|cpu|hasher|requests|good|sender|crowd
 
 The task that is busy has the name of the way. `turns` tells how often it has gone through its loop, `stop` lets the
 sleeper sleep no more.
@@ -52,6 +52,18 @@ async def hasher() -> None:
         hashlib.sha256(block)
         turns[0] += 1
         await asyncio.sleep(0.02)
+
+
+async def requests() -> None:
+    """Each is answered by a task of its own, which computes for long once, and ends."""
+
+    async def answer() -> None:
+        compute(0.1)
+        turns[0] += 1
+
+    while True:
+        await asyncio.get_running_loop().create_task(answer())
+        await asyncio.sleep(0.05)
 
 
 async def good() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pyobserver.analysis.findings import Finding, Verdict
 from pyobserver.source.story import HOLDER, MB, Story
-from pyobserver.tui.bar import TopBar
+from pyobserver.tui.bar import TopBar, _found
 from pyobserver.tui.findings import FindingsScreen
 
 from .dashboard import Dashboard, dashboard, played
@@ -24,6 +25,13 @@ async def test_the_bar_names_the_most_serious() -> None:
         assert "⚠ 1 finding (f): growing " in opened.lines()[0]
     async with dashboard(played(seconds=120), size=(118, 36)) as opened:
         assert "⚠ 1 finding" in opened.lines()[0] and opened.app.query_one(TopBar)
+
+
+def test_an_allocator_is_named_as_on_its_screen() -> None:
+    """Not by the name that it has in the documents."""
+    about = Finding("native", "growing", "Growing: C heap.", "c_heap", (), 60.0, allocator="c_heap")
+    pieces = _found(Verdict((about,)))
+    assert [piece.text for piece in pieces] == ["⚠ 1 finding (f)", "growing C heap"]
 
 
 async def test_the_list_tells_all_that_was_looked_for() -> None:

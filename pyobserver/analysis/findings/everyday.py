@@ -7,9 +7,10 @@ import numpy as np
 from ...model.tasks import Tasks
 from ...protocol import schema
 from ..format import count, duration, growth_count
+from ..groups import GroupRow, misses_done_tasks
 from ..trend import Amounts, Trend, seconds_until
 from .finding import Finding, Level, Place, Step, TooEarly
-from .look import CLOSE_SECONDS, Look
+from .look import CLOSE_SECONDS, MAIN_SHARE, Look
 
 NEAR = 0.8  # of a limit
 FILES = Amounts(10, 40, 0.02, 0.05)
@@ -29,7 +30,10 @@ class BlockedLoop:
     """Tasks that hold their event loop."""
 
     name = "blocked_loop"
-    about = "tasks that were seen holding their event loop at least twice in the last 10 s, for 5 ms or more each time"
+    about = (
+        "tasks of one function that were seen holding their event loop at least twice in the last 10 s, for 5 ms or "
+        "more each time"
+    )
 
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return a finding for each function of such tasks."""
@@ -44,7 +48,25 @@ class BlockedLoop:
             text = f"The event loop is blocked by {function}{others}{where}: nothing else runs in it meanwhile."
             step = Step(f"{row.name} was seen holding its loop again and again", Place("row", row.id))
             found.append(_notice("blocked_loop", text, function, (step,), BLOCKING_SECONDS, function=function))
+        found += _by_ended(look, {each.name for each in found})
         return tuple(found[:MOST])
+
+
+def _by_ended(look: Look, told: set[str]) -> list[Finding]:
+    """Who holds a loop by one task after the other, each of which ends before it could be pointed at."""
+    found = []
+    for each in look.snapshot.tick.blocking if look.snapshot.tick is not None else ():
+        if each.function in told:
+            continue
+        one = "a task that has" if each.tasks == 1 else f"{count(each.tasks)} tasks in turn, which have"
+        text = f"The event loop is blocked by {each.function} ({one} ended since): nothing else runs in it meanwhile."
+        group = next((g.row for g in look.groups if g.row.function == each.function and not g.row.held), None)
+        step = Step(
+            f"{count(each.tasks)} of its tasks {'was' if each.tasks == 1 else 'were'} seen holding the loop",
+            Place("groups", group.key) if group is not None else _System,
+        )
+        found.append(_notice("blocked_loop", text, each.function, (step,), BLOCKING_SECONDS, function=each.function))
+    return found
 
 
 class Unretrieved:
@@ -61,7 +83,8 @@ class Unretrieved:
         found = []
         for function, rows in _by_function(tasks, schema.FLAG_UNRETRIEVED):
             one = "task has" if len(rows) == 1 else "tasks have"
-            text = f"{count(len(rows))} {function} {one} failed, and nobody has asked for the exception."
+            least = "At least " if misses_done_tasks(look.snapshot) else ""
+            text = f"{least}{count(len(rows))} {function} {one} failed, and nobody has asked for the exception."
             steps = (
                 Step(f"{tasks.row(rows[0]).name} is done, and is still held", Place("row", tasks.row(rows[0]).id)),
             )
@@ -195,14 +218,30 @@ class Threads:
         others = limit.current - process.threads if limit is not None and limit.current is not None else 0
         source = limit.source if limit is not None else ""
         room = None if most is None else most - max(0, others)
-        said = _counted(look, trend, process.threads, room, "threads", source, "threads")
+        said = _counted(look, trend, process.threads, room, "threads", source, "threads", _who_grows(look, trend))
         return said if said or trend is not None else TooEarly(look.too_early("whether threads become more"))
 
 
+def _who_grows(look: Look, trend: Trend | None) -> GroupRow | None:
+    """The threads of one function that account for most of the growth, if any do."""
+    if trend is None or not trend.grows:
+        return None
+    groups = [g.row for g in look.groups if g.row.kind_index == schema.KIND_THREAD and g.row.count_growth]
+    most = max(groups, key=lambda row: row.count_growth or 0.0, default=None)
+    return most if most is not None and (most.count_growth or 0.0) >= MAIN_SHARE * trend.slope else None
+
+
 def _counted(
-    look: Look, trend: Trend | None, used: int, limit: int | None, what: str, source: str, kind: str
+    look: Look,
+    trend: Trend | None,
+    used: int,
+    limit: int | None,
+    what: str,
+    source: str,
+    kind: str,
+    group: GroupRow | None = None,
 ) -> tuple[Finding, ...]:
-    """A finding about something counted that has a limit."""
+    """A finding about something counted that has a limit; `group` are those of them that become more."""
     is_near = limit is not None and used >= NEAR * limit
     grows = trend is not None and trend.grows
     if not is_near and not grows:
@@ -217,10 +256,26 @@ def _counted(
         text += f", {growth_count(trend.slope)} a minute over the last {duration(trend.seconds)}"
     if seconds is not None:
         text += f"; none is left in about {duration(seconds)}"
-    step = Step(f"{count(used)} {what}{of}", _System)
-    window = trend.seconds if trend is not None else 0.0
-    reason = trend.reason if trend is not None and grows else ""
-    return (Finding(kind, level, text + ".", what, (step,), window, seconds_to_limit=seconds, reason=reason),)
+    steps = [Step(f"{count(used)} {what}{of}", _System)]
+    function = None
+    if group is not None and group.function:
+        function = group.function
+        text += f"; {count(group.count)} of them run {function}, {growth_count(group.count_growth)} a minute"
+        where = f", most of them at {group.where.rsplit('/', 1)[-1]}" if group.where else ""
+        steps.append(Step(f"{count(group.count)} {what} run {function}{where}", Place("groups", group.key)))
+    return (
+        Finding(
+            kind,
+            level,
+            text + ".",
+            what,
+            tuple(steps),
+            trend.seconds if trend is not None else 0.0,
+            function=function,
+            seconds_to_limit=seconds,
+            reason=trend.reason if trend is not None and grows else "",
+        ),
+    )
 
 
 def _notice(

@@ -178,6 +178,21 @@ class Look:
         found = [self._group(row) for row in rows if row.kind_index != schema.KIND_CHILD]
         return tuple(sorted(found, key=lambda each: (-each.bytes_growth, each.row.function)))
 
+    @cached_property
+    def children(self) -> tuple[GroupGrowth, ...]:
+        """The groups of child processes with their trends, the one that grows most in bytes first."""
+        rows = [row for row in group_rows(self.snapshot, self.window) if row.kind_index == schema.KIND_CHILD]
+        found = [
+            GroupGrowth(
+                row,
+                self.trend(group_name(row.key, "bytes"), BYTES.at_least(size)),
+                self.trend(group_name(row.key, "count"), ROWS.at_least(number)),
+            )
+            for row in rows
+            for number, size in [_beyond_chance(row, self.window) if row.ended else (0.0, 0.0)]
+        ]
+        return tuple(sorted(found, key=lambda each: (-each.bytes_growth, each.row.function)))
+
     def _group(self, row: GroupRow) -> GroupGrowth:
         ends = row.ended or row.held
         needed = LEAK_SECONDS if ends else NEVER_ENDING_SECONDS

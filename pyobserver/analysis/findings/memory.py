@@ -14,6 +14,7 @@ NOTICED_KEPT = 64_000_000  # bytes freed but kept, below which nobody minds
 NOTICED_KEPT_SHARE = 0.3  # of the resident memory
 KEPT_SECONDS = 30.0  # of which the least counts: what is used again at once is not kept
 PLACES_ARE_EARLY = "where memory grows: some allocators are read every 10 s, or less often in a large process"
+BESIDE_SHARE = 1 / 3  # of the growth, from which on what grows beside the tasks is told
 _GROWN_TYPES = 3
 _OWN_SHARE = 0.01  # of the bytes of the type that grows most, from which on a type of the program is named before it
 _KEEPERS = {"python": "Python's allocator", "c_heap": "the C heap"}
@@ -259,19 +260,21 @@ class Memory:
     """The resident memory as a whole, where nothing else explains its growth."""
 
     name = "memory"
-    about = "the resident memory, where it grows and none of the others says why"
+    about = (
+        "the resident memory, where it grows and none of the others says why, or where tasks are the most of it and "
+        "a third is none of theirs"
+    )
 
     def check(self, look: Look) -> tuple[Finding, ...] | TooEarly:
         """Return a finding when memory grows and neither tasks nor one allocator account for half of it."""
         if not look.memory_is_known:
             return TooEarly(look.too_early("whether memory grows"))
+        if not look.memory_grows:
+            return ()
         kept = max(look.kept.values(), default=0.0)
-        is_explained = (
-            look.explained_by_tasks >= MAIN_SHARE
-            or look.main_allocator is not None
-            or kept >= MAIN_SHARE * look.memory_growth
-        )
-        if not look.memory_grows or is_explained:
+        if look.explained_by_tasks >= MAIN_SHARE:
+            return _beside_tasks(look)
+        if look.main_allocator is not None or kept >= MAIN_SHARE * look.memory_growth:
             return ()
         is_early = look.tasks_may_explain(look.memory_growth), look.places_are_early
         if any(is_early) and not look.is_close:
@@ -295,3 +298,29 @@ class Memory:
                 explains=1.0,
             ),
         )
+
+
+def _beside_tasks(look: Look) -> tuple[Finding, ...]:
+    """What grows beside the tasks that are the most of it: a second cause would be hidden behind the first."""
+    rest = look.memory_growth - look.growth_of_tasks
+    trend = look.memory
+    if trend is None or not trend.grows or rest < BESIDE_SHARE * look.memory_growth:
+        return ()
+    if rest * trend.seconds / 60.0 < look.amounts.least(trend.seconds, look.outlook.rss or 0.0):
+        return ()
+    rows = sorted((a for a in look.allocators if (a.growth or 0.0) > 0), key=lambda a: -(a.growth or 0.0))[:2]
+    within = " and ".join(f"{row.label} ({growth_bytes(row.growth)} in all)" for row in rows)
+    text = f"Growing: memory that no growing task retains, {growth_bytes(rest)} a minute{_over(look, rest)}"
+    return (
+        Finding(
+            kind="memory",
+            level="growing",
+            summary=text + (f"; what grows is {within}." if within else "."),
+            name="memory",
+            steps=tuple(_memory_step(look, row) for row in rows) or (Step("it grows", Place("memory", "total")),),
+            window=look.window,
+            bytes_growth=rest,
+            reason="what tasks retain is not known well enough to call the rest a leak",
+            explains=look.share(rest),
+        ),
+    )

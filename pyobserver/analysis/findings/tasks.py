@@ -88,10 +88,14 @@ def _finding(look: Look, growth: GroupGrowth) -> Finding:
 
 def _summary(look: Look, row: GroupRow, trend: Trend, share: float | None, holder: str, seconds: float | None) -> str:
     what = "" if row.kind_index in schema.TASK_KINDS else f" ({row.kind})"
-    parts = [f"{count(row.count)} {row.function}{what}" + (" (done)" if row.held else "")]
-    if row.count_growth is not None and row.count_growth >= 0.05:
+    least = "at least " if row.count_is_minimum else ""
+    parts = [f"{least}{count(row.count)} {row.function}{what}" + (" (done)" if row.held else "")]
+    by_count = row.count_growth is not None and row.count_growth >= 0.05
+    if by_count:
         parts.append(f"{growth_count(row.count_growth)} a minute")
-    if row.mean:
+    if row.bytes and not by_count and row.bytes_growth is not None:
+        parts.append(f"{bytes_text(row.bytes)}, {growth_bytes(row.bytes_growth)} a minute")
+    elif row.mean:
         parts.append(f"{bytes_text(row.mean)} each")
     span = duration(trend.seconds)
     text = ("Leak: " if trend.is_leak else "Growing: ") + ", ".join(parts)
@@ -105,7 +109,7 @@ def _summary(look: Look, row: GroupRow, trend: Trend, share: float | None, holde
         text += f"; {place}"
     if row.held:
         text += "; done, but not let go"
-    else:
+    elif by_count or row.ended:
         text += "; none has been seen to end" if not row.ended else f"; {count(row.ended)} seen to end"
     if seconds is not None:
         text += f"; memory is full in about {duration(seconds)}"
@@ -127,7 +131,9 @@ def _where(look: Look, row: GroupRow) -> str:
         return ""
     line = row.where.rsplit("/", 1)[-1]
     alike = sum(place.count for place in places if place.where == row.where)
-    return f"all wait at {line}" if row.count > 1 and alike == row.count else f"most wait at {line}"
+    if row.count == 1:
+        return f"waits at {line}"
+    return f"all wait at {line}" if alike == row.count else f"most wait at {line}"
 
 
 def _steps(look: Look, row: GroupRow, share: float | None, holder_id: int | None, holder: str) -> tuple[Step, ...]:
@@ -141,21 +147,28 @@ def _steps(look: Look, row: GroupRow, share: float | None, holder_id: int | None
     runs = "runs" if row.count == 1 else "run"
     text = f"{count(row.count)} {kind} {runs} {row.function}"
     if row.bytes is not None:
-        text += f" and retain {bytes_text(row.bytes)}, {growth_bytes(row.bytes_growth)} a minute"
+        retain = "retains" if row.count == 1 else "retain"
+        text += f" and {retain} {bytes_text(row.bytes)}, {growth_bytes(row.bytes_growth)} a minute"
         if row.measured_share < 0.995:
             text += f", told from {percent(row.measured_share)} of them"
     steps.append(Step(text, Place("groups", row.key)))
     said = [place] if (place := _where(look, row)) else []
-    said.append("they are done, but somebody holds them" if row.held else f"{count(row.ended)} have been seen to end")
+    if row.held:
+        said.append("they are done, but somebody holds them")
+    elif row.count > 1 or row.ended:
+        said.append(f"{count(row.ended)} have been seen to end")
     if row.oldest_age is not None:
         least = "at least " if row.oldest_is_minimum else ""
-        said.append(f"the oldest is {least}{duration(row.oldest_age)} old")
-    steps.append(Step("; ".join(said), Place("members", row.key)))
+        who = "it" if row.count == 1 else "the oldest"
+        said.append(f"{who} is {least}{duration(row.oldest_age)} old")
+    steps.append(Step("; ".join(said) or f"it is the only {row.kind}", Place("members", row.key)))
     if holder_id is not None:
         node = look.snapshot.nodes.get(holder_id)
         detail = f" ({node.detail})" if node is not None and node.detail else ""
         children = int((look.snapshot.tasks["parent"][members(look.snapshot.tasks, row.key)] == holder_id).sum())
-        whom = "them" if 2 * children >= row.count else f"{count(children)} of them, others of this name the rest"
+        whom = "it" if row.count == 1 else "them"
+        if 2 * children < row.count:
+            whom = f"{count(children)} of them, others of this name the rest"
         steps.append(Step(f"{holder}{detail} holds {whom}", Place("tree", holder_id)))
     return tuple(steps)
 

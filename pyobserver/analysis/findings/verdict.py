@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ...model.snapshot import Snapshot
+from .children import Children
 from .containers import GrowingContainers
 from .everyday import Backlog, BlockedLoop, Descriptors, Garbage, NeverAwaited, Pauses, Threads, Unretrieved
 from .finding import LEVELS, Check, Finding, TooEarly
@@ -22,6 +23,7 @@ CHECKS: tuple[Check, ...] = (  # in the order of what says most
     Memory(),
     Descriptors(),
     Threads(),
+    Children(),
     BlockedLoop(),
     Backlog(),
     Unretrieved(),

@@ -22,13 +22,14 @@ from ..bar import StatusLine, TooSmall, TopBar, styled
 from ..keys import BACK, CANCEL, CREATIONS, HELP, QUIT, Key, KeysLine
 from ..view import Tab, View
 from ..widgets.text import fit
-from ..words import NO_FUNCTION, NO_NAME, place, short_kind, sized_in_words
+from ..words import NO_FUNCTION, NO_NAME, place, sized_in_words, typed
 from .about import AboutScreen
 from .help import HelpScreen
 
 SHOWN = 12  # lines of each list
 OUTSIDE_KINDS = ("thread", "child process")  # nobody awaits these, and no object keeps them
 AWAITED_KINDS = ("asyncio task",)  # of which it is known who awaits them
+OWNING_KINDS = ("nursery", "task_group", "gather", "executor")  # of nodes that keep what hangs under them
 FRAMES_UNTIL = (3, 10)  # up to here the frames of running functions are objects that are there anyway
 BLOCKS = ("owners", "chain", "stack", "variables", "types", "biggest")
 
@@ -227,6 +228,10 @@ class DetailScreen(AboutScreen):
             lines.append(
                 Content("").join([styled(f"  held by     {path}", "bold"), styled(f"  ({kind}{size})", "dim")])
             )
+        node = self._snapshot.nodes.get(row.parent)
+        if node is not None and node.kind in OWNING_KINDS:
+            detail = f"  ({place(node.detail)})" if node.detail else ""
+            lines.append(Content("").join([styled(f"  owned by    {node.label}", "bold"), styled(detail, "dim")]))
         if row.kind in AWAITED_KINDS:
             waiters = ", ".join(label for _, label in answer.awaited_by[:SHOWN]) or "nobody"
             lines.append(styled(f"  awaited by  {waiters}", ""))
@@ -315,7 +320,9 @@ def _chain(answer: DetailAnswer) -> list[Content]:
 
 def _by_type(answer: DetailAnswer) -> list[Content]:
     return [
-        styled(f"  {fit(kind, 34)} {fit(count(number), 9, 'right')} {fit(bytes_text(size), 10, 'right')}", "")
+        styled(
+            f"  {fit(kind, 34, cut='start')} {fit(count(number), 9, 'right')} {fit(bytes_text(size), 10, 'right')}", ""
+        )
         for kind, number, size in answer.by_type[:SHOWN]
     ]
 
@@ -326,7 +333,7 @@ def _biggest(answer: DetailAnswer) -> list[Content]:
         lines.append(
             Content("").join(
                 [
-                    styled(f"  {fit(bytes_text(size), 10, 'right')}  {path}: {_typed(kind, length)}", ""),
+                    styled(f"  {fit(bytes_text(size), 10, 'right')}  {path}: {typed(kind, length)}", ""),
                     styled(f"  {value}" if value else "", "dim"),
                 ]
             )
@@ -342,12 +349,8 @@ def _variables(answer: DetailAnswer) -> list[Content]:
             function = each.function
             lines.append(styled(f"  {function}", ""))
         value = f" = {each.value}" if each.value else ""
-        typed = styled(f"  {_typed(each.type, each.length)}", "dim")
-        lines.append(Content("").join([styled(f"    {each.name}{value}", ""), typed]))
+        kind = styled(f"  {typed(each.type, each.length)}", "dim")
+        lines.append(Content("").join([styled(f"    {each.name}{value}", ""), kind]))
     if len(answer.variables) > 2 * SHOWN:
         lines.append(styled(f"  and {len(answer.variables) - 2 * SHOWN} more", "dim"))
     return lines
-
-
-def _typed(kind: str, length: int | None) -> str:
-    return short_kind(kind) + (f", {count(length)} items" if length is not None else "")

@@ -101,6 +101,7 @@ class GroupScreen(AboutScreen):
 
     def on_mount(self) -> None:
         self.action_ask_again()
+        self._draw()  # also where there is nothing to ask
 
     def present(self, snapshot: Snapshot, view: View) -> None:
         """Show what is known of the group by now."""
@@ -213,7 +214,7 @@ class GroupScreen(AboutScreen):
         question = self.scope.question(self._snapshot)
         self.post_message(self.SitesAsked(self, self.scope.examples(self._snapshot)))
         if question is None:
-            self.answer(GroupAnswer(problem="there is no task of them that could be asked about"))
+            self.answer(GroupAnswer(problem=self.scope.why_no_question(self._snapshot)))
             return
         self._is_asking = True
         self._draw()

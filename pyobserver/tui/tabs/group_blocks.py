@@ -5,12 +5,12 @@ from __future__ import annotations
 from textual.content import Content
 
 from ...analysis.format import bytes_text, count, duration, growth_bytes, growth_count, percent
-from ...analysis.group_facts import GroupFacts, ended_words
+from ...analysis.group_facts import AGE_EDGES, AgeBucket, GroupFacts, ended_words
 from ...model.details import GroupAnswer, SharedObject
 from ...protocol import schema
 from ..bar import styled
 from ..widgets.text import fit
-from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, group_kind, place, short_kind
+from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, group_kind, place, typed
 
 SHOWN = 10  # lines of each list
 BAR = 30  # cells
@@ -76,18 +76,24 @@ def ages(facts: GroupFacts) -> list[Content]:
     if not there:
         return []
     oldest = ("≥" if facts.oldest_is_minimum else "") + duration(facts.oldest)
-    minimum = ", ≥ there before us, so at least" if any(bucket.minimum for bucket in facts.ages) else ""
+    minimum = ": at least, as it was there before us" if facts.oldest_is_minimum else ""
     lines = [styled(f"Age: the oldest {oldest}{minimum}", "dim")]
     most = max(bucket.count for bucket in facts.ages)
-    for bucket in facts.ages[there[0] : there[-1] + 1]:
+    for nth, bucket in enumerate(facts.ages[there[0] : there[-1] + 1], there[0]):
         cells = max(1, round(BAR * bucket.count / most)) if bucket.count else 0
-        sign = "≥" if bucket.minimum else " "
-        text = f"  {sign}{fit(bucket.label, 9)} {fit(count(bucket.count), 8, 'right')}  "
+        text = f"   {fit(_age_label(bucket, nth), 9)} {fit(count(bucket.count), 8, 'right')}  "
         share = f" {_share(bucket.count / facts.count)}" if bucket.count else ""
         lines.append(Content("").join([styled(text, ""), styled("█" * cells, "quiet"), styled(share, "dim")]))
     if facts.unknown_ages:
         lines.append(line("not known", count(facts.unknown_ages), "dim"))
     return lines
+
+
+def _age_label(bucket: AgeBucket, nth: int) -> str:
+    """How old they are; where some may be older than was seen, only what is true of all of them."""
+    if not bucket.minimum or nth == len(AGE_EDGES):
+        return bucket.label
+    return f"≥ {duration(AGE_EDGES[nth - 1] if nth else 0.0)}"
 
 
 def _share(share: float) -> str:
@@ -128,9 +134,8 @@ def objects(title: str, objects: tuple[SharedObject, ...]) -> list[Content]:
         return []
     lines = [styled(title, "dim")]
     for one in objects[:SHOWN]:
-        items = f", {count(one.length)} items" if one.length is not None else ""
         known = f", known to {count(one.members)}"
-        text = f"  {fit(bytes_text(one.bytes), 10, 'right')}  {one.path}: {short_kind(one.type)}{items}"
+        text = f"  {fit(bytes_text(one.bytes), 10, 'right')}  {one.path}: {typed(one.type, one.length)}"
         lines.append(Content("").join([styled(text, ""), styled(known, "dim")]))
     return lines
 
@@ -144,5 +149,5 @@ def types(answer: GroupAnswer) -> list[Content]:
     lines = [styled(f"Alone, by type (from {count(answer.by_type_members)} of them)", "dim")]
     for kind, number, size in answer.by_type[:SHOWN]:
         text = f"{fit(sign + count(number), 10, 'right')} {fit(sign + bytes_text(size), 11, 'right')}"
-        lines.append(styled(f"  {fit(kind, 34)} {text}", ""))
+        lines.append(styled(f"  {fit(kind, 34, cut='start')} {text}", ""))
     return lines

@@ -28,7 +28,14 @@ _FUNCTION = Column(
     help="What they run: module and qualified name. ▲ before it: they grow. Behind it: what is no task, and tasks that "
     "are done while somebody still holds them.",
 )
-_COUNT = Column("count", "Count", 7, "right", help="How many there are now. ~ estimated, as not all were met.")
+_COUNT = Column(
+    "count",
+    "Count",
+    7,
+    "right",
+    help="How many there are now. ~ estimated, as not all were met; ≥ at least: from Python 3.14 on, asyncio does not "
+    "list tasks that are done, and only those are known that were met before.",
+)
 _COUNT_GROWTH = Column(
     "count_growth", "+/min", 6, "right", help="How many more there are each minute, over the window (+ and -)."
 )
@@ -97,7 +104,7 @@ def _function(row: GroupRow) -> str:
 _CELLS: dict[str, Callable[[GroupRow], Cell]] = {
     "mark": lambda row: ("▲", "grow") if row.growing else "",
     "function": _function,
-    "count": lambda row: ("~" if row.count_is_estimate else "") + count(row.count),
+    "count": lambda row: row.count_sign + count(row.count),
     "count_growth": lambda row: _growing(row, growth_count(row.count_growth)),
     "memory": _memory,
     "growth": lambda row: _growing(row, growth_bytes(row.bytes_growth)),

@@ -135,7 +135,7 @@ class HeapTab(TableTab):
         ]
         if snapshot.heap.problem:
             pieces.append(Piece("not counted anew", "grow", 8))
-        return pieces + self._about_rows(len(self._types.lines), self._types.in_all, "types")
+        return pieces + self._about_rows(len(self._types.lines), self._types.in_all, "type")
 
     def _about_containers(self, snapshot: Snapshot) -> list[Piece]:
         reading = snapshot.containers.newest
@@ -148,10 +148,11 @@ class HeapTab(TableTab):
         ]
         if snapshot.containers.problem:
             pieces.append(Piece("not looked for anew", "grow", 8))
-        return pieces + self._about_rows(len(self._containers.lines), self._containers.in_all, "paths")
+        return pieces + self._about_rows(len(self._containers.lines), self._containers.in_all, "path")
 
     def _about_rows(self, shown: int, in_all: int, what: str) -> list[Piece]:
-        text = f"showing {count(shown)} of {count(in_all)}" if shown != in_all else f"{count(in_all)} {what}"
+        every = f"{count(in_all)} {what}{'' if in_all == 1 else 's'}"
+        text = f"showing {count(shown)} of {count(in_all)}" if shown != in_all else every
         return [
             *([Piece(f"with “{self._filter}”", "bold", 8)] if self._filter else []),
             Piece(text, "", 5),

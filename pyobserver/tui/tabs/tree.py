@@ -119,7 +119,9 @@ class TreeTab(Tab):
             pieces.append(Piece(_growing(lines, ends[0]), "grow", 7))
             pieces.append(Piece(f"and {count(len(ends) - 1)} more" if len(ends) > 1 else "", "grow", 6, gap=" "))
         else:
-            pieces.append(Piece("nothing grows" if snapshot.marks else "", "dim", 5))
+            is_known = process.count_growth is not None
+            quiet = "nothing grows" if is_known else "too early to tell what grows" if snapshot.marks else ""
+            pieces.append(Piece(quiet, "dim", 5))
         column = next((c for c in (LABEL, *self._columns) if c.key == self._arrangement.sort.column), LABEL)
         arrow = "▼" if self._arrangement.sort.descending else "▲"
         return [*pieces, Piece(f"sorted by {column.label} {arrow}", "dim", 4)]

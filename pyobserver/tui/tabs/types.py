@@ -62,7 +62,7 @@ _SINCE_COUNT = Column("marked_count", "Δ Count", 9, "right", help="How many mor
 _SINCE_BYTES = Column("marked_bytes", "Δ Bytes", 9, "right", help="Bytes more than at the baseline.")
 
 COLUMNS: dict[Mode, tuple[Column, ...]] = {
-    "value": (_MARK, _NAME, _COUNT, _ERROR, _BYTES, _COUNT_GROWTH, _BYTES_GROWTH, _SHARE, _MEAN),
+    "value": (_MARK, _NAME, _COUNT, _ERROR, _COUNT_GROWTH, _BYTES, _BYTES_GROWTH, _SHARE, _MEAN),
     "growth": (_MARK, _NAME, _COUNT_GROWTH, _BYTES_GROWTH, _GROWTH_ERROR, _BYTES, _SHARE),
     "baseline": (_MARK, _NAME, _SINCE_COUNT, _SINCE_BYTES, _BYTES, _SHARE),
 }

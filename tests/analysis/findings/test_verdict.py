@@ -11,7 +11,7 @@ from pyobserver.analysis.findings import KINDS, NO_VERDICT, Verdict, holder_of, 
 from pyobserver.analysis.groups import group_rows
 from pyobserver.arguments import FINDINGS
 from pyobserver.model.places import ContainerPlace, PlacesAnswer
-from pyobserver.model.readings import Allocator, Category, Collector, MemoryLimit, ThreadLimit
+from pyobserver.model.readings import Allocator, Blocker, Category, Collector, MemoryLimit, ThreadLimit
 from pyobserver.model.snapshot import Phase, Snapshot
 from pyobserver.model.store import Store
 from pyobserver.protocol import schema
@@ -356,8 +356,28 @@ def test_where_memory_grows_is_not_told_before_all_allocators_were_read(
 def test_growing_tasks_in_steady_memory() -> None:
     """A group that grows is told also while memory as a whole does not: what was free is used first."""
     found = verdict(grown(0.0, MB))
-    assert found.text.startswith("Growing: 10 m.work, ") and "each over the last 1 min; held" in found.text
+    assert found.text.startswith("Growing: 10 m.work, ") and " MB a minute over the last 1 min; held" in found.text
     assert "of the growth" not in found.text and "more than" not in found.text
+
+
+def test_one_task_that_retains_more_and_more() -> None:
+    """It is told as one: its bytes and their growth, and nothing of others that might end."""
+    found = verdict(grown(MB, MB, tasks=1))
+    assert found.text.startswith("Growing: 1 m.work, 60.0 MB, +60.0 MB a minute: 100 % of the growth")
+    assert "; waits at " in found.text and "each" not in found.text and "seen to end" not in found.text
+    assert found.worst is not None
+    assert found.worst.evidence[1] == "1 asyncio task runs m.work and retains 60.0 MB, +60.0 MB a minute"
+    assert found.worst.evidence[3].endswith(" holds it")
+
+
+def test_what_grows_beside_the_tasks_is_not_hidden_behind_them() -> None:
+    """From a third of the growth on it is told, with where it may be; it is not said whether it is a leak."""
+    found = verdict(grown(MB, 0.6 * MB))
+    assert [(each.level, each.kind) for each in found.findings] == [("growing", "tasks"), ("growing", "memory")]
+    assert found.findings[1].summary.startswith(
+        "Growing: memory that no growing task retains, +24.0 MB a minute, 40 % of the growth of the last 1 min"
+    )
+    assert [each.kind for each in verdict(grown(MB, 0.7 * MB)).findings] == ["tasks"]
 
 
 def test_what_was_seen_to_end() -> None:
@@ -497,6 +517,18 @@ def test_what_blocks_its_loop() -> None:
     assert level == "notice" and text.startswith("The event loop is blocked by m.crunch at m.py:9")
 
 
+def test_tasks_that_block_their_loop_in_turn() -> None:
+    """Each holds it once and ends, so that there is none to point at: the function is told, with how many."""
+    store = Store(Clock())
+    made.put(store, [{"id": 1}])
+    store.add_tick(replace(made.tick(made.NOW), blocking=(Blocker("m.answer", 12),)))
+    assert one(store, "blocked_loop") == (
+        "notice",
+        "The event loop is blocked by m.answer (12 tasks in turn, which have ended since): nothing else runs in it "
+        "meanwhile.",
+    )
+
+
 def test_what_failed_in_silence() -> None:
     """Done tasks whose exception nobody has asked for."""
     store = Store(Clock())
@@ -507,6 +539,11 @@ def test_what_failed_in_silence() -> None:
         "notice",
         "2 m.fetch tasks have failed, and nobody has asked for the exception.",
     )
+    store = Store(Clock())
+    store.greet(made.facts(python="3.14.1"))  # which lists none of those that are done
+    store.add_texts(1, ["m.fetch"])
+    made.put(store, [{"id": 1, **flags}, {"id": 2, **flags}])
+    assert one(store, "unretrieved")[1].startswith("At least 2 m.fetch tasks have failed")
 
 
 def test_coroutines_never_awaited() -> None:
@@ -568,6 +605,56 @@ def test_open_files_near_their_limit() -> None:
     assert text.startswith(
         "Growing: 79 open files of 100,000 (RLIMIT_NOFILE), +60.0 a minute over the last 1 min; none"
     )
+
+
+def test_who_the_threads_are_that_become_more() -> None:
+    """What most of the new ones run is named, and leads to them."""
+    clock = Clock()
+    store = Store(clock)
+    store.add_texts(1, ["m.deliver", "/usr/lib/threading.py:369", "m.pool"])
+    for second in range(70):
+        new = {"kind": schema.KIND_THREAD, "function": 1, "where": 2, "created": clock.now}
+        made.put(store, [{"id": 1, **new, "function": 3}, {"id": 2 + second, **new}])
+        store.add_tick(made.tick(clock.now))
+        store.add_process(replace(made.process(clock.now), threads=2 + second))
+        clock.now += 1
+    level, text = one(store, "threads")
+    assert level == "growing"
+    assert text.startswith("Growing: 71 threads, +60.") and "; 70 of them run m.deliver, +60." in text
+    (found,) = (each for each in verdict(store.snapshot()).findings if each.kind == "threads")
+    assert found.evidence == ("71 threads", "70 threads run m.deliver, most of them at threading.py:369")
+
+
+def of_workers(growing: dict[int, int], seconds: int = 90) -> Verdict:
+    """The verdict on three workers, of which those in `growing` take so many bytes more each second."""
+    clock = Clock()
+    store = Store(clock)
+    for second in range(seconds):
+        rss = {pid: 20 * MB + growing.get(pid, 0) * second for pid in (71, 72, 73)}
+        store.set_children(tuple(made.child(pid, size) for pid, size in rss.items()))
+        store.add_tick(made.tick(clock.now))
+        store.add_process(made.process(clock.now))
+        clock.now += 1
+    return verdict(store.snapshot())
+
+
+def test_a_child_process_that_grows() -> None:
+    """Its memory is not the target's: the child is named, and how to look into it."""
+    (found,) = of_workers({72: 80_000}).findings
+    assert (found.kind, found.level) == ("children", "growing")
+    assert found.summary.startswith(
+        "Growing: 3 child processes python3 worker, 67.1 MB, +4.80 MB a minute over the last"
+    )
+    assert "; most of it is pid 72" in found.summary and ", +4.8" in found.summary
+    assert found.evidence[1] == "Enter on it attaches to it, to see what grows there"
+    assert found.group is not None and found.steps[1].place.key == found.group
+
+
+def test_child_processes_that_do_not_grow() -> None:
+    """Pages that are copied after a fork are too little to be told; before there is enough, it is too early."""
+    assert of_workers({71: 5_000, 72: 5_000, 73: 5_000}).findings == ()
+    states = {answer.check.name: answer.state for answer in of_workers({72: 80_000}, 5).answers}
+    assert states["children"] == "too early"
 
 
 def test_threads_near_their_limit() -> None:

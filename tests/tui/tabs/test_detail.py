@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 from pyobserver.model.details import DetailAnswer, Variable
+from pyobserver.model.forest import Node
+from pyobserver.protocol import schema
 from pyobserver.tui.tabs.detail import DetailScreen
+from tests.model import made
 
 from ..dashboard import Dashboard, StillSource, dashboard, played
 
@@ -48,6 +51,22 @@ async def test_everything_about_a_task() -> None:
             "6.99 MB locals specimen.payload: bytearray, 6,990,000 items",
         ):
             assert part in text
+
+
+async def test_a_task_of_a_nursery() -> None:
+    """Nothing holds it but the nursery, which is told, with where that was opened; texts have characters."""
+    source = AskedSource()
+    source.play(30)
+    source.store.put_nodes([Node(7001, "nursery", "nursery in Broker.run", 0, "owns", None, "/a/b.py:22")])
+    rows = {"id": 7002, "kind": schema.KIND_TRIO_TASK, "parent": 7001, "edge": schema.EDGE_OWNS, "created": made.NOW}
+    made.put(source.store, [rows], ["waiter-7"])
+    async with dashboard(source) as opened:
+        await open_row(opened, "waiter-7")
+        row_id, answer = source.__dict__["questions"][-1]
+        variables = (Variable("Broker.run", "line", "str", 218, ""),)
+        answer(DetailAnswer(row_id, variables=variables))
+        await opened.until_line("owned by    nursery in Broker.run  (b.py:22)")
+        assert "line  str, 218 characters" in opened.text()
 
 
 async def test_a_stale_size_has_its_age() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pyobserver.model.details import GroupAnswer, GroupQuestion
+from pyobserver.protocol import schema
 from pyobserver.source.story import Story
 from pyobserver.tui.tabs.group import GroupScreen
+from tests.model import made
 
 from ..dashboard import Dashboard, StillSource, dashboard, played
 
@@ -159,6 +161,31 @@ async def test_alike_children_of_a_supervisor() -> None:
         await opened.until_line("the newest of them was spawned at pipeline.py:71 Spawner.start")
         await opened.play(10)
         opened.line("since baseline 0")
+
+
+async def test_what_is_not_looked_into_is_called_so() -> None:
+    """The target is asked about asyncio tasks: of others it is not said that there are none."""
+    source = StillSource(Story())
+    source.play(30)
+    row = {"kind": schema.KIND_TRIO_TASK, "function": 1, "retained": 10**11, "created": made.NOW}
+    made.put(source.store, [{"id": 7001, **row}, {"id": 7002, **row}])
+    async with dashboard(source, "3", "home", "o") as opened:
+        await opened.until_line("2 trio tasks")
+        await opened.until_line("together  not available: only asyncio tasks are looked into together")
+
+
+async def test_ages_that_are_only_known_at_least() -> None:
+    """Of what was there before us it is not said that it is younger than something: it may be older."""
+    source = StillSource(Story())
+    source.play(30)
+    now = source.clock()
+    row = {"kind": schema.KIND_TRIO_TASK, "function": 1, "retained": 10**11}
+    old = {**row, "created": now - 120, "flags": schema.FLAG_AGE_IS_MINIMUM}
+    made.put(source.store, [{"id": 7001, **old}, {"id": 7002, **old}, {"id": 7003, **row, "created": now - 5}])
+    async with dashboard(source, "3", "home", "o") as opened:
+        await opened.until_line("Age: the oldest ≥2 min: at least, as it was there before us")
+        text = " ".join(opened.text().split())
+        assert "< 10 s 1 " in text and "≥ 1 min 2 " in text and "< 10 min" not in text
 
 
 async def test_who_has_left_gets_no_answer() -> None:

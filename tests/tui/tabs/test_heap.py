@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ async def test_the_leak_is_marked() -> None:
         for name in ("rudder.agent.Agent", "rudder.specimen.Specimen", "bytearray"):
             assert re.search(r" \+3\.\d ", opened.line(f"▲  {name}"))
         assert "▲" not in opened.line("  function")
-        assert re.search(r" 0 +0 ", opened.line("  function"))
+        assert re.search(r" 0 +[\d.]+ MB +0 ", opened.line("  function"))
+        assert re.search(r"Count +± +\+/min +▼Bytes +\+/min", opened.line("Type"))  # each growth behind its value
 
 
 async def test_the_first_line_tells_the_sample() -> None:
@@ -245,3 +247,11 @@ async def test_the_table_alone() -> None:
     async with dashboard(None, "5", "z", size=(80, 24)) as opened:
         assert "in the C heap" not in opened.text()
         assert " str " in opened.text()
+
+
+async def test_one_path_is_not_called_paths() -> None:
+    """Nor one type types."""
+    async with dashboard(None, "5", "g") as opened:
+        tab: Any = opened.app.tab
+        assert next(piece.text for piece in tab._about_rows(1, 1, "path")) == "1 path"
+        assert next(piece.text for piece in tab._about_rows(2, 2, "path")) == "2 paths"

@@ -253,3 +253,11 @@ async def test_what_is_gone_cannot_be_shown() -> None:
         opened.app.post_message(opened.app.tab.PlaceWanted(987654))
         await opened.until(lambda: opened.app._notifications)
         assert any("not in the tree" in n.message for n in opened.app._notifications)
+
+
+async def test_before_growth_is_known_it_is_not_said_that_there_is_none() -> None:
+    """In the first seconds it is too early to tell; later nothing grows."""
+    async with dashboard(played(Story(fixed=True), seconds=2, past=0), "4") as opened:
+        assert "too early to tell what grows" in opened.lines()[2] and "nothing grows" not in opened.text()
+        await opened.play(60)
+        assert "nothing grows" in opened.lines()[2]
