@@ -220,6 +220,8 @@ def test_memory_before_an_observer_came(known: float) -> None:
         store.greet(replace(source.story.facts(), followed_seconds=300.0))
         assert chart_areas(store.snapshot(), 600.0)[-1].label == "RSS, before we came"
     assert "rss" not in [each.name for each in chart_areas(store.snapshot(), 30.0)]
+
+
 def test_the_total_is_what_the_allocators_of_a_newer_reading_add_up_to() -> None:
     """Right after attaching memory rises between two readings; a later one of the process alone is newer again."""
     store = Store(Clock())
