@@ -30,10 +30,14 @@ def threads(pid: int) -> list[str]:
 
 
 def is_whole(story: dict[str, Any]) -> bool:
-    """Whether the children of the service are all listed and measured, and what holds them is found."""
+    """Whether the children of the service are all listed and measured where they park, and what holds them is found.
+
+    One that has just begun retains nothing yet.
+    """
     group = next((group for group in story["groups"] if group["function"] == FUNCTION), None)
-    holders = [row["holder"] for row in story["tasks"]["rows"] if row["function"] == FUNCTION]
-    return group is not None and group["measured_share"] == 1.0 and all(holders)
+    rows = [row for row in story["tasks"]["rows"] if row["function"] == FUNCTION]
+    has_all = all(row["holder"] and (row["retained_bytes"] or 0) > 1_000_000 for row in rows)
+    return group is not None and group["count"] == len(rows) and group["measured_share"] == 1.0 and has_all
 
 
 def test_the_leak_is_found_without_waiting_for_it_to_grow(interpreter: Interpreter) -> None:

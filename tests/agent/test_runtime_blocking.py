@@ -32,7 +32,7 @@ def running_first(interpreter: Interpreter, way: str) -> Iterator[RunningTarget]
     """
     with launch(interpreter, "blocking", way) as target:
         with contextlib.suppress(PermissionError):
-            os.setpriority(os.PRIO_PROCESS, target.pid, -15)  # of its main thread, from which the agent's has it
+            os.sched_setscheduler(target.pid, os.SCHED_RR, os.sched_param(1))  # the agent's thread has it from this one
         yield target
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 from pyobserver.agent import facts
-from pyobserver.agent.retention import selfcheck, walk
+from pyobserver.agent.retention import cycles, selfcheck, walk
 from pyobserver.agent.retention.scanner import Scanner
 
 
@@ -26,12 +26,12 @@ class Interrupted:
         return self.now
 
 
-def replaced(module, name, value):
+def replaced(module, name, value, clock=time.perf_counter):
     """What the check says while a name in a module stands for something else."""
     was = getattr(module, name)
     setattr(module, name, value)
     try:
-        return checked()
+        return checked(clock)
     finally:
         setattr(module, name, was)
 
@@ -48,8 +48,8 @@ print(
             "wrong counts": replaced(walk, "IN_LOOP", walk.IN_LOOP + 1),
             "without the lock": replaced(selfcheck, "is_free_threaded", lambda: True),
             "another implementation": replaced(selfcheck.sys, "implementation", Other),
-            "interrupted": checked(Interrupted(12)),
-            "always interrupted": checked(Interrupted(1_000_000)),
+            "interrupted": replaced(cycles, "CHECK", 0, Interrupted(20)),  # it asks for the time at each object
+            "always interrupted": replaced(cycles, "CHECK", 0, Interrupted(1_000_000)),
             "again": checked(),
             "free-threaded": facts.is_free_threaded(),
         }
