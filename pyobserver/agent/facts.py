@@ -83,7 +83,7 @@ class OwnMemory:
         texts = table.texts.items
         nodes = _NODE_BYTES * len(table.nodes)
         waiting = sum([observer.out_bytes for observer in self._agent.service.observers.values()])
-        rows = table.bytes + self._agent.tasks.bytes + table.count * self._reference_bytes
+        rows = table.bytes + self._agent.tasks.bytes + self._agent.greenlets.bytes + table.count * self._reference_bytes
         return (
             self._code
             + self._agent.history.bytes
