@@ -359,7 +359,7 @@ def _greenlet_facts(snapshot: Snapshot) -> list[Fact]:
     number = kind_counts(snapshot.tasks).get("greenlet", 0)
     if not number:
         return []
-    return [Fact("greenlets", f"{count(number)} found; there may be more that only the event loop's C code refers to")]
+    return [Fact("greenlets", f"{count(number)} found; there may be more: nothing lists them")]
 
 
 def _doing(stack: ThreadStack) -> str:
