@@ -11,7 +11,8 @@ from pyobserver.protocol import schema
 from ..support.interpreters import Interpreter, interpreters
 from ..support.packages import with_packages
 from ..support.targets import launch
-from .mirror import Mirror, Row, observed, silence
+from .inside import run_inside
+from .mirror import Mirror, Row, observed, on_newest, silence
 
 _MINORS = {(3, 8), (3, 13)}
 on_some = pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_a_hub_hangs_under_its_thread(interpreter: Interpreter) -> None:
         silence(target.stop())
 
 
-@on_some
+@on_newest
 def test_very_many_greenlets_are_met_in_slices(interpreter: Interpreter) -> None:
     with launch(with_packages(interpreter, "greenlet"), "greenlet_stacks") as target:
         target.ask("many 3000")
@@ -219,3 +220,50 @@ def test_a_program_without_greenlets_pays_nothing() -> None:
         mirror.wait_until_known()
         mirror.turn(5)
         assert greenlets_of(mirror) == [] and mirror.problems == []
+
+
+STACKS = """
+import gc, json, sys
+from greenlet import getcurrent, greenlet
+from pyobserver.agent.greenlet_types import known
+
+main = getcurrent()
+
+def inner(value):
+    main.switch()
+
+def outer():
+    inner([1])
+
+parked = [greenlet(outer) for _ in range(1000)]
+for each in parked:
+    each.switch()
+greenlets = known()
+
+def read():
+    return [[frame.f_lineno for frame in greenlets.frames(each)] for each in parked], [
+        len(greenlets.variables(each)) for each in parked]
+
+gc.disable()
+rest, parked = parked, parked[:1]
+read()  # what is made once, by the interpreter for the functions that are called
+parked = rest[1:]
+told = {"has_chain": greenlets.has_chain, "states": [greenlets.state(each) for each in (parked[0], main, greenlet())]}
+before = sys.getallocatedblocks()
+lines, counts = read()
+told["depth"] = len(lines[0])
+told["variables"] = counts[0]
+lines = counts = None
+told["made"] = sys.getallocatedblocks() - before
+print(json.dumps(told))
+"""
+
+
+@on_some
+def test_reading_a_stack_makes_nothing_that_stays(interpreter: Interpreter) -> None:
+    """On 3.11, where the frames of callers would have to be made, only the innermost is read."""
+    told = run_inside(with_packages(interpreter, "greenlet"), STACKS)
+    assert told["states"] == ["parked", "running", "not started"]
+    assert told["has_chain"] is (interpreter.minor != (3, 11)) and told["depth"] == (2 if told["has_chain"] else 1)
+    assert (told["variables"] > 0) is sees_variables(interpreter)
+    assert told["made"] < 300  # 999 stacks were read, and lists that are not used any more are kept for the next
