@@ -25,8 +25,9 @@ from pyobserver.protocol import schema
 _SECONDS = 1.0
 _DUTY = 0.006
 _YOUNG_SECONDS = 0.25
-_YOUNG_DUTY = _HELD_DUTY = 0.003
-MOST_YOUNG = 10000  # objects of a generation that are looked through at once: 0.6 ms
+_YOUNG_DUTY, _HELD_DUTY = 0.01, 0.02  # to meet very many at once is made up for by a rest
+MOST_LISTED = 20000  # objects of a generation that are asked for at once: 0.3 ms
+MOST_YOUNG = 4000  # of these that are looked through, the newest: 0.3 ms
 MAX_MAINS = 1000  # threads
 _AT_ONCE = 20
 _OF_LIBRARIES = tuple([name + "." for name in LIBRARIES])
@@ -181,10 +182,11 @@ class GreenletProbe:
         are_new, self._has_seen_young = self._has_seen_young, False
         has_seen = True
         for generation in range(2):  # in this order: what moves on meanwhile is seen there
-            if now.left() < 0.7 * now.seconds:
+            while now.left() < 0.7 * now.seconds:
                 now = yield
-            has_seen = has_seen and self._is_small(generation)
-            for reference in self._young(generation, greenlets):
+            found, are_all = self._young(generation, greenlets)
+            has_seen = has_seen and are_all
+            for reference in found:
                 thing = reference()
                 if thing is not None:
                     self.admit(thing, are_new)
@@ -195,25 +197,26 @@ class GreenletProbe:
         yield from ()
 
     def _young(self, generation, greenlets):
-        """Return weak references to the greenlets of a generation that have no row."""
-        objects = gc.get_objects(generation=generation) if self._is_small(generation) else ()
-        if len(objects) > MOST_YOUNG:
-            return []
+        """Return (weak references to greenlets of a generation that have no row, whether all of it was looked at)."""
+        if not _is_small(generation):
+            return [], False
+        objects = gc.get_objects(generation=generation)
+        are_all = len(objects) <= MOST_YOUNG
         kinds = {}  # id of a type -> whether it is a greenlet's
         found = []
-        for each in objects:
+        for each in objects if are_all else islice(objects, len(objects) - MOST_YOUNG, None):
             is_one = kinds.get(id(type(each)))
             if is_one is None:
                 is_one = kinds[id(type(each))] = greenlets.is_greenlet(each)
             if is_one and self._places.find(id(each)) < 0:
                 found.append(ref(each))
-        return found
+        return found, are_all
 
     def _look_into_containers(self, now):
         """Meet those that are new in the containers which are known to hold greenlets: the newest are looked at first,
         and where there is an order, no more than these."""
         greenlets = known()
-        holders, self._holders = self._holders, set()
+        holders = self._holders
         for node in self._agent.ownership.supervisors.containers() if greenlets is not None else ():
             at, looked = 0, AT_ONCE
             while node_count(node.id) in holders and looked == AT_ONCE and at < MAX_MEMBERS and node.route is not None:
@@ -243,14 +246,6 @@ class GreenletProbe:
                     found.append(ref(thing))
         return len(some), found
 
-    def _is_small(self, generation):
-        """Whether a generation has few objects: told by the thresholds, and by what has been counted since."""
-        first, second, _third = gc.get_threshold()
-        counted = gc.get_count()
-        if generation == 0:
-            return 0 <= counted[0] <= MOST_YOUNG
-        return 0 < first * max(1, counted[1]) <= MOST_YOUNG and counted[1] <= second + 1
-
     # -- what they do -------------------------------------------------------------------------------------------------
 
     def _begin(self, greenlets):
@@ -268,7 +263,7 @@ class GreenletProbe:
         self.stacks.begin_look()
         self._forget_mains()
         table = self._table
-        are_loose = False
+        are_loose, holders = False, set()
         for position in range(table.end_position):
             if table.columns.kind[position] == schema.KIND_GREENLET:
                 row = Row(table, position)
@@ -277,11 +272,12 @@ class GreenletProbe:
                     self._end(row)
                 else:
                     self._check(row, thing, greenlets)
-                    self._holders.add(table.columns.held[position])
+                    holders.add(table.columns.held[position])
                     are_loose = are_loose or not (row.held or row.is_marked(OWNED) or table.rows.get(row.parent))
                 thing = None
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
+        self._holders = holders
         self.are_loose = are_loose or not self._agent.ownership.complete
         yield from ()
 
@@ -365,6 +361,15 @@ class GreenletProbe:
             thread = self._agent.threads.row_of(self._threads.get(id(above)))
             return 0 if thread is None else thread.id
         return 0
+
+
+def _is_small(generation):
+    """Whether a generation has few objects: told by the thresholds, and by what has been counted since."""
+    first, second, _third = gc.get_threshold()
+    counted = gc.get_count()
+    if generation == 0:
+        return 0 <= counted[0] <= MOST_LISTED
+    return 0 < first * max(1, counted[1]) <= MOST_LISTED and counted[1] <= second + 1
 
 
 def _is_first(greenlets, thing):
