@@ -91,8 +91,7 @@ class Details:
     def _describe(self, answer, row, task, subject):
         notes = [subject.note] if subject.note else []
         describer = self._tasks.describer
-        if subject.has_chain:
-            answer["chain"] = describer.frames(subject.coroutine(task))
+        answer["chain"] = subject.frames(task)
         if row.kind == schema.KIND_TASK:
             answer["waits"] = describer.waits_in_full(subject.coroutine(task), known().awaited(task))
         if subject.has_chain and describer.unavailable:
@@ -102,8 +101,8 @@ class Details:
         answer["blocked"] = self._agent.blocking.hits(row)
         if not row.flags & schema.FLAG_AGE_IS_MINIMUM:
             answer["created_at"] = row.created
-        answer["spawned_at"] = self._agent.table.texts.items[row.made]
-        maker = self._agent.table.rows.get(row.spawner)
+        answer["spawned_at"] = self._agent.table.texts.items[row.made] or subject.made(task)
+        maker = self._agent.table.rows.get(row.spawner) or subject.maker(task)
         if maker is not None:
             answer["spawned_by"] = [[maker.id, self._label(maker)]]
         owner = self._ownership.owner(task) if row.kind == schema.KIND_TASK else None

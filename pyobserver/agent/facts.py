@@ -87,6 +87,7 @@ class OwnMemory:
         references = table.count - table.spared  # to what a task awaits
         references += table.count if KEPT_IN_LISTS else 0  # to the task: earlier it is asyncio's own
         rows = table.bytes + self._agent.tasks.bytes + references * self._reference_bytes
+        rows += self._agent.greenlets.bytes
         return (
             self._code
             + self._agent.history.bytes

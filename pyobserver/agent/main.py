@@ -20,7 +20,7 @@ from pyobserver.agent import (
     threads,
     tracing,
 )
-from pyobserver.agent.kinds import frames, generators, jobs, never_awaited, processes, trio
+from pyobserver.agent.kinds import frames, generators, greenlets, jobs, never_awaited, processes, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.agent.rows import Table
@@ -72,6 +72,7 @@ class Agent:
         self.never_awaited = never_awaited.NeverAwaitedProbe(self)
         self.generators = generators.GeneratorProbe(self)
         self.processes = processes.ProcessProbe(self)
+        self.greenlets = greenlets.GreenletProbe(self)
         self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
         self.ownership.on_process = self.processes.meet
         self.frames = frames.ThreadFrames(self)
@@ -81,6 +82,7 @@ class Agent:
             schema.KIND_JOB: self.jobs.subject,
             schema.KIND_ASYNC_GENERATOR: self.generators.subject,
             schema.KIND_NEVER_AWAITED: self.never_awaited.subject,
+            schema.KIND_GREENLET: self.greenlets.subject,
             **self.frames.subjects(),
         }
         self.details = detail.Details(self, self.tasks, self.ownership)
@@ -112,6 +114,7 @@ class Agent:
             *self.generators.jobs(),
             *self.never_awaited.jobs(),
             *self.processes.jobs(),
+            *self.greenlets.jobs(),
             *self.ownership.jobs(),
             *self.measure.jobs(),
             self.history.job,
@@ -237,7 +240,7 @@ class Agent:
             if walk is not None:
                 walk.let_go()
         self.schedule.jobs = []
-        kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes)
+        kinds = (self.trio, self.jobs, self.generators, self.never_awaited, self.processes, self.greenlets)
         for kept in [each for probe in (self.table, *kinds, self.measure, self.history) for each in probe.kept()]:
             begun = self.clock()
             while kept:
@@ -247,6 +250,7 @@ class Agent:
                     begun = self.clock()
         self.table.drop()
         self.tasks.drop()
+        self.greenlets.drop()
         parts = (
             self.service,
             self.measure,

@@ -30,7 +30,7 @@ _MOST_YOUNG = 5000
 _MOST_TRIES = 3  # of a task that has not moved, when only a lower bound comes out
 _AGAIN_SECONDS = 0.3  # before the next of them
 _LONGER_SECONDS = 0.0016  # what the later ones of them may take
-_DUTY_FIRST, _DUTY = 1.0, 0.008  # at first the pauses between slices are what limits it
+_DUTY_FIRST, _DUTY_BEHIND, _DUTY = 1.0, 0.05, 0.008  # at first the pauses between slices are what limits it
 _FRESH_SHARE = 0.8
 _BATCH = 32  # rows that are looked at together
 _ROOM_SHARE, _ROOM_ROWS = 0.3, 4  # of a slice, or of what a row takes, that have to be left for another one
@@ -67,8 +67,8 @@ class Measuring:
         tasks.on_ended.append(self._note_ended)
 
     def add(self, row):
-        """Measure this row of another kind from now on; one that is not counted begins with `note_moved`."""
-        self._others += 1
+        """Measure this row of another kind from now on."""
+        self._others += self._subject(row).is_counted
         self._note_new(row, None)
 
     def note_moved(self, row):
@@ -167,7 +167,8 @@ class Measuring:
             if numbers and now is first:
                 self._seconds += _WEIGHT * ((now.clock() - begun) / len(numbers) - self._seconds)
         first = bool(self._doubted) or self._measured < self.counts()[0]
-        self._job.duty = _DUTY_FIRST if first else _DUTY
+        is_behind = bool(self._new) or self._without < self._table.end_position  # with what is not counted
+        self._job.duty = _DUTY_FIRST if first else _DUTY_BEHIND if is_behind else _DUTY
         period = _ROUND_SECONDS if first else _LATER_SECONDS
         self._job.period = period * (_ALONE_FACTOR if self._agent.schedule.is_alone else 1)
         self._job.rests = not (first or self._new or self._moved or any(self._young))
@@ -347,6 +348,7 @@ class Measuring:
             return is_last_try
         if found.accuracy != schema.EXACT and not is_fresh and not is_last_try:
             return False
+        subject.judge(found)
         if found.accuracy != schema.UNAVAILABLE:
             self._write(position, found, subject.is_counted)
         return True

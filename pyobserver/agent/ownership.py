@@ -4,6 +4,7 @@ Who waits is told by a task's own callbacks, at once. Who holds it is found by a
 container that is known from a walk is known for new tasks too, when their callbacks name it.
 """
 
+from pyobserver.agent import greenlet_types
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import Function, code_of
 from pyobserver.agent.owners import holders
@@ -19,6 +20,7 @@ _OWNERS_SECONDS = 2.0
 _OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
 _LOOK_SECONDS = 0.5  # whether a walk is needed
 _WALK_SECONDS = 60.0  # from one look whether all are where they were to the next, when all holders are known
+_GREENLETS_SECONDS = 10.0  # from one walk to the next where there may be greenlets: it is a walk that finds them
 _WALK_AGAIN_SECONDS = 120.0  # from one walk to the next when they are: there may be more than what was found
 _WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
 _TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
@@ -39,7 +41,7 @@ class Ownership:
         self._table = agent.table
         self._tasks = tasks
         self.supervisors = Supervisors(agent, tasks)
-        self._membership = Membership(agent.table, self.supervisors, tasks.row_at, self._hold_under, self.miss)
+        self._membership = Membership(agent.table, self.supervisors, self._row_at, self.hold_under, self.miss)
         self._unresolved = 0  # tasks met since the last walk began whose holder is not known
         self._walk = None
         self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
@@ -184,7 +186,8 @@ class Ownership:
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
         if not (self._tasks.complete and self._agent.trio.complete):
             return
-        if self.complete and not self._unresolved:
+        looks_for_greenlets = self._agent.greenlets.count and now.begun - self._walked_at >= _GREENLETS_SECONDS
+        if self.complete and not self._unresolved and not looks_for_greenlets:
             if now.begun - self._looked_at < _WALK_SECONDS:
                 return
             self._looked_at = now.begun
@@ -200,6 +203,8 @@ class Ownership:
                 self.coroutine_of,
                 self._name_of,
                 self._tasks.describer.slots,
+                greenlet_types.known,
+                self._admit,
             )
         else:
             self._walk.restart()
@@ -207,43 +212,70 @@ class Ownership:
         begun = now.begun
         self._unresolved = 0
         last = self._table.last_generation()
-        end = self._table.end_position
         is_told = False
         pause, told_at, told = _TELL_SECONDS, begun, 0
         while not self._walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
             if self._walk.pauses and not is_told:
                 is_told = True
-                now = yield from self._tell_found(now, end, last)
+                now = yield from self._tell_found(now, last)
                 self.complete = True
             elif len(self._walk.found) > told and now.clock() - told_at > pause:
                 told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
-                now = yield from self._tell_found(now, end, last)
+                now = yield from self._tell_found(now, last)
             now = yield
         self._walked_at = self._looked_at = begun
-        yield from self._tell_found(now, end, last, is_through=True)
+        yield from self._tell_found(now, last, is_through=True)
         self.complete = True
 
-    def _tell_found(self, now, end, last, is_through=False):
+    def _tell_found(self, now, last, is_through=False):
         """Hang the tasks under what was found to hold them; return the slice."""
         found = self._walk.found
-        for position in range(end):
+        for position in range(self._table.end_position):
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
             columns = self._table.columns
-            if columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
+            if columns.kind[position] == schema.KIND_GREENLET:
+                self._tell_of_greenlet(position, is_through)
+            elif columns.kind[position] != schema.KIND_TASK or columns.generation[position] > last:
                 if is_through and columns.kind[position] == schema.KIND_TASK and not columns.held[position]:
                     self._membership.note_again(Row(self._table, position))
-                continue  # it has come meanwhile, perhaps to the place of one that was found
-            holding = found.get(position + 1)
-            if holding is not None:
-                self.hold(Row(self._table, position), holding, found.second(position + 1))
+                # it has come meanwhile, perhaps to the place of one that was found
+            elif position + 1 in found:
+                self.hold(Row(self._table, position), found.get(position + 1), found.second(position + 1))
             elif is_through:
                 self._not_held(Row(self._table, position), not self._walk.incomplete)
                 self._membership.note_again(Row(self._table, position))
         return now
 
+    def _tell_of_greenlet(self, position, is_through):
+        """Hang a greenlet under what was found to hold it: it may be the walk that has met it."""
+        found, row = self._walk.found, Row(self._table, position)
+        if position + 1 in found:
+            self.hold(row, found.get(position + 1), found.second(position + 1))
+        elif is_through and not self._walk.incomplete:
+            self._set_held(row, 0)
+            row.held_too = 0
+            self._agent.greenlets.hang(row)
+            self._membership.note_again(row)
+
+    def note_greenlet(self, row, thing):
+        """A greenlet has got a row: it is looked for in the containers that are known."""
+        if self._walk is not None:
+            self._walk.found.forget(row.position + 1)
+        if self.complete:
+            self._membership.note(row, thing)
+
+    def _admit(self, thing):
+        """Return the number of what the walk has met for the first time."""
+        row = self._agent.greenlets.admit(thing)
+        return 0 if row is None else row.position + 1
+
+    def _row_at(self, address):
+        return self._tasks.row_at(address) or self._agent.greenlets.row_at(address)
+
     def _to_walk(self):
-        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds.
+        """The tasks whose variables are searched: all of them, when there is a task that nothing else holds, or a
+        greenlet, which a task may have begun.
 
         Otherwise the main one's, which lead to what a program does not keep in its modules. Where there are very many,
         the first picture of all goes before, and the main one's are searched first: they may lead to all others.
@@ -262,7 +294,7 @@ class Ownership:
             row = Row(self._table, position)
             if row.flags & schema.FLAG_MAIN:
                 main.append(row.ref)
-            elif position + 1 not in found and not row.is_marked(OWNED):
+            elif (position + 1 not in found and not row.is_marked(OWNED)) or self._agent.greenlets.are_loose:
                 yield from self._tasks.references()
                 break
             if position % _AT_ONCE == 0:
@@ -274,6 +306,7 @@ class Ownership:
                 yield row.ref
             elif count % _AT_ONCE == 0:
                 yield None
+        yield from self._agent.greenlets.references()
 
     def coroutine_of(self, task):
         """Return what a task runs."""
@@ -282,6 +315,8 @@ class Ownership:
 
     def _name_of(self, task):
         """Return the name of a task, None for a task among very many: their variables are called by the function."""
+        if self._agent.greenlets.is_one(task):
+            return self._agent.greenlets.name(task)
         if self._tasks.count > _MAX_NAMED_TASKS:
             return None
         if id(type(task)) not in self._agent.trio.types:
@@ -307,7 +342,7 @@ class Ownership:
         return found
 
     def _wanted(self, address):
-        row = self._tasks.row_at(address)
+        row = self._row_at(address)
         return 0 if row is None else row.position + 1
 
     def _meet(self, thing, place):
@@ -327,9 +362,10 @@ class Ownership:
         if row.held_too != held_too:
             row.held_too = held_too
             self._table.touch(row)
-        self._hold_under(row, node)
+        self.hold_under(row, node)
 
-    def _hold_under(self, row, node):
+    def hold_under(self, row, node):
+        """Hang a row under a container."""
         self._set_held(row, node.id)
         if row.flags & schema.FLAG_UNOWNED:
             row.flags &= ~schema.FLAG_UNOWNED

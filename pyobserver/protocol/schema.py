@@ -105,6 +105,8 @@ VERSION = 1
 
 # An "executor job" waits in the queue of an executor. An "async generator" is suspended, and no task stands in it or
 # has it among its variables. A "coroutine never awaited" was made a while ago, and has not begun to run.
+# A "greenlet" is "ready" before it has started, and hangs under what holds it, else under its parent; those that only C
+# code refers to may be missing. The main greenlet of a thread is no row, as it is the thread.
 KINDS = (
     "asyncio task",
     "thread",

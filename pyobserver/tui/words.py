@@ -19,6 +19,7 @@ KINDS = {  # in one word, where there is a column for it
     "asyncio task": "task",
     "child process": "child",
     "trio task": "trio",
+    "greenlet": "green",
     "executor job": "job",
     "async generator": "agen",
     "coroutine never awaited": "coro",

@@ -11,6 +11,7 @@ import pytest
 
 from pyobserver.agent import detail
 from pyobserver.agent.detail import Details
+from pyobserver.agent.kinds.subject import Subject
 from pyobserver.protocol import schema
 
 from ..support.interpreters import Interpreter
@@ -40,13 +41,13 @@ def test_what_is_not_counted_is_told(interpreter: Interpreter) -> None:
         silence(target.stop())
 
 
-class Asked:
+class Asked(Subject):
     """A kind of rows that counts how often one was measured; what it says is wrong."""
 
     has_chain = False
-    note = ""
 
     def __init__(self) -> None:
+        Subject.__init__(self, None)
         self.times = 0
 
     def is_executing(self, task: Any) -> bool:
@@ -54,6 +55,9 @@ class Asked:
 
     def coroutine(self, task: Any) -> Any:
         return None
+
+    def frames(self, task: Any) -> list[Any]:
+        return []
 
     def breakdown(self, task: Any, deadline: float, preview: Any = None) -> Any:
         self.times += 1

@@ -90,7 +90,10 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
     agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
     agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
-        is_counted=True, is_executing=lambda task: False, scan_of_batch=lambda task, deadline: found
+        is_counted=True,
+        judge=lambda measure: None,
+        is_executing=lambda task: False,
+        scan_of_batch=lambda task, deadline: found,
     )
     try:
         for is_last_try in (False, True):
@@ -152,7 +155,7 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
     agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.scanner = SimpleNamespace(begin_batch=lambda: told.append("batch"))
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
-        is_counted=True, is_executing=lambda task: False, scan_of_batch=scan
+        is_counted=True, judge=lambda measure: None, is_executing=lambda task: False, scan_of_batch=scan
     )
     measure._tasks.complete, measure._tasks.look = True, lambda position, task: told.append("look")
     measure._seconds = 0.0001

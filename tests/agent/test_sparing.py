@@ -54,7 +54,8 @@ async def main():
     gc.set_threshold(200_000, 10, 10)  # what is counted here must not be what makes a collection due
     agent = SimpleNamespace(
         table=Table(0.0), clock=time.perf_counter, cpu=time.thread_time, wall=time.time, self_check="not needed here",
-        upkeep=lambda share: share, scanner=SimpleNamespace(add_barrier=lambda kind: None), threads=SimpleNamespace(row_of=lambda ident: None),
+        upkeep=lambda share: share,
+        scanner=SimpleNamespace(add_barrier=lambda kind: None), threads=SimpleNamespace(row_of=lambda ident: None),
         problem=print,
     )
     probe = TaskProbe(agent, None)

@@ -21,6 +21,18 @@ class Subject:
         """Return the coroutine or generator that it runs, None if there is none."""
         return thing
 
+    def frames(self, thing):
+        """Return the chain of those that call each other, outermost first, as [qualified name, file, line or None]."""
+        return self._agent.tasks.describer.frames(self.coroutine(thing)) if self.has_chain else []
+
+    def made(self, thing):
+        """Return "file:line function" of where it was made, "" where it does not know that itself."""
+        return ""
+
+    def maker(self, thing):
+        """Return the row of what has made it, None where it does not know that itself."""
+        return
+
     def is_executing(self, thing):
         """Return whether it is being executed now, so that not all it refers to can be seen."""
         return self._agent.tasks.describer.is_running(self.coroutine(thing))
@@ -32,6 +44,9 @@ class Subject:
     def scan_of_batch(self, thing, deadline):
         """As `scan`, in a batch of the scanner's."""
         return self.scan(thing, deadline)
+
+    def judge(self, measure):
+        """Set the accuracy of a `Measure` to less, where what it retains cannot be seen in full."""
 
     def breakdown(self, thing, deadline, preview=None):
         """Return the `Breakdown` of what it retains; `preview` shows values."""

@@ -74,6 +74,12 @@ class Found:
             columns.second[row] = before
         columns.holding[row], columns.score[row] = known, score
 
+    def forget(self, row):
+        """Forget where a task was found: its number is another's now."""
+        if row in self:
+            self._columns.holding[row] = self._columns.second[row] = 0
+            self._count -= 1
+
     def get(self, row):
         """Return the holding of a task, None if none was found."""
         return self._holdings[self._columns.holding[row]] if row < self._columns.length else None

@@ -32,6 +32,7 @@ FUNCTION = "function"  # the cells of a closure
 ITEMS = "items"  # of a list, set, tuple, deque, and of subclasses
 VALUES = "values"  # of a dict, and of subclasses
 KEYS = "keys"
+VARIABLES = "variables"  # of the functions of a suspended greenlet
 
 CONTAINERS = (list, dict, set, frozenset, tuple, Deque)
 EXACT_CONTAINERS = frozenset(map(id, CONTAINERS))
@@ -58,9 +59,12 @@ def _exact():
 class Kinds:
     """The decisions of one walk. Those on classes hold for a slice: one may go, and its address be used again."""
 
-    def __init__(self, types):
+    def __init__(self, types, greenlets=None):
         self._types = types  # the ids of the types of tasks
+        self._greenlets = greenlets  # the `Greenlets` that are looked for like tasks
         self._static = _exact()
+        if greenlets is not None:  # who waits for something is kept there by its `switch`
+            del self._static[id(type(len))]
         self.known = dict(self._static)
         self.met = set(GENERATORS)  # ids of types that the walk tells of
         self._processes = process_types()
@@ -95,6 +99,8 @@ class Kinds:
     def _decide(self, kind, flags):
         if flags & IS_CLASS:
             return CLASS
+        if self._greenlets is not None and inherits(kind, self._greenlets.base):
+            return TASK
         if not flags & HAVE_GC:
             return LEAF
         for base in self._opaque:

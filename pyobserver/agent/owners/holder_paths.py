@@ -17,7 +17,17 @@ from pyobserver.agent.attributes import (
     short_name,
     text,
 )
-from pyobserver.agent.owners.holder_kinds import ATTRIBUTES, CLASS, FUNCTION, MODULE, OBJECT, VALUES, length_of
+from pyobserver.agent.greenlet_types import HAS_FRAMES, known, named_variables
+from pyobserver.agent.owners.holder_kinds import (
+    ATTRIBUTES,
+    CLASS,
+    FUNCTION,
+    MODULE,
+    OBJECT,
+    VALUES,
+    VARIABLES,
+    length_of,
+)
 from pyobserver.agent.runs import GENERATORS, WRAPPERS, Frame, frame_name, run_name
 
 # How good a place is: that of an application before that of a library before a variable, a container before an
@@ -60,6 +70,7 @@ class Paths:
         self.module = ""  # the name of the one at the bottom of the stack
         self.task = None  # the name of the task whose coroutine is at the bottom of the stack, None if it is none's
         self.task_id = 0  # and its id
+        self.word = "task"  # what it is called before its name
         self._owners = owners
         self._kinds = kinds
         self._shape = shape
@@ -107,7 +118,7 @@ class Paths:
 
     def is_of_task(self, path):
         """Return whether a path begins at a variable of the task at the bottom of the stack."""
-        return self.task is not None and path.startswith("task %s: locals" % self.task)
+        return self.task is not None and path.startswith("%s %s: locals" % (self.word, self.task))
 
     def is_application(self, module):
         """Return whether a module is neither from the standard library nor installed as a package."""
@@ -162,6 +173,8 @@ class Paths:
             return _Label(function_name(owner) + ": closure", rank, names=_names_in_closure(owner))
         if kind is ATTRIBUTES:
             return self._instance(owner)
+        if kind is VARIABLES:
+            return self._of_greenlet(owner)
         if kind is OBJECT:
             return self._of_object(level, owner)
         return self._of_container(level, owner)
@@ -212,9 +225,18 @@ class Paths:
         """Name the variables of a coroutine or generator: by the task that runs it, where one does."""
         whose = function
         if self.task is not None and self._is_run_by_task(level):
-            whose = "task " + self.task
+            whose = "%s %s" % (self.word, self.task)
         rank = self._rank_of_variables(module)
         return _Label(whose + ": locals", rank, names=lambda thing: self._slots.name_of(suspended, thing))
+
+    def _of_greenlet(self, reference):
+        """Name the variables of the functions of a suspended greenlet."""
+
+        def name_of(thing):
+            greenlets, greenlet = known(), reference()
+            return None if greenlet is None else names_of(greenlets, greenlet, self._slots).get(id(thing))
+
+        return _Label("%s %s: locals" % (self.word, self.task), VARIABLE, names=name_of)
 
     def _is_run_by_task(self, level):
         """Whether the coroutine at `level` is the task's own, or is awaited by that through coroutines alone."""
@@ -223,6 +245,21 @@ class Paths:
             if id(kind) not in GENERATORS and kind is not Frame and short_name(kind) not in WRAPPERS:
                 return False
         return True
+
+
+def names_of(greenlets, greenlet, slots):
+    """Return {id of an object: name of the variable} of the functions of a suspended greenlet, innermost first."""
+    found = {}
+    for frame in greenlets.frames(greenlet) if greenlets.has_variables else ():
+        for number, name in slots.names_in_frame(frame) if HAS_FRAMES else names_in_proxy(frame):
+            found.setdefault(number, name)
+    return found
+
+
+def names_in_proxy(frame):
+    """Yield (id, name) of the variables of a frame."""
+    for name, value in named_variables(frame):
+        yield id(value), name
 
 
 def _names_in(namespace):

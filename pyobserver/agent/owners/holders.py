@@ -6,6 +6,7 @@ and never a list of what an object refers to.
 """
 
 import sys
+from _weakref import ref
 from gc import get_referents, is_tracked
 from itertools import compress, islice
 from sys import getrefcount
@@ -35,6 +36,7 @@ from pyobserver.agent.owners.holder_kinds import (
     SUBCLASS,
     TASK,
     VALUES,
+    VARIABLES,
     Kinds,
     container_base,
 )
@@ -76,7 +78,7 @@ ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
 ON_STACK = _calibrate_on_stack()
 _END = object()
 LATER = object()
-LISTED = (OBJECT, ATTRIBUTES)  # kinds of frames that iterate over a list made here, which is an owner more
+LISTED = (OBJECT, ATTRIBUTES, VARIABLES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
 class Walk:
@@ -92,14 +94,28 @@ class Walk:
     `meet(thing, place)` is told of every coroutine and generator that is no task's, and of every object that stands for
     a process, where it is met first; `place()` returns the Holding of that. `coroutine_of(task)` returns what a task
     runs, and `name_of(task)` by which name its variables are called, None for by their function. `slots` tells the
-    names of variables.
+    names of variables. `greenlets()` returns the `Greenlets` that are looked for, too, None for none, and what `wanted`
+    does not know of the types that are looked for is told `admit(object)`, which returns its number, or 0.
     """
 
     least_put_off = LARGE
     sees_all = False  # also what leads nowhere: texts, and small containers of nothing else
 
-    def __init__(self, wanted, clock, tasks=None, meet=None, coroutine_of=None, name_of=None, slots=None):
+    def __init__(
+        self,
+        wanted,
+        clock,
+        tasks=None,
+        meet=None,
+        coroutine_of=None,
+        name_of=None,
+        slots=None,
+        greenlets=None,
+        admit=None,
+    ):
         self.wanted = wanted
+        self._greenlets = greenlets
+        self._admit = admit
         self._slots = slots or Slots(-1)
         self._name_of = name_of
         self._meet = meet
@@ -124,7 +140,8 @@ class Walk:
         self._iterators = []  # how far,
         self._tries = {}  # by level, how often it has changed meanwhile
         self._postponed = Postponed(self._marks)
-        self._decisions = Kinds(self.types)
+        self._known_greenlets = None if self._greenlets is None else self._greenlets()
+        self._decisions = Kinds(self.types, self._known_greenlets)
         self._shapes = {}
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
@@ -265,7 +282,7 @@ class Walk:
         self._paths.module = route.module
         try:
             for owner, kind in found:
-                self._push(owner, kind)
+                self._push(ref(owner) if kind is VARIABLES else owner, kind)
                 if owner is not found[-1][0]:
                     self._iterators[-1] = iter(())
             if found and found[-1][1] is VALUES and _has_keys(found[-1][0]):
@@ -275,6 +292,13 @@ class Walk:
         self._restless += not found
 
     def _begin_task(self, task):
+        greenlets = self._known_greenlets
+        if task is not None and greenlets is not None and greenlets.is_greenlet(task):
+            self.inside = self._paths.task_id = id(task)
+            self._paths.word, self._paths.task = "greenlet", self._name_of(task)
+            self._push(ref(task), VARIABLES)
+            return
+        self._paths.word = "task"
         coroutine = None if task is None else self._coroutine_of(task)
         if id(type(coroutine)) in GENERATORS:
             self.inside = self._paths.task_id = id(task)
@@ -325,6 +349,9 @@ class Walk:
 
     def _listed(self, owner, kind):
         """Return what an object refers to, as a list of our own: not to be kept between slices."""
+        if kind is VARIABLES:
+            greenlet = owner()
+            return [] if greenlet is None else [value for _, value in self._known_greenlets.variables(greenlet)]
         return self._shape(type(owner)).values(owner) if kind is ATTRIBUTES else get_referents(owner)
 
     def _shape(self, kind):
@@ -430,14 +457,17 @@ class Walk:
 
         Return what that cost, in references looked at: to find an attribute's name is work.
         """
-        number = id(task)
+        number, cost = id(task), 0
         row = self.wanted(number)
+        if not row and self._admit is not None:
+            row = self._admit(task)
+            cost = STRIDE if row else cost
         if not row or number == self.inside:
-            return 0
+            return cost
         path, kind, length, key, score = self._paths.place_of(task)
         if score < NOWHERE * RANK and self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
-        return STRIDE // 2 if length is None else 1
+        return max(cost, STRIDE // 2 if length is None else 1)
 
 
 def _of_iterator(iterator):

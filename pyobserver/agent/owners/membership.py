@@ -15,7 +15,7 @@ MAX_MEMBERS = 20000  # of one container that are looked at, the newest first whe
 MAX_IN_RECORD = 16
 _SECONDS = 1.0
 _DUTY = 0.005
-_AT_ONCE = 250
+AT_ONCE = 250
 _TRIES = 3  # rounds in which a task may come into a container
 
 
@@ -59,7 +59,7 @@ class Membership:
                 at += looked
                 if now.over():
                     now = yield
-                if looked < _AT_ONCE:
+                if looked < AT_ONCE:
                     break
         missed = 0
         for count, (number, (row_id, tries)) in enumerate(wanted.items()):
@@ -79,11 +79,11 @@ class Membership:
         table = self._table
         for position in range(table.end_position):
             table.columns.marks[position] &= ~CONFIRMED
-            if position % _AT_ONCE == 0 and now.over():
+            if position % AT_ONCE == 0 and now.over():
                 now = yield
         for node in self._supervisors.containers():
-            at, looked = 0, _AT_ONCE
-            while looked == _AT_ONCE and node.route is not None:
+            at, looked = 0, AT_ONCE
+            while looked == AT_ONCE and node.route is not None:
                 looked = self._confirm_in(node, at)
                 at += looked
                 if now.over():
@@ -92,14 +92,14 @@ class Membership:
         for position in range(table.end_position):
             columns = table.columns
             missing += columns.held[position] != 0 and not columns.marks[position] & CONFIRMED
-            if position % _AT_ONCE == 0 and now.over():
+            if position % AT_ONCE == 0 and now.over():
                 columns = None
                 now = yield
         return now, missing
 
     def _confirm_in(self, node, at):
         """Mark the tasks among some members of a container, from the one at `at` on; return how many there were."""
-        some = _part(node, at)
+        some = part_of(node, at)
         number, columns = node_count(node.id), self._table.columns
         for each in some:
             inner = islice(tuple.__iter__(each), MAX_IN_RECORD) if inherits(type(each), tuple) else (each,)
@@ -111,7 +111,7 @@ class Membership:
 
     def _look_into(self, node, at, wanted):
         """Look at some members of a container, from the one at `at` on; return how many there were."""
-        some = _part(node, at)
+        some = part_of(node, at)
         if some and (inherits(type(some[0]), tuple) or not wanted.keys().isdisjoint(map(id, some))):
             for each in some:
                 self._found(node, each, wanted)
@@ -128,11 +128,11 @@ class Membership:
             self._hold(row, node)
 
 
-def _part(node, at):
+def part_of(node, at):
     """Return some members of a container, from the one at `at` on; none if it is not there or has changed."""
     container = node.route.container()
     try:
-        return [] if container is None else list(islice(_members(container), at, at + _AT_ONCE))
+        return [] if container is None else list(islice(_members(container), at, at + AT_ONCE))
     except RuntimeError:
         return []
 

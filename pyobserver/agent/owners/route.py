@@ -8,7 +8,8 @@ from _weakref import ref
 from gc import get_referents
 
 from pyobserver.agent.attributes import IS_CLASS, Function, class_dict, closure_of, flags_of, namespace_of
-from pyobserver.agent.owners.holder_kinds import EXACT_CONTAINERS, MODULE, length_of
+from pyobserver.agent.greenlet_types import known
+from pyobserver.agent.owners.holder_kinds import EXACT_CONTAINERS, MODULE, VARIABLES, length_of
 
 MAX_WIDE = 2000  # references of one object on the way that are looked through: 0.1 ms
 
@@ -62,6 +63,9 @@ def _parts(thing):
         return list(thing)
     if flags_of(kind) & IS_CLASS:
         return list(dict.values(class_dict(thing)))
+    greenlets = known()
+    if greenlets is not None and greenlets.is_greenlet(thing):
+        return [value for _, value in greenlets.variables(thing)]
     return get_referents(thing)
 
 
@@ -78,6 +82,8 @@ def route_to(owners, kinds, module):
         ways.insert(0, kind)
         if kind is MODULE:
             return Route(None, module, steps, ways)
+        if kind is VARIABLES:  # it is itself a weak reference
+            return Route(owner, "", steps, ways)
         try:
             return Route(ref(owner), "", steps, ways)
         except TypeError:

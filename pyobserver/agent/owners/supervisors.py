@@ -79,6 +79,8 @@ class Supervisors:
     def _task_of(self, holding):
         """Return the id of the row of the task whose variable a holder is, 0 if it is no task's."""
         row = self._tasks.row_at(holding.task) if holding.task else None
+        if row is None and holding.task:
+            row = self._agent.greenlets.row_at(holding.task)
         return self._agent.trio.row_at(holding.task) if row is None else row.id
 
     # -- the unowned --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from gc import get_referents
 from sys import getrefcount
 
 from pyobserver.agent.attributes import HEAP_TYPE, flags_of, module_dict
+from pyobserver.agent.greenlet_types import named_variables
 from pyobserver.agent.retention.borrowed import BorrowedReferences
 
 # More references than that to the first key: it is a name that the program knows, and so are the others.
@@ -49,6 +50,7 @@ class Edges:
         self.special = {id(dict): _add_keys, id(OrderedDict): _add_keys_in_order}
         self._knows_arrays = False
         self.heap_types = set()  # learned in this slice
+        self.frames = {}  # id of a frame of a suspended greenlet -> ids of variables that are not its own
         self.borrowed = BorrowedReferences()
         for tp, correct in self.borrowed.edges_by_type():
             self.special[id(tp)] = correct
@@ -81,6 +83,12 @@ class Edges:
             return None
         self._knows_arrays = True
         return array
+
+    def add_variables(self, frame, refs):
+        """For frames, from 3.13 on: add the variables of those in `frames`, which show the collector nothing."""
+        beside = self.frames.get(id(frame))
+        if beside is not None:
+            refs += [value for _, value in named_variables(frame) if id(value) not in beside]
 
     def of(self, o):
         """Return a list of what `o` refers to, an object as often as it is referred to."""

@@ -4,9 +4,11 @@ from _weakref import ref
 from gc import get_referents
 
 from pyobserver.agent.attributes import HEAP_TYPE, IMMUTABLE, Module, flags_of, namespace_of
+from pyobserver.agent.greenlet_types import HAS_FRAMES, own_variables
 from pyobserver.agent.retention.containers import Containers
 from pyobserver.agent.retention.edges import Edges
 from pyobserver.agent.retention.sizes import Sizes, bases_of
+from pyobserver.agent.runs import Frame
 
 # Never followed in search of cycles: everybody's, and from there the way leads everywhere.
 EVERYBODYS = frozenset([id(tp) for tp in (type, Module, type(None), bool, type(...), type(len))])
@@ -79,6 +81,13 @@ class Kinds:
             self.containers.learn_arrays(array)
             self.sizes.learn(array, 0)
             self.sizes.leaf.discard(id(array))
+
+    def look_into_frames(self, frames):
+        """Look into these frames until `edges.frames` is set to others; they are of one suspended greenlet."""
+        if not HAS_FRAMES:
+            self.edges.special[id(Frame)] = self.edges.add_variables
+            self.sizes.leaf.discard(id(Frame))
+            self.edges.frames = own_variables(frames)
 
     def learn(self, o):
         """Learn the type of an object that was not met in this slice."""

@@ -75,10 +75,17 @@ class Slots:
                 found.append((name, value))
         return found
 
+    def names_in_frame(self, frame):
+        """Return [(id of an object, or of the cell that it is in, name)] of a frame object's variables, up to 3.10."""
+        return self._read(id(frame), frame.f_code) if self._offset is not None else []
+
     def _filled(self, suspended):
         """Return [(id of what lies there, name)] of the slots that are not empty."""
         base = None if self._offset is None else _base(suspended)
-        names = _names(SUSPENDED[id(type(suspended))][2](suspended))[:MAX_SLOTS] if base is not None else ()
+        return [] if base is None else self._read(base, SUSPENDED[id(type(suspended))][2](suspended))
+
+    def _read(self, base, code):
+        names = _names(code)[:MAX_SLOTS]
         if not names:
             return []
         try:

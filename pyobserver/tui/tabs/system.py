@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ...analysis.format import UNKNOWN, bytes_text, count, duration, percent
+from ...analysis.groups import kind_counts
 from ...model.readings import Limit, ThreadStack
 from ...model.snapshot import Phase, Snapshot
 from ..bar import CLOSE_SHARE, styled
@@ -330,7 +331,7 @@ def thread_facts(snapshot: Snapshot) -> list[Fact]:
     """Where each thread is: above all who has the interpreter lock."""
     if snapshot.stacks_problem and not snapshot.stacks:
         return [Fact("", f"stacks are not available: {snapshot.stacks_problem}", "grow")]
-    facts = _loop_facts(snapshot)
+    facts = _loop_facts(snapshot) + _greenlet_facts(snapshot)
     for stack in sorted(snapshot.stacks, key=lambda s: not s.owns_gil)[:30]:
         name = printable(stack.name or f"thread {stack.thread_id}")
         style = "grow" if stack.owns_gil else ""
@@ -351,6 +352,14 @@ def _loop_facts(snapshot: Snapshot) -> list[Fact]:
         if share is not None:
             facts.append(Fact(printable(node.label), f"{percent(share)} of a core"))
     return facts[:10]
+
+
+def _greenlet_facts(snapshot: Snapshot) -> list[Fact]:
+    """How many greenlets are known, and that this need not be all: nothing lists them."""
+    number = kind_counts(snapshot.tasks).get("greenlet", 0)
+    if not number:
+        return []
+    return [Fact("greenlets", f"{count(number)} found; there may be more: nothing lists them")]
 
 
 def _doing(stack: ThreadStack) -> str:

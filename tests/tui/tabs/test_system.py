@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyobserver.model.readings import MemoryPressure
-from pyobserver.tui.tabs.system import pressure_facts
+from pyobserver.model.store import Store
+from pyobserver.protocol import schema
+from pyobserver.tui.tabs.system import pressure_facts, thread_facts
+from tests.model import made
+from tests.model.made import Clock
 
 from ..dashboard import dashboard, played
 
@@ -23,6 +27,16 @@ def test_pressure_is_marked_where_it_hurts() -> None:
     assert facts["its group"].style == facts["memory pressure"].style == "limit"
     source.store.set_pressure(MemoryPressure("", None, None, None, None, "", None, None, None, None))
     assert not pressure_facts(source.store.snapshot())
+
+
+def test_greenlets_are_said_to_be_those_that_were_found() -> None:
+    """Nothing is said of them where there are none."""
+    store = Store(Clock())
+    made.put(store, [{"id": 1}])
+    assert "greenlets" not in [fact.label for fact in thread_facts(store.snapshot())]
+    made.put(store, [{"id": number, "kind": schema.KIND_GREENLET} for number in (2, 3)])
+    (told,) = [fact for fact in thread_facts(store.snapshot()) if fact.label == "greenlets"]
+    assert told.value.startswith("2 found; there may be more")
 
 
 async def test_pressure_is_on_the_screen() -> None:
