@@ -63,7 +63,7 @@ class Membership:
                     break
         missed = 0
         for count, (number, (row_id, tries)) in enumerate(wanted.items()):
-            if count % _AT_ONCE == 0 and now.over():
+            if count % AT_ONCE == 0 and now.over():
                 now = yield
             row = self._table.rows.get(row_id)
             if row is None or row.held or row.ref() is None:
