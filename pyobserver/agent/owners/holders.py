@@ -7,17 +7,13 @@ and never a list of what an object refers to.
 
 import sys
 from _weakref import ref
-from gc import get_referents, is_tracked
-from itertools import compress, islice
+from gc import is_tracked
 from sys import getrefcount
 
-from pyobserver.agent import asyncio_types, collector
+from pyobserver.agent import asyncio_types
 from pyobserver.agent.attributes import (
     HAVE_GC,
     HEAP_TYPE,
-    IS_CLASS,
-    Shape,
-    class_dict,
     closure_of,
     flags_of,
     namespace_of,
@@ -26,7 +22,6 @@ from pyobserver.agent.owners.found import Found, Holding
 from pyobserver.agent.owners.holder_kinds import (
     ATTRIBUTES,
     CLASS,
-    EXACT_CONTAINERS,
     FUNCTION,
     ITEMS,
     KEYS,
@@ -45,6 +40,7 @@ from pyobserver.agent.owners.marks import SHARDS, Marks
 from pyobserver.agent.owners.modules import Modules
 from pyobserver.agent.owners.postponed import DEFERRED, Postponed
 from pyobserver.agent.owners.route import route_to
+from pyobserver.agent.owners.stack import LISTED, Stack
 from pyobserver.agent.retention.slots import Slots
 from pyobserver.agent.runs import GENERATORS, Frame
 
@@ -54,8 +50,6 @@ LARGE = 5000  # items; what is so large comes last, as what holds tasks is small
 MAX_ELEMENTS = 10000  # of a container whose attributes are asked for too
 TRIES = 4  # for a container that changes while it is walked through
 STRIDE = 64  # references between two looks at the clock
-MANY = 256  # items from which on those that lead nowhere are left out by C alone
-PASSED = 16  # of them at once
 
 
 def _calibrate():
@@ -67,21 +61,13 @@ def _calibrate():
     return count if enabled is None or enabled() else -1  # -1: counts cannot be read, so that all are marked
 
 
-def _calibrate_on_stack():
-    """Return what `getrefcount` says in `Walk.let_go` of an owner that only the stack refers to, once."""
-    owners = [object()]
-    return getrefcount(owners[0])
-
-
 ONE_OWNER = _calibrate()
 ONE_IN_LIST = ONE_OWNER + 1 if ONE_OWNER > 0 else ONE_OWNER
-ON_STACK = _calibrate_on_stack()
 _END = object()
 LATER = object()
-LISTED = (OBJECT, ATTRIBUTES, VARIABLES)  # kinds of frames that iterate over a list made here, which is an owner more
 
 
-class Walk:
+class Walk(Stack):
     """One walk: `run` it until it has been through, `restart` it for another.
 
     `wanted(id(object))` returns the number of a task that is looked for, or 0; it is asked about objects whose type is
@@ -99,7 +85,6 @@ class Walk:
     """
 
     least_put_off = LARGE
-    sees_all = False  # also what leads nowhere: texts, and small containers of nothing else
 
     def __init__(
         self,
@@ -124,29 +109,23 @@ class Walk:
         self._clock = clock
         self._tasks = tasks
         self._marks = Marks()
-        self._owners = []
+        self._clear()
         self.restart()
 
     def restart(self):
         """Forget everything and begin anew."""
         self.let_go()
         self.found = Found()
-        self.objects = 0  # looked into
         self.is_through = False
         self._marks.restart()
         self._too_deep = self._restless = 0
-        self._owners = []  # the stack, as columns: what is looked into,
-        self._kinds = []  # how,
-        self._iterators = []  # how far,
-        self._tries = {}  # by level, how often it has changed meanwhile
+        self._clear()
         self._postponed = Postponed(self._marks)
         self._known_greenlets = None if self._greenlets is None else self._greenlets()
         self._decisions = Kinds(self.types, self._known_greenlets)
-        self._shapes = {}
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False
         self.pauses = False  # between the modules and the variables of tasks, at the wish of `tasks()`
-        self.inside = 0  # id of the task whose variables are being walked: what it retains cannot be counted meanwhile
         self._paths = Paths(self._owners, self._kinds, self._shape, self._slots)
         self._modules = Modules(self._paths.is_application)
 
@@ -162,13 +141,6 @@ class Walk:
         if self._restless:
             reasons.append("%d containers that kept changing" % self._restless)
         return ", ".join(reasons) or None
-
-    def held(self):
-        """Yield the ids of what the walk refers to between slices."""
-        for owner, kind in zip(self._owners, self._kinds):  # noqa: B905 (3.10 and later)
-            yield id(owner)
-            if kind is FUNCTION:
-                yield id(closure_of(owner))
 
     def run(self, deadline):
         """Go on until `clock()` is past `deadline`. Return whether the walk has been through."""
@@ -192,45 +164,6 @@ class Walk:
         finally:
             self._pause()
         return False
-
-    # Between slices
-
-    def _pause(self):
-        """Keep of the lists that were made here how much is left of them, and no class."""
-        self._shapes.clear()
-        for level, kind in enumerate(self._kinds):
-            if kind in LISTED:
-                self._iterators[level] = self._iterators[level].__length_hint__()
-
-    def let_go(self):
-        """Leave what is on the stack when the program has dropped it since: to free that here would run its finalizers
-        in this thread, all at once. The program's collector does it."""
-        owners = self._owners
-        if not owners:
-            return
-        ours = self._references()
-        for level in range(len(owners)):
-            if getrefcount(owners[level]) < ON_STACK + ours[id(owners[level])]:
-                collector.bury([owners[level:], self._iterators[level:], self._paths.cut(level)])
-                while len(owners) > level:
-                    self._pop()
-                return
-
-    def _references(self):
-        """Return how often the walk refers to each of the owners, by id: by its stack, by its iterators, in labels."""
-        found = dict.fromkeys(map(id, self._owners), 0)
-        for part in (self._owners, *map(_of_iterator, self._iterators), self._paths.referents()):
-            for each in part:
-                if id(each) in found:
-                    found[id(each)] += 1
-        return found
-
-    def _resume(self):
-        for level, kind in enumerate(self._kinds):
-            if kind in LISTED:
-                left = self._iterators[level]
-                items = self._listed(self._owners[level], kind)
-                self._iterators[level] = iter(items[max(0, len(items) - left) :])
 
     # Roots
 
@@ -304,61 +237,6 @@ class Walk:
             self.inside = self._paths.task_id = id(task)
             self._paths.task = None if self._name_of is None else self._name_of(task)
             self._push(coroutine, OBJECT)
-
-    # The stack
-
-    def _push(self, owner, kind):
-        made = self._iterator(owner, kind)
-        self._owners.append(owner)
-        self._kinds.append(kind)
-        self._iterators.append(made)
-        self.objects += 1
-
-    def _pop(self):
-        self._owners.pop()
-        self._kinds.pop()
-        self._iterators.pop()
-        level = len(self._owners)
-        if self._tries:
-            self._tries.pop(level, None)
-        self._paths.forget(level)
-        if not level:
-            self.inside = 0
-            self._paths.task = None
-
-    def _iterator(self, owner, kind):
-        if kind is OBJECT:
-            return iter(get_referents(owner))
-        if kind is VALUES or kind is MODULE:
-            return self._leading(iter(dict.values(owner)))
-        if kind is KEYS:
-            return iter(dict.keys(owner))
-        if kind is CLASS:
-            return iter(dict.values(class_dict(owner)))
-        if kind is FUNCTION:
-            return iter(closure_of(owner))
-        if kind is ITEMS:
-            if id(type(owner)) in EXACT_CONTAINERS:
-                return self._leading(iter(owner))
-            return container_base(type(owner)).__iter__(owner)
-        return iter(self._listed(owner, kind))
-
-    def _leading(self, iterator):
-        """Return an iterator over what may lead somewhere of a container with many items."""
-        return iterator if self.sees_all or iterator.__length_hint__() < MANY else _Tracked(iterator)
-
-    def _listed(self, owner, kind):
-        """Return what an object refers to, as a list of our own: not to be kept between slices."""
-        if kind is VARIABLES:
-            greenlet = owner()
-            return [] if greenlet is None else [value for _, value in self._known_greenlets.variables(greenlet)]
-        return self._shape(type(owner)).values(owner) if kind is ATTRIBUTES else get_referents(owner)
-
-    def _shape(self, kind):
-        found = self._shapes.get(id(kind))
-        if found is None:
-            found = self._shapes[id(kind)] = Shape(kind)
-        return found
 
     # What is met
 
@@ -468,41 +346,6 @@ class Walk:
         if score < NOWHERE * RANK and self.found.is_wanted(row, score):
             self.found.put(row, score, key, path) or self.found.add(row, score, self._holding(path, kind, length, key))
         return max(cost, STRIDE // 2 if length is None else 1)
-
-
-def _of_iterator(iterator):
-    """Return what an iterator of the stack refers to: a container, by way of another iterator where it counts."""
-    if type(iterator) is _Tracked:
-        return get_referents(iterator.iterator)
-    found = get_referents(iterator)
-    if type(iterator) is compress:
-        return [each for part in found if not flags_of(type(part)) & IS_CLASS for each in get_referents(part)]
-    return found
-
-
-class _Tracked:
-    """What the collector tracks of what an `iterator` has left; iterated over again, it goes on."""
-
-    __slots__ = ("_found", "iterator")
-
-    def __init__(self, iterator):
-        self.iterator = iterator
-        self._found = _tracked(iterator)
-
-    def __iter__(self):
-        return self._found
-
-
-def _tracked(iterator):
-    """Yield what the collector tracks; None in between, so that not too many others are passed at once.
-
-    It keeps none of them. An iterator over what has changed its size has nothing left, and says so when it is asked.
-    """
-    left = iterator.__length_hint__
-    while left():
-        yield from filter(is_tracked, islice(iterator, PASSED))
-        yield None
-    yield from filter(is_tracked, iterator)
 
 
 def _has_keys(mapping):
