@@ -61,7 +61,7 @@ for function in FUNCTIONS:
         places.add(describer.where(each))
     texts = [describer._texts.items[place] for place in places]
     last = [int(text.rpartition(":")[2]) - function.__code__.co_firstlineno for text in texts]
-    is_alone = describer._place(function.__code__).only != 0
+    is_alone = describer._place(function.__code__, made[0]).only != 0
     told[function.__name__] = [before, sorted(last), is_alone]
 print(json.dumps(told))
 """

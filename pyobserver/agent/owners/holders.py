@@ -122,6 +122,7 @@ class Walk(Stack):
         self._clear()
         self._postponed = Postponed(self._marks)
         self._known_greenlets = None if self._greenlets is None else self._greenlets()
+        self.sees_all = type(self).sees_all or self._known_greenlets is not None  # those that run are not tracked
         self._decisions = Kinds(self.types, self._known_greenlets)
         self._variables = None  # of which tasks, when their turn has come
         self._is_searched = False

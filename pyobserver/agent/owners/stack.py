@@ -43,7 +43,7 @@ class Stack:
     `inside` is the id of the task whose variables are being walked: what it retains cannot be counted meanwhile.
     """
 
-    sees_all = False  # also what leads nowhere: texts, and small containers of nothing else
+    sees_all = False  # also what the collector does not track: texts, and small containers of nothing else
 
     def _clear(self):
         self.objects = 0  # looked into
