@@ -106,7 +106,7 @@ class Ownership:
         for position in self._tasks.positions():
             row = Row(self._table, position)
             task = row.ref()
-            if task is not None and row.state != schema.STATE_DONE_HELD:
+            if task is not None and known().is_pending(task):  # its row may not tell yet that it has ended
                 self._assign(row, task)
             elif task is not None and row.is_marked(OWNED):
                 self._release(row)
