@@ -15,7 +15,7 @@ class Met:
     """
 
     PART = 4096  # places
-    MOST_IN_ORDER = 50000  # references that are kept in the order of their source, 8 bytes each
+    MOST_IN_ORDER = 50000  # tasks up to which their order in their source is kept, 8 bytes each
     _UNUSED = memoryview(bytes(4 * PART)).cast("i")
 
     def __init__(self, table):
@@ -58,8 +58,10 @@ class Met:
 
     def keep(self, name, at, references):
         """All that a source lists from this place on has been met."""
-        if at < self.MOST_IN_ORDER:
+        if self._table.count <= self.MOST_IN_ORDER:
             self._orders.setdefault(name, [])[at : at + len(references)] = references
+        else:
+            self._orders.pop(name, None)
 
     def keep_until(self, name, at):
         """The source lists nothing from this place on, or it was not met."""

@@ -219,7 +219,7 @@ class Ownership:
                 is_told = True
                 now = yield from self._tell_found(now, last)
                 self.complete = True
-            elif len(self._walk.found) > told and now.clock() - told_at > pause:
+            elif len(self._walk.found) > 1.5 * told and now.clock() - told_at > pause:
                 told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
                 now = yield from self._tell_found(now, last)
             now = yield

@@ -429,7 +429,7 @@ class TaskProbe:
             table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
         if self._sparing is not None:
             self._sparing.note_look(position, is_spared)
-        was_pending = waiter is not None or types.is_pending(task)
+        was_pending = waiter is None and types.is_pending(task)  # one that awaits something is
         where, waiting, queued = self.describer.described(coroutine, waiter)
         if types.awaited(task) is not waiter or (was_pending and not types.is_pending(task)):
             collector.bury([task, waiter, coroutine])  # it has run meanwhile: these may be the last references
