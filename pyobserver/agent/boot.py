@@ -44,7 +44,7 @@ def start(packed, config, gate):
         else:
             sys.__dict__[SLOT] = mine
             place = listen(module("_socket"))
-        without_signals(begin, run, (mine, place, packed, config, gate, original("time", "sleep")))
+        without_signals(begin, run, (mine, place, [packed], config, gate, original("time", "sleep")))
     except BaseException:
         end(mine, place, "")
         raise
@@ -72,19 +72,19 @@ def run(mine, place, packed, config, gate, sleep):
     pause()
     names = dict(globals())
     try:
-        text = module("zlib").decompress(module("binascii").a2b_base64(packed)).decode()
-        sources = text.split("\2")
-        for piece in sources[0].split("\0"):
+        # A megabyte of text, which nobody keeps: what has been read is taken from the lists.
+        sources = module("zlib").decompress(module("binascii").a2b_base64(packed.pop())).decode().split("\2")
+        for piece in sources.pop(0).split("\0"):
             exec(compile(piece, "<pyobserver.agent.loader>", "exec"), names)
             outside(sleep, 0.002)
-        problem = names["live"](mine, place, sources[1], sources[2], config)
+        problem = names["live"](mine, place, sources, config)
     except BaseException as error:
         error.__traceback__ = None
         problem = "the agent failed: %s: %s" % (type(error).__name__, error)
     finally:
         try:
             names.clear()
-            text = sources = piece = None
+            sources = piece = None
             end(mine, place, problem)
             unload()
         finally:

@@ -61,13 +61,13 @@ class Places:
 
     def __init__(self, id_at):
         self._id_at = id_at
-        self._tables = [_table(16) for _ in range(self.SHARDS)]
+        self._tables = [_UNUSED] * self.SHARDS
         self._used = [0] * self.SHARDS
 
     @property
     def bytes(self):
         """How much memory it takes."""
-        return sum([table.nbytes + 250 for table in self._tables])
+        return sum([table.nbytes + 250 for table in self._tables if table is not _UNUSED])
 
     def find(self, number):
         """Return the position of the thing with this id, -1 if it is not there."""
@@ -85,7 +85,7 @@ class Places:
         """Note where something is that `find` has not found."""
         mixed = (number >> 4) * _GOLDEN
         shard = mixed >> 24 & 255
-        if self._used[shard] * 3 >= len(self._tables[shard]) * 2:
+        if self._tables[shard] is _UNUSED or self._used[shard] * 3 >= len(self._tables[shard]) * 2:
             self._rebuild(shard)
         _put(self._tables[shard], mixed, position)
         self._used[shard] += 1
@@ -109,7 +109,8 @@ class Places:
 
     def drop(self):
         """Let go of everything."""
-        self._tables = [_table(16)] * self.SHARDS
+        self._tables = [_UNUSED] * self.SHARDS
+        self._used = [0] * self.SHARDS
 
 
 _GOLDEN = 0x9E3779B97F4A7C15  # spreads addresses, which differ in few bits, over all of them
@@ -117,6 +118,9 @@ _GOLDEN = 0x9E3779B97F4A7C15  # spreads addresses, which differ in few bits, ove
 
 def _table(size):
     return memoryview(bytearray(4 * size)).cast("i")
+
+
+_UNUSED = _table(1)
 
 
 def _put(table, mixed, position):

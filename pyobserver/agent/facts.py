@@ -4,7 +4,9 @@ import gc
 import posix
 import sys
 from _weakref import ref
+from gc import get_referents
 
+from pyobserver.agent.attributes import class_module
 from pyobserver.agent.row import KEPT_IN_LISTS
 
 _GRAIN = 16  # bytes: objects take a multiple of it (Objects/obmalloc.c)
@@ -65,16 +67,20 @@ class OwnMemory:
         self._reference_bytes = -(-sys.getsizeof(ref(OwnMemory)) // _GRAIN) * _GRAIN
 
     def count(self, now):
-        """Count the code, in slices; a round of a job."""
+        """Count the code, in slices; a round of a job. Held meanwhile is nothing but the agent's own."""
         total = 0
-        for module in list(self._modules.values()):
-            for value in list(module.__dict__.values()):
-                total += sys.getsizeof(value) if type(value) is dict else 0
-                members = list(value.__dict__.values()) if type(value) is type else (value,)
-                for member in members:
-                    total += _code_size(member)
-                    if now.over():
-                        now = yield
+        found = [module.__dict__ for module in self._modules.values()]
+        seen = {id(vars(sys.modules["builtins"]))}  # to which all functions refer
+        while found:
+            one = found.pop()
+            if id(one) in seen:
+                continue
+            seen.add(id(one))
+            size, parts = _size_and_parts(one)
+            total += size
+            found += parts
+            if now.over():
+                now = yield
         self._code = total
         yield from ()
 
@@ -99,19 +105,31 @@ class OwnMemory:
         )
 
 
-def _code_size(value, depth=0):
-    """Bytes of a function or method of our own, with its code and constants."""
-    if type(value) in (staticmethod, classmethod):
-        value = value.__func__
-    elif type(value) is property:
-        value = value.fget
-    code = getattr(value, "__code__", None) if depth == 0 else value
-    if code is None:
-        return 0
-    size = sys.getsizeof(code) + sys.getsizeof(code.co_consts) + sys.getsizeof(code.co_names) + 150
-    for part in code.co_consts:
-        if type(part) is type(code) and depth < 5:
-            size += _code_size(part, depth + 1)
-        elif type(part) in (str, bytes, tuple):
-            size += sys.getsizeof(part)
-    return size
+def _size_and_parts(one):
+    """Return (bytes of something that a module has, what it is made of in turn): nothing for what is not the agent's.
+
+    Of a code object the collector is shown nothing. The names of its variables can only be had in a new tuple.
+    """
+    kind = type(one)
+    if kind is type(_rounded.__code__):
+        variables = 8 * (one.co_nlocals + len(one.co_cellvars))
+        parts = [getattr(one, name, b"") for name in _CODE_PARTS]
+        return _rounded(sys.getsizeof(one) + variables), parts
+    if kind is type:
+        if not class_module(one).startswith(_PACKAGE):
+            return 0, ()
+    elif kind not in _KINDS:
+        return 0, ()
+    return _rounded(sys.getsizeof(one)), get_referents(one)
+
+
+def _rounded(size):
+    return -(-size // _GRAIN) * _GRAIN
+
+
+_LINES = "co_linetable" if sys.version_info >= (3, 10) else "co_lnotab"
+_CODE_PARTS = ("co_consts", "co_names", _LINES, "co_exceptiontable", "co_name", "co_qualname")
+if sys.version_info < (3, 11):  # later the code is part of the object, and the names are in one tuple
+    _CODE_PARTS += ("co_code", "co_varnames", "co_cellvars", "co_freevars")
+_KINDS = (dict, tuple, list, str, bytes, frozenset, property, staticmethod, classmethod, type(_rounded))
+_PACKAGE = "pyobserver."

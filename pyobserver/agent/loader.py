@@ -12,21 +12,21 @@ _LEAVE_SECONDS = 3.0
 _IN_C = {"struct": "_struct", "io": "_io"}  # what these are small wrappers of
 
 
-def live(mine, place, first, sources, config):
+def live(mine, place, sources, config):
     """Be the agent until it ends; return what is to be told to whoever still connects, mostly nothing.
 
-    The sources `first` are what forks need, which may come at any moment.
+    The first of the `sources` are what forks need, which may come at any moment; the list is empty when all are read.
     """
     forks = None
     try:
         if place[0] is None:
             _wait_for_room(mine)
             place[:] = listen(module("_socket"))
-        load(first, mine["modules"])
+        load(sources.pop(0), mine["modules"])
         forks = mine["modules"]["pyobserver.agent.forks"]
         clock, sleep = original("time", "perf_counter"), original("time", "sleep")
         mine["forks"] = forks.watch(SLOT, place[0].close, resume, clock, sleep, config.get("heirs"))
-        load(sources, mine["modules"])
+        load(sources.pop(0), mine["modules"])
         agent = mine["modules"]["pyobserver.agent.main"].Agent(mine, place[0], config, original)
         collector = mine["modules"]["pyobserver.agent.collector"]
         hand_over(collector.__dict__)
