@@ -62,7 +62,8 @@ def goes_on(times: NDArray[np.float64], lows: NDArray[np.float64]) -> bool:
     """Whether growth has not come to its end: the floor still rises from each third of the time to the next.
 
     A program that warms up, or that comes back to the same floor after every peak, has a slope too. The last step must
-    be a fifth of all at least; of a steady rise it is half.
+    be a fifth of all at least; of a steady rise it is half. Where it is the shorter one, as cells of an agent alone are
+    longer than those of an observer, two fifths of its share of the time do, and a tenth at least.
     """
     if len(times) < 3:
         return False
@@ -70,14 +71,15 @@ def goes_on(times: NDArray[np.float64], lows: NDArray[np.float64]) -> bool:
     ends = np.searchsorted(times, edges, side="right")
     before = times[ends[0] - 1]
     if ends[0] == ends[1] and before - times[0] >= edges[0] - before:
-        ends[0] -= (
-            1  # no cell begins in the second third, as cells of ten seconds are few: the one at its edge is in it
-        )
+        ends[0] -= 1  # none begins in the second third, as cells of ten seconds are few: the one at its edge is in it
+    starts = (0, *ends)
     thirds = np.split(lows, ends)
     if any(not len(third) for third in thirds):
         return False
     first, middle, last = (float(third.min()) for third in thirds)
-    return last > middle >= first and last - middle >= 0.2 * (last - first)
+    begun, then, now = (float(times[start + third.argmin()]) for start, third in zip(starts, thirds, strict=True))
+    least = min(0.2, max(0.1, 0.4 * (now - then) / (now - begun)))
+    return last > middle >= first and last - middle >= least * (last - first)
 
 
 def grows(curve: Curve, value: float | None, least: float = 0.0) -> bool:

@@ -149,6 +149,9 @@ def test_growth_goes_on_only_while_the_floor_rises() -> None:
     cells = np.array([0.0, 10.0, 22.0, 24.0, 26.0, 28.0, 30.0])  # of an agent alone, and then of an observer
     assert goes_on(cells, cells), "a cell that lasts for the second third"
     assert not goes_on(cells, np.minimum(cells, 10.0)) and not goes_on(cells, np.maximum(cells, 22.0))
+    cells = np.array([22.9, 32.9, 40.9, 46.9, 48.9, 50.9, 52.9, 54.9, 56.9, 58.9, 60.9])
+    assert goes_on(cells, cells), "the second third begins late"
+    assert not goes_on(cells, np.minimum(cells, 41.0)), "and nothing behind it rises"
 
 
 def test_what_is_read_in_steps() -> None:
