@@ -160,8 +160,9 @@ def test_what_has_ended_hangs_under_what_holds_it(interpreter: Interpreter) -> N
                 {"in dict a": IN_CACHE, "in dict awaited": IN_CACHE, "gathered 1": ("owns", "gather in gathers")},
             )
             for name in ("in dict a", "in dict awaited", "gathered 1"):
-                row = mirror.named(name)
-                assert row is not None and row["state"] == "done, held"
+                mirror.wait(
+                    lambda name=name: (mirror.named(name) or {}).get("state") == "done, held", f"the end of {name}"
+                )
             mirror.wait(lambda: not mirror.named("hired") and not mirror.named("both"), "the going of the others")
             assert mirror.problems == []
         silence(target.stop())

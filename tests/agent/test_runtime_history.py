@@ -76,7 +76,9 @@ def test_who_comes_back_sees_what_happened_meanwhile(interpreter: Interpreter) -
             row = leaking(snapshot, target, AWAY_SECONDS)
             assert snapshot.watched_since is not None and snapshot.watched_since < gone_at + 15.0
             a_minute = 60 * (then["live"] - begun["live"]) / (then["seconds"] - begun["seconds"])
-            assert row.growing and row.count_growth == pytest.approx(a_minute, rel=0.15)
+            assert row.count_growth == pytest.approx(a_minute, rel=0.15)
+            # The mark follows: cells of an agent alone are few, and it takes one of the observer's in the last third.
+            wait_for(lambda: leaking(source.store.snapshot(), target, AWAY_SECONDS).growing, "the mark")
             assert row.bytes_growth is not None and row.bytes_growth > a_minute * 500
             for name in ("rss", "tasks", "threads", "cpu", group_name(row.key, "count")):
                 curve = snapshot.history.curve(name, gone_at)
