@@ -30,7 +30,7 @@ _FIRST_OBSERVER_SECONDS = 20.0
 _AWAITED_SECONDS = 5.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
-_AT_FIRST = 0.25
+_AT_FIRST = 0.25  # of its share of a core, for what keeps the picture up to date while the first one comes in
 _CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
