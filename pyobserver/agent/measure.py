@@ -63,7 +63,7 @@ class Measuring:
         self._ran_at = 0.0  # when that was, Unix time
         self._others = 0  # rows of other kinds that are measured as tasks are
         tasks.on_new.append(self._note_new)
-        tasks.on_moved.append(self._note_moved)
+        tasks.states.on_moved.append(self._note_moved)
         tasks.on_ended.append(self._note_ended)
 
     def add(self, row):
@@ -206,7 +206,7 @@ class Measuring:
             if kinds[position] == schema.KIND_TASK and not marks[position] & MET:
                 task = self._table.refs[position]()
                 if task is not None:
-                    self._tasks.look(position, task)
+                    self._tasks.states.look(position, task)
                     task = None
             numbers[number] = None
             if len(numbers) >= most:

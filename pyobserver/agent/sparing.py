@@ -18,11 +18,15 @@ _NOT_UNSURE = bytes([mark for mark in range(256) if not mark & UNSURE])
 
 
 class Sparing:
-    """What a sweep over all tasks asks, between `begin` and `end`. `probe` is the TaskProbe whose sweep it is."""
+    """What a sweep over all tasks asks, between `begin` and `end`. `states` is the TaskStates whose sweep it is.
 
-    def __init__(self, agent, probe):
+    `probe` knows how many tasks there are.
+    """
+
+    def __init__(self, agent, probe, states):
         self._table = agent.table
         self._probe = probe
+        self._states = states
         self._youth = Youth(agent.cpu, lambda: known().c_future)
         self._slice = None
         self._doubts = 0  # tasks in this sweep that have been described again
@@ -49,7 +53,7 @@ class Sparing:
     def drop(self):
         """Let go of everything."""
         self._youth.drop()
-        self._slice = self._probe = None
+        self._slice = self._probe = self._states = None
 
     def spare(self, start, end, waiters):
         """Keep no references to what the tasks from `start` to `end` await: they have not moved since the last look."""
@@ -98,16 +102,16 @@ class Sparing:
         if id(waiter) != columns.waiter[position] or type(waiter) is not known().c_future:
             return False
         if not columns.marks[position] & UNSURE and self._is_sure() and self._youth.are_old((id(waiter),)):
-            self._probe.note_activity(row)
+            self._states.note_activity(row)
             return True
         self._doubt(position)
         if self._takes_doubts(position):
             self._doubts += 1
             self._behind = position + 1
             before = row.where, row.waiting, row.state
-            self._probe.look_again(position, task, not self._youth.is_lost)
+            self._states.look_again(position, task, not self._youth.is_lost)
             if (row.where, row.waiting, row.state) != before:
-                for tell in self._probe.on_moved:
+                for tell in self._states.on_moved:
                     tell(row, task)
         return True
 

@@ -1,53 +1,39 @@
-"""All asyncio tasks of the process: which there are, and whether they have moved.
+"""All asyncio tasks of the process: which there are. What each does is looked at in `states`.
 
 Where asyncio keeps them: `_all_tasks` up to 3.11, `_scheduled_tasks` and `_eager_tasks` in 3.12 and 3.13, and since
 3.14 lists per thread (`task_lists`); tasks written in Python are still in `_scheduled_tasks` then.
 """
 
 import sys
-from _operator import is_
 from _weakref import ref
-from itertools import islice, repeat
+from itertools import islice
 
-from pyobserver.agent import collector
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.attributes import attribute, weakly
+from pyobserver.agent.attributes import attribute
 from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
-from pyobserver.agent.kinds.activity import MOST, note_share
-from pyobserver.agent.kinds.unretrieved import Unretrieved
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.met import Met
-from pyobserver.agent.row import KEPT_IN_LISTS, MET, Row
+from pyobserver.agent.row import KEPT_IN_LISTS, Row
 from pyobserver.agent.schedule import WHOLE, Job
-from pyobserver.agent.sparing import Sparing
+from pyobserver.agent.states import TaskStates
 from pyobserver.agent.task_lists import TaskLists, all_of
 from pyobserver.protocol import schema
 
 _SKIPPED = 4096  # rows that are none of tasks are passed over so many at once: 0.2 us
-_AT_ONCE = 256  # weak references, or rows, that are looked at between two looks at the clock
+_AT_ONCE = 256  # weak references that are looked at between two looks at the clock
 _ENUMERATE_SECONDS = 0.5
-_SWEEP_SECONDS = 1.0
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
-_DUTY_LISTS, _DUTY_STATES = 0.003, 0.006
+_DUTY_LISTS = 0.003
 _DUTY_CALL = 0.001  # of what cannot be done in parts: 4 ms among 100,000 tasks, so each 4 s
 _FEW_LISTED = 1000  # tasks that are listed in a small part of a slice
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
-_ALL_TASKS = bytes([schema.KIND_TASK]) * _AT_ONCE
-
-
-class _Unknown:
-    """What no task awaits."""
-
-
-_UNKNOWN = _Unknown()
-_ANYTHING = ref(_UNKNOWN)  # the key of a task of which it is not known what it awaits
 
 
 class TaskProbe:
     """Keeps the rows of tasks true. `complete` once all tasks that were there have been met.
 
-    `on_new` and `on_moved` get a row and its task, within the slice; `on_ended` gets a row.
+    `on_new` gets a row and its task, within the slice; `on_ended` gets a row. `states` knows what the tasks do.
     """
 
     def __init__(self, agent, loop_hint):
@@ -56,7 +42,6 @@ class TaskProbe:
         self.describer = Describer(agent.table, agent.clock)
         self.loops = Loops(agent, loop_hint)
         self.on_new = []
-        self.on_moved = []
         self.on_ended = []
         self._agent = agent
         self._table = agent.table
@@ -67,24 +52,19 @@ class TaskProbe:
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
         self._lists = TaskLists(agent.clock, agent.cpu)
         self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
-        self._is_measured_soon = agent.self_check == "ok"
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, _DUTY_FIRST, goes_on=True, rests=True)
-        self._sparing = Sparing(agent, self) if KEPT_IN_LISTS else None
-        self._unretrieved = Unretrieved(agent)
-        self.on_ended.append(self._unretrieved.forget)
-        self._sweep_job = Job("states", _SWEEP_SECONDS, self._sweep, duty=_DUTY_STATES, goes_on=True, rests=True)
+        self.states = TaskStates(agent, self)
 
     def jobs(self):
         """What is done again and again."""
-        return [self._enumerate_job, self._sweep_job]
+        return [self._enumerate_job, self.states.job]
 
     def drop(self):
         """Let go of what takes room."""
         self._places.drop()
         self._met.drop()
-        if self._sparing is not None:
-            self._sparing.drop()
+        self.states.drop()
 
     def close(self):
         """Let go of files."""
@@ -194,12 +174,12 @@ class TaskProbe:
         if is_aged:
             for position in self.positions():
                 if self._table.refs[position]() is None:
-                    self._end(Row(self._table, position))
+                    self.end(Row(self._table, position))
                 if now.over():
                     now = yield
         if not self.complete and not self._is_aged:
             self.complete = True
-            self._sweep_job.hurry()
+            self.states.job.hurry()
 
     def _sets(self):
         """Yield (name, a set of weak references to tasks)."""
@@ -304,150 +284,13 @@ class TaskProbe:
         columns.function[position] = self.describer.function_text(types.coroutine(task))
         row.loop = loop = self.loops.node_of(types.loop(task))
         columns.parent[position] = loop
-        if self.complete or self.count < _AT_FIRST or not self._is_measured_soon:
-            self.look_again(position, task)
-        else:
-            self._table.keys[position] = _ANYTHING
+        self.states.begin(position, task, self.complete or self.count < _AT_FIRST)
         for tell in self.on_new:
             tell(row, task)
 
-    def _end(self, row):
+    def end(self, row):
+        """The task of this row has ended: nobody needs the row any more."""
         for tell in self.on_ended:
             tell(row)
         self.count -= 1
         self._table.remove(row.id)
-
-    # -- whether they have moved --------------------------------------------------------------------------------------
-
-    def _sweep(self, now):
-        while not self.complete:
-            now = yield
-        self._sweep_job.duty = _DUTY_FIRST if self._table.looks == 0 else self._agent.upkeep(_DUTY_STATES)
-        self._table.looks += 1 + self._sweep_job.left_out
-        if self._sparing is not None:
-            self._sparing.begin(now)
-        start = 0
-        while start < self._table.end_position:
-            end = min(start + _AT_ONCE, self._table.end_position)
-            if not self._is_still(start, end):
-                for position in range(start, end):
-                    self._check(position)
-                    if now.over():
-                        now = yield from self._next_slice()
-            if now.over():
-                now = yield from self._next_slice()
-            start = end
-        if self._sparing is not None:
-            self._sparing.end()
-        self.loops.sweep()
-
-    def _next_slice(self):
-        now = yield
-        if self._sparing is not None:
-            self._sparing.begin_slice(now)
-        return now
-
-    def _is_still(self, start, end):
-        """Whether nothing needs to be done for the rows from `start` to `end`: all are tasks that have not moved.
-
-        It asks nothing of one row after another, but of all at once: among tasks that wait, 0.1 us for each.
-        """
-        table = self._table
-        columns = table.columns
-        is_spared = KEPT_IN_LISTS and any(columns.waiter[start:end].tobytes())
-        if self._is_measured_soon and columns.kind[start] == schema.KIND_TASK and not columns.marks[start] & MET:
-            return not is_spared  # they will be looked at when they are measured for the first time
-        if columns.kind[start:end].tobytes() != _ALL_TASKS[: end - start] or any(columns.moves[start:end].tobytes()):
-            return False
-        tasks = [reference() for reference in table.refs[start:end]]
-        try:
-            waiters = list(map(known().waiter_of, tasks))
-        except TypeError:  # one has ended, or is not written in C
-            return False
-        if True in map(is_, waiters, repeat(None)):
-            return False
-        if is_spared:
-            return self._sparing.are_still(start, end, waiters)
-        if False in map(is_, waiters, [key() for key in table.keys[start:end]]):
-            return False
-        if self._sparing is not None:
-            self._sparing.spare(start, end, waiters)
-        return True
-
-    def _check(self, position):
-        """Look whether a task has run since."""
-        table = self._table
-        if table.columns.kind[position] != schema.KIND_TASK:
-            return
-        task = table.refs[position]()
-        row = Row(table, position)
-        if task is None:
-            self._end(row)
-            return
-        types = known()
-        if not row.is_marked(MET) and self._is_measured_soon:
-            return
-        waiter = types.awaited(task)
-        if waiter is None:
-            if row.state == schema.STATE_DONE_HELD:
-                self._unretrieved.look(row, types.is_unretrieved(task))
-                return
-        elif KEPT_IN_LISTS and table.columns.waiter[position]:
-            if self._sparing.is_still(row, task, waiter):
-                return
-        elif row.key() is waiter:
-            self.note_activity(row)
-            if self._sparing is not None and not row.moves:
-                self._sparing.spare(position, position + 1, [waiter])
-            return
-        if row.is_marked(MET):
-            row.moves += 1
-            self.note_activity(row)
-        self.look_again(position, task)
-        for tell in self.on_moved:
-            tell(row, task)
-
-    def look(self, position, task):
-        """Write down what a task does, if that has not been done: it is in the processor's cache now."""
-        if not self._table.columns.marks[position] & MET:
-            self.look_again(position, task)
-
-    def note_activity(self, row):
-        """A task has been looked at, as all others have: their looks are counted together."""
-        looks = self._table.looks - row.since
-        note_share(self._table, row, looks)
-        if looks >= MOST:  # what was long ago counts half
-            row.moves >>= 1
-            row.since = self._table.looks - (looks >> 1)
-
-    def look_again(self, position, task, is_spared=False):
-        """Write down what a task does now; if it `is_spared`, it awaits what it did, and gets no reference to that."""
-        table, columns, types = self._table, self._table.columns, known()
-        waiter = types.awaited(task)
-        coroutine = types.coroutine(task)
-        if not is_spared:
-            table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
-        if self._sparing is not None:
-            self._sparing.note_look(position, is_spared)
-        was_pending = waiter is None and types.is_pending(task)  # one that awaits something is
-        where, waiting, queued = self.describer.described(coroutine, waiter)
-        if types.awaited(task) is not waiter or (was_pending and not types.is_pending(task)):
-            collector.bury([task, waiter, coroutine])  # it has run meanwhile: these may be the last references
-        state = self._state(task, coroutine, waiter, types)
-        columns.marks[position] |= MET
-        before = columns.where[position], columns.waiting[position], columns.state[position]
-        if queued != table.rare["queue"].get(position, -1):
-            Row(table, position).queue = queued
-        elif (where, waiting, state) == before:
-            return
-        columns.where[position], columns.waiting[position], columns.state[position] = where, waiting, state
-        table.touch_at(position)
-
-    def _state(self, task, coroutine, waiter, types):
-        if waiter is not None and type(task) is types.c_task:  # it lets go of that with its next step
-            return schema.STATE_WAITING
-        if not types.is_pending(task):
-            return schema.STATE_DONE_HELD
-        if waiter is not None:
-            return schema.STATE_WAITING
-        return schema.STATE_RUNNING if self.describer.is_running(coroutine) else schema.STATE_READY

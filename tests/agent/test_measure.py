@@ -21,7 +21,8 @@ from pyobserver.protocol import schema
 def measuring() -> tuple[Any, Table]:
     """A measuring of an agent that has only rows."""
     table = Table(1000.0)
-    tasks = SimpleNamespace(on_new=[], on_moved=[], on_ended=[], complete=False, count=0)
+    states = SimpleNamespace(on_moved=[], look=None)
+    tasks = SimpleNamespace(states=states, on_new=[], on_ended=[], complete=False, count=0)
     agent = SimpleNamespace(table=table, self_check="ok", subjects={schema.KIND_TASK: None})
     return Measuring(agent, tasks), table
 
@@ -157,7 +158,8 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
         is_counted=True, judge=lambda measure: None, is_executing=lambda task: False, scan_of_batch=scan
     )
-    measure._tasks.complete, measure._tasks.look = True, lambda position, task: told.append("look")
+    measure._tasks.complete = True
+    measure._tasks.states.look = lambda position, task: told.append("look")
     measure._seconds = 0.0001
     tasks = [asyncio.get_running_loop().create_task(asyncio.sleep(60)) for _ in range(5)]
     for task, number in zip(tasks, met(measure, table, [1] * 5), strict=True):

@@ -65,7 +65,7 @@ async def main():
     wrong = known = unknown = seen = reused = most = 0
     before = None
     for number in range(ROUNDS):
-        through(probe._sweep(Slice(time.perf_counter, 0.001)))
+        through(probe.states._sweep(Slice(time.perf_counter, 0.001)))
         most = max(most, table.spared)
         pairs = zip(rows, workers)
         now = [(table.looks - row.since, row.moves, worker.steps, id(worker.gate)) for row, worker in pairs]
