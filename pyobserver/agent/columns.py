@@ -61,8 +61,13 @@ class Places:
 
     def __init__(self, id_at):
         self._id_at = id_at
+        self._least = _SMALLEST
         self._tables = [_UNUSED] * self.SHARDS
         self._used = [0] * self.SHARDS
+
+    def expect(self, count):
+        """So many will come: tables that are made from here on are large enough at once."""
+        self._least = _size_for(count // self.SHARDS)
 
     @property
     def bytes(self):
@@ -99,21 +104,28 @@ class Places:
                 mixed = (number >> 4) * _GOLDEN
                 if mixed >> 24 & 255 == shard:  # else a position that has been given to something else
                     found[mixed] = entry - 1
-        size = 16
-        while size * 2 < len(found) * 5:
-            size *= 2
-        table = self._tables[shard] = _table(size)
+        table = self._tables[shard] = _table(max(self._least, _size_for(len(found))))
         for mixed, position in found.items():
             _put(table, mixed, position)
         self._used[shard] = len(found)
 
     def drop(self):
         """Let go of everything."""
+        self._least = _SMALLEST
         self._tables = [_UNUSED] * self.SHARDS
         self._used = [0] * self.SHARDS
 
 
 _GOLDEN = 0x9E3779B97F4A7C15  # spreads addresses, which differ in few bits, over all of them
+_SMALLEST = 16  # places
+
+
+def _size_for(count):
+    """Return how many places a table needs for so many that it need not be made anew soon."""
+    size = _SMALLEST
+    while size * 2 < count * 5:
+        size *= 2
+    return size
 
 
 def _table(size):

@@ -67,6 +67,14 @@ class Met:
         """The source lists nothing from this place on, or it was not met."""
         del self._orders.get(name, [])[at:]
 
+    def expect(self, count):
+        """So many will come: those that have been met are not forgotten for want of places, and met again."""
+        parts = len(self._parts)
+        while 3 * count > 2 * self.PART * parts:
+            parts *= 2
+        if parts > len(self._parts):
+            self._make(parts)
+
     def note(self, reference, position):
         """This reference has been met, and its row is at this position."""
         if 3 * self._table.count > 2 * self.PART * len(self._parts):

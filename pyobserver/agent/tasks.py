@@ -15,6 +15,7 @@ from pyobserver.agent.describe import Describer
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.met import Met
 from pyobserver.agent.row import KEPT_IN_LISTS, Row
+from pyobserver.agent.rows import MAX_ROWS
 from pyobserver.agent.schedule import WHOLE, Job
 from pyobserver.agent.states import TaskStates
 from pyobserver.agent.task_lists import TaskLists, all_of
@@ -147,6 +148,7 @@ class TaskProbe:
         is_aged, self._is_aged = self._is_aged, False
         for name, held in self._sets():
             self._listed[name] = len(held)
+            self._expect()
             references = iter(held)
             at = 0
             while True:
@@ -179,7 +181,15 @@ class TaskProbe:
                     now = yield
         if not self.complete and not self._is_aged:
             self.complete = True
+            self._places.expect(0)  # a table that is made anew after a crowd is as small as it can be
             self.states.job.hurry()
+
+    def _expect(self):
+        """Make room at once for all tasks that are listed, as long as they are met for the first time."""
+        if not self.complete:
+            count = min(MAX_ROWS, sum(self._listed.values()))
+            self._places.expect(count)
+            self._met.expect(count)
 
     def _sets(self):
         """Yield (name, a set of weak references to tasks)."""
@@ -240,6 +250,7 @@ class TaskProbe:
             seconds = self._agent.cpu() - begun + (seconds if self.complete else 0.0)  # those that are new do not wait
             self._listed = {name: count for name, count in self._listed.items() if type(name) is str}
             self._listed["lists"] = lists.length
+            self._expect()
             now = yield from self._meet_all(references, now)
             are_missing = lists.is_behind or lists.length > self.count or len(self.loops.references()) > 1
             if lists.is_through or (self.complete and not are_missing) or self._table.is_full():

@@ -55,6 +55,31 @@ def test_places_agree_with_a_dict_through_comings_and_goings() -> None:
     assert all(places.find(address) == position for address, position in truth.items())
 
 
+def test_places_for_many_that_are_expected_are_made_once() -> None:
+    """While they come, none of those that are there is asked for its id to put it somewhere else."""
+
+    def asked(expected: int) -> int:
+        chance = random.Random(2)
+        ids = chance.sample(range(16, 16_000_000, 16), 40_000)
+        count = 0
+
+        def id_at(position: int) -> int:
+            nonlocal count
+            count += 1
+            return ids[position]
+
+        places = Places(id_at)
+        places.expect(expected)
+        for position, number in enumerate(ids):
+            places.put(number, position)
+        before, count = count, 0
+        assert all(places.find(number) == position for position, number in enumerate(ids))
+        return before
+
+    assert asked(0) > 30_000
+    assert asked(40_000) == 0
+
+
 def test_places_of_what_has_ended_do_not_pile_up() -> None:
     """A million comings and goings of a few things take no more room than the few."""
     owners: list[int | None] = [None]

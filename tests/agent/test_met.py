@@ -55,6 +55,18 @@ def test_hardly_any_is_asked_about_again() -> None:
     assert len(known.new(references)) < 0.1 * len(things)
 
 
+def test_what_is_expected_is_met_once() -> None:
+    """There are places enough from the beginning, so that nothing is forgotten when more come than before."""
+    known, table, _, _ = met(0)
+    things = [Thing() for _ in range(20_000)]
+    references = [weakref.ref(thing) for thing in things]
+    known.expect(len(things))
+    for start in range(0, len(references), 256):
+        for reference in known.new(references[start : start + 256]):
+            note(known, table, reference)
+    assert len(known.new(references)) < 0.1 * len(things)
+
+
 def test_it_takes_memory_when_it_is_needed() -> None:
     """Nothing at first, and more with what has been met."""
     assert met(0)[0].bytes == 0
