@@ -36,6 +36,7 @@ class AsyncioTypes:
         self.timeout = _named(namespace_of("asyncio.timeouts"), "Timeout")
         self.queue = _named(namespace_of("asyncio.queues"), "Queue")
         self._callbacks = self._getter("_callbacks", self.c_future)
+        self.callbacks_of = self._callbacks or _none  # of a future in C, which is no task
         self._waiter = self._getter("_fut_waiter", self.c_task)
         self.waiter_of = self._waiter or _not_in_c  # of a task in C: TypeError for everything else
         self._coroutine = self._getter("_coro", self.c_task)
@@ -137,6 +138,10 @@ class AsyncioTypes:
 
 def _not_in_c(task):
     raise TypeError
+
+
+def _none(_):
+    return None
 
 
 def coroutine_of(thing):

@@ -129,8 +129,9 @@ class Describer:
         """
         found = []
         wrappers = 0
+        kinds = lines.KINDS
         while coroutine is not None and len(found) + wrappers < MAX_CHAIN:
-            kind = lines.kind_of(coroutine)
+            kind = kinds.get(id(type(coroutine)))
             if kind is not None:
                 found.append(coroutine)
                 coroutine = kind.awaited(coroutine)
@@ -145,10 +146,12 @@ class Describer:
         """Return (where it stands and what it waits on, as the ids of texts; items in its queue or -1)."""
         chain = self.chain(coroutine)[0]
         inner, link, place = self._of_asyncio(chain)
-        if link is not None:
-            where = self._where(link, lines.kind_of(link).code(link), place)
-        else:
+        if link is None:
             where = self.where(chain[0]) if chain else 0
+        elif place.only and (link is not chain[-1] or waiter is not None):  # suspended in its only place
+            where = place.only
+        else:
+            where = self._where(link, lines.kind_of(link).code(link), place)
         words, queued = self.waits.words(inner, waiter)
         return where, self._texts.intern(words), queued
 
@@ -172,10 +175,14 @@ class Describer:
         The latter two are None where all are asyncio's.
         """
         inner = []
+        kinds, places = lines.KINDS, self._places
         for link in reversed(chain):
-            place = self._place(lines.kind_of(link).code(link), link)
-            if place is None:
-                continue
+            code = kinds[id(type(link))].code(link)
+            place = places.get(id(code))
+            if place is None or place.code() is not code:
+                place = self._place(code, link)
+                if place is None:
+                    continue
             if not place.is_asyncio:
                 return inner, link, place
             inner.append((link, place.name))

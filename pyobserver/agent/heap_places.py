@@ -172,10 +172,6 @@ class HeapPlaces:
         self.walk = None
         self.job = None
 
-    def is_walking_in(self, task):
-        """Whether the walk is among what a task retains."""
-        return self.walk is not None and self.walk.inside == id(task)
-
     def work(self, now):
         """Answer all that is asked."""
         service = self._agent.service

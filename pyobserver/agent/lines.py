@@ -93,7 +93,8 @@ class Kind:
 
 
 Coroutine = _type_of_coroutine()
-_KINDS = {
+# By the id of the type; `kind_of` asks it, and so does what is done for each of very many.
+KINDS = {
     id(Coroutine): Kind(Coroutine, "cr", "cr_await"),
     id(type(_generator())): Kind(type(_generator()), "gi", "gi_yieldfrom"),
     id(type(_async_generator())): Kind(type(_async_generator()), "ag", "ag_await"),
@@ -103,7 +104,7 @@ _CODE_BYTES = type.__dict__["__basicsize__"].__get__(type(_coroutine.__code__))
 
 def kind_of(thing):
     """Return how a coroutine, a generator or an async generator is read; None for everything else."""
-    return _KINDS.get(id(type(thing)))
+    return KINDS.get(id(type(thing)))
 
 
 class Lines:

@@ -9,7 +9,7 @@ from _collections import deque
 from itertools import islice
 
 from pyobserver.agent.retention.containers import Chance
-from pyobserver.agent.row import BITS, BOUND, MET, MOVED, Row
+from pyobserver.agent.row import BITS, BOUND, LOGGED, MET, MOVED, Row
 from pyobserver.agent.schedule import STILL_SECONDS, WHOLE, Job
 from pyobserver.protocol import schema
 
@@ -151,21 +151,23 @@ class Measuring:
             while not self._has_room(now):
                 now = yield
             begun, first = now.clock(), now
-            numbers, is_over = self._take(chosen, now)
+            rows, is_over = self._take(chosen, now)
             self._agent.scanner.begin_batch()
-            for number in numbers:
+            inside = self._agent.ownership.inside()
+            for position, number in rows.items():
                 if not self._has_room(now):
                     now = yield from self._room()
-                position = self._table.position_of(number)
-                if position < 0:
+                    inside = self._agent.ownership.inside()
+                if now is not first and self._table.position_of(number) != position:
                     continue
-                if self._table.columns.tries[position] or not self._scan(position, now):
+                if self._table.columns.tries[position] or not self._scan(position, now, inside):
                     now = yield WHOLE  # a large one gets a slice of its own
+                    inside = self._agent.ownership.inside()
                     self._agent.scanner.begin_batch()
                     if self._table.position_of(number) == position:
-                        self._scan(position, now, True)
-            if numbers and now is first:
-                self._seconds += _WEIGHT * ((now.clock() - begun) / len(numbers) - self._seconds)
+                        self._scan(position, now, inside, True)
+            if rows and now is first:
+                self._seconds += _WEIGHT * ((now.clock() - begun) / len(rows) - self._seconds)
         first = bool(self._doubted) or self._measured < self.counts()[0]
         is_behind = bool(self._new) or self._without < self._table.end_position  # with what is not counted
         self._job.duty = _DUTY_FIRST if first else _DUTY_BEHIND if is_behind else _DUTY
@@ -186,40 +188,40 @@ class Measuring:
         return now
 
     def _take(self, chosen, now):
-        """Return (ids of as many rows as there is time for, whether these are the last), after a look at what they do.
+        """Return (ids of as many rows as there is time for, by their positions; whether these are the last), after a
+        look at what they do.
 
         Looking reads lines, and lets go of the interpreter lock for that. So all looks come first, and nothing else
         runs between the scans.
         """
-        numbers = {}  # in order; one that has no value yet may be found in two ways
+        rows = {}  # in order; one that has no value yet may be found in two ways
         most = min(_BATCH, int(now.left() / self._seconds))
-        kinds, generations, marks = self._table.columns.kind, self._table.columns.generation, self._table.columns.marks
-        for row in chosen:
-            if row is None:  # nothing to be measured was found so far
-                if numbers or now.over():
-                    return numbers, False
+        columns = self._table.columns
+        kinds, generations, marks = columns.kind, columns.generation, columns.marks
+        for position in chosen:
+            if position is None:  # nothing to be measured was found so far
+                if rows or now.over():
+                    return rows, False
                 continue
-            position = row.position
-            number = generations[position] << BITS | position
-            if number in numbers:
+            if position in rows:
                 continue
             if kinds[position] == schema.KIND_TASK and not marks[position] & MET:
                 task = self._table.refs[position]()
                 if task is not None:
-                    self._tasks.states.look(position, task)
+                    self._tasks.states.look_again(position, task)
                     task = None
-            numbers[number] = None
-            if len(numbers) >= most:
-                return numbers, False
-        return numbers, True
+            rows[position] = generations[position] << BITS | position
+            if len(rows) >= most:
+                return rows, False
+        return rows, True
 
     def _next(self, wall):
-        """Yield the rows to measure; None now and then, when none is found. New ones may come in meanwhile."""
+        """Yield the positions of rows to measure; None now and then, when none is found. More may come meanwhile."""
         rows = self._table.rows
         for number in self._focus:
             row = rows.get(number)
             if row is not None and self._is_due(row, wall, _FOCUS_SECONDS):
-                yield row
+                yield row.position
         self._job.is_urgent = self._tasks.complete and bool(self._samples)
         yield from self._take_samples()
         if not self._tasks.complete:  # first of all, how many there are of what
@@ -239,25 +241,26 @@ class Measuring:
         moved.sort()
         for _, number in moved[:_AT_ONCE]:
             yield from self._take_new()
-            yield rows.get(number)
+            row = rows.get(number)
+            yield None if row is None else row.position
         yield from self._take_young(wall)
         yield from self._take_without()
         yield from self._take_old(wall)
 
     def _take_samples(self):
-        """Yield the tasks that stand for their functions, one of each function in turn."""
+        """Yield the positions of the tasks that stand for their functions, one of each function in turn."""
         for turn in range(_SAMPLE if self._samples else 0):
             for ids, _ in list(self._samples.values()):
                 row = self._table.rows.get(ids[turn]) if turn < len(ids) else None
                 if row is not None and not row.measured_at:
-                    yield row
+                    yield row.position
             yield None
 
     def _take_new(self):
         while self._new:
             row = self._table.rows.get(self._new.popleft())
             if row is not None and not row.measured_at:
-                yield row
+                yield row.position
 
     def _take_young(self, wall):
         """Yield what is to be measured again a while after its first value; it follows at longer intervals then."""
@@ -266,14 +269,14 @@ class Measuring:
                 row = self._table.rows.get(waiting.popleft()[1])
                 if row is not None:
                     self._wait_young(row.id, wall, stage + 1)
-                    yield row
+                    yield row.position
 
     def _wait_young(self, number, wall, stage):
         if stage < len(self._young):
             self._young[stage].append((wall + _YOUNG_SECONDS[stage], number))
 
     def _take_without(self):
-        """Yield rows that have no value yet, in the order of the columns."""
+        """Yield the positions of rows that have no value yet, in their order."""
         table, columns, subjects = self._table, self._table.columns, self._agent.subjects
         end = min(self._without + _LOOKED_AT, table.end_position)
         while self._without < end:
@@ -282,12 +285,13 @@ class Measuring:
             if not columns.measured_at[position] and columns.kind[position] in subjects:
                 if self._new:
                     yield from self._take_new()
-                yield Row(table, position)
+                yield position
             elif not position & 63:
                 yield None
 
     def _take_old(self, wall):
-        """Yield rows whose value is old, or that have moved without being noted; each round goes on where one ended."""
+        """Yield the positions of rows whose value is old, or that have moved without being noted; each round goes on
+        where one ended."""
         limit = max(_OLD_SECONDS, self._seconds * self._tasks.count / _DUTY)
         if self._agent.schedule.is_alone:
             limit *= _ALONE_FACTOR
@@ -305,7 +309,7 @@ class Measuring:
                 is_old = age >= (limit if measured_at < ran_at else _STILL_FACTOR * limit)
                 if is_old or (columns.marks[position] & MOVED and age >= _MOVED_SECONDS):
                     yield from self._take_new()
-                    yield Row(self._table, position)
+                    yield position
                     found += 1
             if not position & 63:
                 yield None
@@ -319,15 +323,18 @@ class Measuring:
             seconds = _AGAIN_SECONDS
         return not row.measured_at or (row.is_marked(MOVED) and wall - row.measured_at >= seconds)
 
-    def _scan(self, position, now, is_last_try=False):
-        """Measure the row at a position; False when it needs a slice of its own, or the slice was torn."""
+    def _scan(self, position, now, inside, is_last_try=False):
+        """Measure the row at a position; False when it needs a slice of its own, or the slice was torn.
+
+        `inside` are the ids of what a walk over the heap is in: it refers to some of that, which cannot be counted.
+        """
         table, columns = self._table, self._table.columns
         reference = table.refs[position]
         thing = reference() if reference is not None else None
         subject = self._agent.subjects.get(columns.kind[position])
         if thing is None or subject is None:
             return True
-        if self._agent.ownership.is_walking_in(thing):
+        if id(thing) in inside:
             self._again(position)
             return True
         if subject.is_executing(thing):
@@ -335,8 +342,8 @@ class Measuring:
                 columns.accuracy[position] = schema.STALE
                 table.touch_at(position)
             return True
-        is_fresh = now.left() > _FRESH_SHARE * now.seconds
         deadline = now.deadline
+        is_fresh = deadline - now.clock() > _FRESH_SHARE * now.seconds
         if is_fresh and columns.tries[position]:
             deadline = max(deadline, now.begun + _LONGER_SECONDS)
         found = subject.scan_of_batch(thing, deadline)
@@ -355,31 +362,31 @@ class Measuring:
 
     def _write(self, position, found, is_counted):
         table, columns = self._table, self._table.columns
-        wall = self._agent.wall()
+        wall, accuracy, marks = self._agent.wall(), found.accuracy, columns.marks
         number = table.id_at(position)
         if not columns.measured_at[position]:
             self._measured += is_counted
             if not columns.flags[position] & schema.FLAG_AGE_IS_MINIMUM:
                 self._wait_young(number, wall, 0)
         columns.measured_at[position] = table.seconds(wall)
-        if columns.marks[position] & MOVED:
-            columns.marks[position] &= ~MOVED
+        if marks[position] & MOVED:
+            marks[position] &= ~MOVED
             self._moved.pop(number, None)
-        columns.retained[position], columns.accuracy[position] = int(found.bytes), found.accuracy
-        error = int(found.error)
-        if error != table.rare["error"].get(position, 0):
-            Row(table, position).error = error
-        table.touch_at(position)
-        if found.accuracy == schema.AT_LEAST and columns.tries[position] < _MOST_TRIES and is_counted:
-            columns.tries[position] += 1
-            if not columns.marks[position] & BOUND:
-                self._doubted.add(number)
-            self._again(position)  # what was in the way may have become known meanwhile
-            return
-        if found.accuracy == schema.AT_LEAST:
-            columns.marks[position] |= BOUND
-        else:
-            columns.marks[position] &= ~BOUND
+        columns.retained[position], columns.accuracy[position] = int(found.bytes), accuracy
+        if found.error or position in table.rare["error"]:
+            Row(table, position).error = int(found.error)
+        if not marks[position] & LOGGED:
+            table.touch_at(position)
+        if accuracy == schema.AT_LEAST:
+            if columns.tries[position] < _MOST_TRIES and is_counted:
+                columns.tries[position] += 1
+                if not marks[position] & BOUND:
+                    self._doubted.add(number)
+                self._again(position)  # what was in the way may have become known meanwhile
+                return
+            marks[position] |= BOUND
+        elif marks[position] & BOUND:
+            marks[position] &= ~BOUND
         self._doubted.discard(number)
 
     def _again(self, position):

@@ -329,9 +329,12 @@ class Ownership:
         return self._walk
 
     def is_walking_in(self, task):
-        """Whether the walk is among what a task retains: it refers to some of that, which cannot be counted then."""
-        is_inside = self._walk is not None and self._walk.inside == id(task)
-        return is_inside or self._agent.places.is_walking_in(task)
+        """Whether a walk is among what a task retains: it refers to some of that, which cannot be counted then."""
+        return id(task) in self.inside()
+
+    def inside(self):
+        """Return the ids of the tasks among whose things a walk is: it refers to some of these at the moment."""
+        return [walk.inside for walk in (self._walk, self._agent.places.walk) if walk is not None]
 
     def walked(self):
         """Return the ids of what walks over the heap refer to at this moment, beside what the program does."""

@@ -148,11 +148,6 @@ class TaskStates:
         for tell in self.on_moved:
             tell(row, task)
 
-    def look(self, position, task):
-        """Write down what a task does, if that has not been done: it is in the processor's cache now."""
-        if not self._table.columns.marks[position] & MET:
-            self.look_again(position, task)
-
     def note_activity(self, row):
         """A task has been looked at, as all others have: their looks are counted together."""
         looks = self._table.looks - row.since

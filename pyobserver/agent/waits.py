@@ -110,7 +110,7 @@ class Waits:
             return ""
         types = known()
         if type(waiter) is types.c_future:
-            return _CALLBACKS.get(_first_callback(waiter)[0], "")
+            return _of_callbacks(types.callbacks_of(waiter))[0]
         if types.gathering is not None and inherits(type(waiter), types.gathering):
             count = _length(waiter, "_children")
             return self._few("gather of %d" % count, "gather") if count >= 0 else "gather"
@@ -119,7 +119,7 @@ class Waits:
             if name[:5] == "Task-" and name[5:].isdigit():  # nobody has named it: its number says nothing
                 return self._few("task " + self._describer.function(types.coroutine(waiter)), "task")
             return self._few("task " + name, "task")
-        return _CALLBACKS.get(_first_callback(waiter)[0], "")
+        return _of_callbacks(types.callbacks(waiter) if types.is_future(waiter) else ())[0]
 
     def _of_future_in_full(self, waiter):
         types = known()
@@ -132,8 +132,8 @@ class Waits:
                 return "%d of them not done" % left
         if types.is_task(waiter):
             return self._describer.function(types.coroutine(waiter))
-        name, function = _first_callback(waiter)
-        if name == "_outer_done_callback":
+        words, function = _of_callbacks(types.callbacks(waiter) if types.is_future(waiter) else ())
+        if words == "shield":
             inner = closure(function).get("inner")
             if types.is_task(inner):
                 return "of task " + self._describer.name(inner)
@@ -177,13 +177,12 @@ def _without_loop(name):
     return last if head.endswith("EventLoop") else name
 
 
-def _first_callback(waiter):
-    """Return (name, function) of the first of a future's callbacks that is known to tell what it is."""
-    types = known()
-    for callback in (types.callbacks(waiter) or ())[:4] if types.is_future(waiter) else ():
+def _of_callbacks(callbacks):
+    """Return (words for a future, the function) by the first of its callbacks that is known to tell what it is."""
+    for callback in callbacks[:4] if callbacks else ():
         function = callback[0] if type(callback) is tuple and callback else callback
         if type(function) is Function and code_of(function).co_name in _CALLBACKS:
-            return code_of(function).co_name, function
+            return _CALLBACKS[code_of(function).co_name], function
     return "", None
 
 

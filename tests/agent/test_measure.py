@@ -21,7 +21,7 @@ from pyobserver.protocol import schema
 def measuring() -> tuple[Any, Table]:
     """A measuring of an agent that has only rows."""
     table = Table(1000.0)
-    states = SimpleNamespace(on_moved=[], look=None)
+    states = SimpleNamespace(on_moved=[])
     tasks = SimpleNamespace(states=states, on_new=[], on_ended=[], complete=False, count=0)
     agent = SimpleNamespace(table=table, self_check="ok", subjects={schema.KIND_TASK: None})
     return Measuring(agent, tasks), table
@@ -43,7 +43,7 @@ def test_a_sample_of_each_function_is_drawn_from_all_of_its_tasks() -> None:
     measure, table = measuring()
     functions = ([1] * 49 + [2]) * 200
     ids = met(measure, table, functions)
-    drawn = [row.id for row in measure._take_samples() if row is not None]
+    drawn = [table.id_at(position) for position in measure._take_samples() if position is not None]
     place = {number: at for at, number in enumerate(ids)}
     counted = Counter(functions[place[number]] for number in drawn)
     assert counted == {1: 200, 2: 200}
@@ -55,7 +55,7 @@ def test_samples_alternate_between_functions() -> None:
     """After the first of each, every function has a value."""
     measure, table = measuring()
     met(measure, table, [1] * 500 + [2] * 500 + [3])
-    first = [row.function for row in measure._take_samples() if row is not None][:5]
+    first = [table.columns.function[position] for position in measure._take_samples() if position is not None][:5]
     assert first == [1, 2, 3, 1, 2]
 
 
@@ -65,7 +65,7 @@ def test_what_was_measured_is_not_in_the_sample_again() -> None:
     ids = met(measure, table, [1] * 10)
     row: Any = table.rows.get(ids[0])
     row.measured_at = 1001.0
-    assert ids[0] not in [row.id for row in measure._take_samples() if row is not None]
+    assert ids[0] not in [table.id_at(position) for position in measure._take_samples() if position is not None]
 
 
 def test_what_finds_no_place_among_the_new_is_found_by_position() -> None:
@@ -75,8 +75,8 @@ def test_what_finds_no_place_among_the_new_is_found_by_position() -> None:
     ids = met(measure, table, [1] * 6000)
     taken = set()
     for _ in range(4):
-        taken.update(row.id for row in measure._take_new() if row is not None)
-        taken.update(row.id for row in measure._take_without() if row is not None)
+        taken.update(table.id_at(position) for position in measure._take_new() if position is not None)
+        taken.update(table.id_at(position) for position in measure._take_without() if position is not None)
     assert taken == set(ids)
 
 
@@ -89,7 +89,6 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
     found = SimpleNamespace(bytes=10**9, error=0, accuracy=schema.EXACT)
     agent = measure._agent
     agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
-    agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
         is_counted=True,
         judge=lambda measure: None,
@@ -98,11 +97,11 @@ async def test_what_a_torn_slice_has_measured_is_thrown_away() -> None:
     )
     try:
         for is_last_try in (False, True):
-            assert measure._scan(row.position, slice_of(is_torn=True), is_last_try) is is_last_try
+            assert measure._scan(row.position, slice_of(is_torn=True), (), is_last_try) is is_last_try
             assert not row.measured_at and row.retained != found.bytes
         assert agent.torn == 2
         assert row.is_marked(MOVED)
-        assert measure._scan(row.position, slice_of(is_torn=False))
+        assert measure._scan(row.position, slice_of(is_torn=False), ())
         assert row.retained == found.bytes
     finally:
         task.cancel()
@@ -153,13 +152,13 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
 
     agent = measure._agent
     agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
-    agent.ownership = SimpleNamespace(is_walking_in=lambda task: False)
+    agent.ownership = SimpleNamespace(inside=list)
     agent.scanner = SimpleNamespace(begin_batch=lambda: told.append("batch"))
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
         is_counted=True, judge=lambda measure: None, is_executing=lambda task: False, scan_of_batch=scan
     )
     measure._tasks.complete = True
-    measure._tasks.states.look = lambda position, task: told.append("look")
+    measure._tasks.states.look_again = lambda position, task: told.append("look")
     measure._seconds = 0.0001
     tasks = [asyncio.get_running_loop().create_task(asyncio.sleep(60)) for _ in range(5)]
     for task, number in zip(tasks, met(measure, table, [1] * 5), strict=True):

@@ -38,13 +38,13 @@ class Scan:
     def sampler(self):
         """What weighs entries for this scan; most scans need none."""
         if self._sampler is None:
+            self._walker.kinds.containers.begin_scan()
             self._sampler = Sampler(self._walker, self._border, self.walk.counts)
         return self._sampler
 
     def run(self):
         """Look at as much as the time allows."""
         walk = self.walk
-        self._walker.kinds.containers.begin_scan()
         now = self._clock()
         left = self._deadline - now
         self._border.seconds = left * 0.9
@@ -119,6 +119,7 @@ class Scan:
             if not chosen:
                 return
             before = walk.bytes, walk.objects
+            walk.expand = set(walk.expand)
             for part in chosen:
                 if part.container is None:
                     walk.stack += part.entries

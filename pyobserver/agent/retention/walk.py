@@ -47,8 +47,9 @@ class Walk:
 
     `counts`: references seen, by id; `OWNED` for what is owned. `pending`: seen, but referenced from elsewhere too.
     `stack`: owned, not yet expanded. `large`: owned containers set aside, neither counted nor expanded. `expand`: ids
-    of those that are not to be set aside again. `skipped`: something owned was counted, but cannot be looked into.
-    `goes_on`: more is added to it after the search for cycles, which has to leave all references counted.
+    of those that are not to be set aside again, a set if there are some. `skipped`: something owned was counted, but
+    cannot be looked into. `goes_on`: more is added to it after the search for cycles, which has to leave all references
+    counted.
     """
 
     __slots__ = ("bytes", "counts", "expand", "goes_on", "large", "objects", "pending", "roots", "skipped", "stack")
@@ -60,7 +61,7 @@ class Walk:
         self.counts = dict.fromkeys(self.roots, OWNED)
         self.pending = {}
         self.large = []
-        self.expand = set()
+        self.expand = ()
         self.skipped = self.goes_on = False
 
 
