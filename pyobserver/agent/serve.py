@@ -5,7 +5,7 @@ import sys
 
 from pyobserver.agent import account, collector, schedule
 from pyobserver.agent.columns import Columns
-from pyobserver.agent.row import NO_POSITION
+from pyobserver.agent.row import BITS, NO_POSITION
 from pyobserver.protocol import frames, schema
 
 _RECEIVE = 65536
@@ -16,9 +16,10 @@ _FIRST_SECONDS = 0.2  # between updates, while somebody sits before the first pi
 _STUCK_SECONDS = 30.0  # an observer that reads nothing for so long is dropped
 _SHAKE_SECONDS = 10.0
 _LONGEST_INTERVAL = 86400.0
-_LOG_ENTRIES = 1000
+_LOG_ENTRIES = 4 * _ROWS_IN_FRAME
 _DEAF_SECONDS = 1.0  # when no connection can be taken: the process has no file descriptor left
 _HEAD_BYTES = 160 * 1024  # of texts in one frame; the rest of its head is small
+_MOST_BYTES = 12  # of one character as JSON
 MAX_OBSERVERS = 16
 MAX_FOCUS = 256
 POLLIN, POLLOUT, POLLGONE = 1, 4, 8 | 16 | 32
@@ -297,8 +298,10 @@ class Service:
         """Send these rows and nodes, a frame at each step."""
         table = self._agent.table
         nodes, rows, gone = [], [], []
+        end, generation = table.end_position, table.columns.generation
         for number in sorted(ids, key=NO_POSITION.__and__):  # rows that lie side by side are read faster
-            if table.position_of(number) >= 0:
+            position = number & NO_POSITION
+            if position < end and generation[position] == number >> BITS:  # as `position_of`: there may be very many
                 rows.append(number)
             elif number in table.nodes:
                 nodes.append(table.nodes[number])
@@ -330,7 +333,9 @@ class Service:
                 observer.texts += len(items)
                 yield
             positions = [p for p in map(table.position_of, ids[:_ROWS_IN_FRAME]) if p >= 0]
-            names = _fitting(self._names(observer, positions), 0, _ROWS_IN_FRAME, json_bytes)
+            names = self._names(observer, positions)
+            if _MOST_BYTES * sum([len(name) for name in names if name]) > _HEAD_BYTES - 6 * len(names):
+                names = _fitting(names, 0, _ROWS_IN_FRAME, json_bytes)
             del positions[len(names) :]
             if positions and positions[-1] - positions[0] == len(positions) - 1:
                 positions = range(positions[0], positions[-1] + 1)
@@ -385,7 +390,7 @@ def json_bytes(text):
     """Bytes of a text as JSON, at most."""
     if text is None:
         return 6
-    return 6 + (2 if text.isascii() and text.isprintable() else 12) * len(text)
+    return 6 + (2 if text.isascii() and text.isprintable() else _MOST_BYTES) * len(text)
 
 
 def _cost_of_node(node):
