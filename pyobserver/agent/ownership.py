@@ -18,15 +18,31 @@ from pyobserver.protocol import schema
 
 _OWNERS_SECONDS = 2.0
 _OWNERS_DUTY, _WALK_DUTY = 0.002, 0.004
+_CROWD_DUTY = 0.008  # while the variables of a crowd's tasks are searched
+_SAMPLED = 50  # tasks of each function in a crowd whose variables are searched at once: who holds many is seldom many
+_IN_A_ROUND = 1000  # of the others
 _LOOK_SECONDS = 0.5  # whether a walk is needed
 _WALK_SECONDS = 60.0  # from one look whether all are where they were to the next, when all holders are known
 _GREENLETS_SECONDS = 10.0  # from one walk to the next where there may be greenlets: it is a walk that finds them
 _WALK_AGAIN_SECONDS = 120.0  # from one walk to the next when they are: there may be more than what was found
 _WALK_SHARE = 0.7  # of a slice: with what the agent does around it, a walk takes less than a tenth of a core
 _TELL_SECONDS = 1.0  # after which what a walk has found so far is told first; then after twice as long, and so on
+_TOLD_IN_A_SECOND = 25000  # rows, as which it takes longer: to tell is as expensive as to walk
 _AT_ONCE = 20
 _AT_FIRST = 2000
 _MAX_NAMED_TASKS = 2000
+
+
+class _Walking:
+    """A walk that goes on: when it has begun, the last row that there was then, and what was told of it when."""
+
+    __slots__ = ("begun", "is_told", "last", "pause", "told", "told_at")
+
+    def __init__(self, begun, last, pause):
+        self.begun = self.told_at = begun
+        self.last = last
+        self.is_told = False
+        self.pause, self.told = pause, 0
 
 
 class Ownership:
@@ -44,6 +60,7 @@ class Ownership:
         self._membership = Membership(agent.table, self.supervisors, self._row_at, self.hold_under, self.miss)
         self._unresolved = 0  # tasks met since the last walk began whose holder is not known
         self._walk = None
+        self._walking = None  # between two walks
         self.on_met = []  # told by a walk of coroutines and generators that are no task's: as `holders.Walk`'s `meet`
         self.on_process = None  # told in the same way of objects that stand for a process
         self._walked_at = self._looked_at = 0.0
@@ -58,6 +75,7 @@ class Ownership:
     def begin_anew(self):
         """Walk again before the holders count as known: for a while hardly anybody has looked."""
         self.complete = False
+        self._walking = None
         self._walk_job.hurry()
 
     def holders_of(self, row):
@@ -186,6 +204,9 @@ class Ownership:
         """Walk, when there are tasks whose holder is not known, or when it is time to look whether all is as it was."""
         if not (self._tasks.complete and self._agent.trio.complete):
             return
+        if self._walking is not None:
+            yield from self._go_on(now)
+            return
         looks_for_greenlets = self._agent.greenlets.count and now.begun - self._walked_at >= _GREENLETS_SECONDS
         if self.complete and not self._unresolved and not looks_for_greenlets:
             if now.begun - self._looked_at < _WALK_SECONDS:
@@ -209,22 +230,29 @@ class Ownership:
         else:
             self._walk.restart()
         self._walk.types.update(self._tasks.kinds, self._agent.trio.types)
-        begun = now.begun
         self._unresolved = 0
-        last = self._table.last_generation()
-        is_told = False
-        pause, told_at, told = _TELL_SECONDS, begun, 0
-        while not self._walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
-            if self._walk.pauses and not is_told:
-                is_told = True
-                now = yield from self._tell_found(now, last)
-                self.complete = True
-            elif len(self._walk.found) > 1.5 * told and now.clock() - told_at > pause:
-                told, told_at, pause = len(self._walk.found), now.clock(), 2.0 * pause
-                now = yield from self._tell_found(now, last)
+        pause = max(_TELL_SECONDS, self._tasks.count / _TOLD_IN_A_SECOND)
+        self._walking = _Walking(now.begun, self._table.last_generation(), pause)
+        yield from self._go_on(now)
+
+    def _go_on(self, now):
+        """Walk to the end, or until the walk pauses: it holds nothing then, and goes on in the next round."""
+        walk, walking = self._walk, self._walking
+        while not walk.run(min(now.deadline, now.begun + _WALK_SHARE * now.seconds)):
+            is_first = walk.pauses and not walking.is_told
+            if is_first or (len(walk.found) > 1.5 * walking.told and now.clock() - walking.told_at > walking.pause):
+                walking.told, walking.told_at, walking.pause = len(walk.found), now.clock(), 2.0 * walking.pause
+                now = yield from self._tell_found(now, walking.last)
+            if is_first:
+                walking.is_told = self.complete = True
+            if walk.pauses:
+                self._walk_job.duty = _CROWD_DUTY
+                return
             now = yield
-        self._walked_at = self._looked_at = begun
-        yield from self._tell_found(now, last, is_through=True)
+        self._walking = None
+        self._walk_job.duty = _WALK_DUTY
+        self._walked_at = self._looked_at = walking.begun
+        yield from self._tell_found(now, walking.last, is_through=True)
         self.complete = True
 
     def _tell_found(self, now, last, is_through=False):
@@ -278,16 +306,13 @@ class Ownership:
         greenlet, which a task may have begun.
 
         Otherwise the main one's, which lead to what a program does not keep in its modules. Where there are very many,
-        the first picture of all goes before, and the main one's are searched first: they may lead to all others.
+        some of each function are searched first, and the first picture of all goes before the others.
         """
-        while self._tasks.count > _AT_FIRST and not self._agent.is_known():
-            yield holders.LATER
         if self._tasks.count > _AT_FIRST:
-            for position in self._tasks.positions():
-                if self._table.columns.flags[position] & schema.FLAG_MAIN:
-                    yield self._table.refs[position]
-                elif position % _AT_ONCE == 0:
-                    yield None
+            yield from self._some_of_each()
+            yield holders.LATER
+            while not self._agent.is_known():
+                yield holders.LATER
         found = self._walk.found
         main = []
         for position in self._tasks.positions():
@@ -295,7 +320,7 @@ class Ownership:
             if row.flags & schema.FLAG_MAIN:
                 main.append(row.ref)
             elif (position + 1 not in found and not row.is_marked(OWNED)) or self._agent.greenlets.are_loose:
-                yield from self._tasks.references()
+                yield from self._all_tasks()
                 break
             if position % _AT_ONCE == 0:
                 yield None
@@ -307,6 +332,28 @@ class Ownership:
             elif count % _AT_ONCE == 0:
                 yield None
         yield from self._agent.greenlets.references()
+
+    def _some_of_each(self):
+        """Yield some tasks of each function, the main ones first: they may lead to all others."""
+        for most in (1, _SAMPLED):
+            counts = {}
+            for position in self._tasks.positions():
+                function = self._table.columns.function[position]
+                count = counts.get(function, 0)
+                if count < most:
+                    counts[function] = count + 1
+                    reference = self._table.refs[position]
+                    if most > 1 or _is_main(known().callbacks(reference()) or ()):
+                        yield reference
+                elif position % _AT_ONCE == 0:
+                    yield None
+
+    def _all_tasks(self):
+        """Yield all tasks; of a crowd so many in a round."""
+        for count, reference in enumerate(self._tasks.references(), 1):
+            yield reference
+            if count % _IN_A_ROUND == 0 and self._tasks.count > _AT_FIRST:
+                yield holders.LATER
 
     def coroutine_of(self, task):
         """Return what a task runs."""

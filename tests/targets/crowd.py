@@ -1,7 +1,8 @@
 """A crowd: a hundred thousand parked tasks of a few functions, a ticker that measures how late it is, and churn.
 
-    crowd.py [--tasks N]
+    crowd.py [--tasks N] [--kept]
 
+With `--kept` it is a task that keeps them, in a variable of its own.
 `truth` tells how many tasks each function has; `lateness` p50, p99 and max in ms since the last `reset`.
 `churn RATE SECONDS` starts so many tasks a second, each of which ends a moment later; the answer comes when all have
 ended, and says how many there were.
@@ -75,6 +76,13 @@ class Crowd:
             self.counts[f"__main__.{coroutine.__qualname__}"] += 1
             self.tasks.append(loop.create_task(coroutine))
 
+    async def keep(self, count: int) -> None:
+        """Starts so many and holds them, as nobody else does."""
+        self.park(count)
+        tasks, self.tasks = self.tasks, []
+        await self.gate.wait()
+        del tasks
+
     async def short(self, number: int) -> None:
         """A task of the churn."""
         await asyncio.sleep(0.01 * (number % 4))
@@ -101,7 +109,10 @@ class Crowd:
 
 async def main(options: argparse.Namespace) -> None:
     crowd = Crowd()
-    crowd.park(options.tasks)
+    if options.kept:
+        keeping = asyncio.get_running_loop().create_task(crowd.keep(options.tasks))
+    else:
+        crowd.park(options.tasks)
     ticker = Ticker(0.001, 0.0)
     ticking = asyncio.get_running_loop().create_task(ticker.tick(), name="ticker")
     await asyncio.sleep(0.1)
@@ -109,9 +120,12 @@ async def main(options: argparse.Namespace) -> None:
     handlers = {"truth": lambda: {"counts": crowd.counts}, "churn": crowd.churn}
     await serve({**handlers, "lateness": ticker.lateness, "reset": ticker.reset})
     ticking.cancel()
+    if options.kept:
+        keeping.cancel()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--kept", action="store_true")
     asyncio.run(main(parser.parse_args()))
