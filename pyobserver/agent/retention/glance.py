@@ -9,6 +9,7 @@ from gc import get_referents
 from sys import getrefcount
 
 from pyobserver.agent.retention.kinds import EVERYBODYS
+from pyobserver.agent.retention.sharing import WORTHWHILE
 from pyobserver.agent.retention.walk import IN_VALUES
 
 MOST = 24  # objects; a trial is begun when there are more
@@ -38,7 +39,8 @@ def owns_no_cycle(walk, kinds, border):
         for i in ids:
             seen[i] = seen.get(i, 0) + 1
     front = []
-    for i, held in zip(members, map(getrefcount, members.values())):  # noqa: B905 (3.10 and later)
+    references = list(map(getrefcount, members.values()))
+    for i, held in zip(members, references):  # noqa: B905 (3.10 and later)
         if held - IN_VALUES - (i in pending) != seen.get(i, 0) + counts.get(i, 0):
             front.append(i)
     owned = set(members).difference(front)
@@ -49,7 +51,8 @@ def owns_no_cycle(walk, kinds, border):
                 front.append(i)
     if owned:
         return False
-    border.learn(members, True)
+    if max(references) >= WORTHWHILE - IN_VALUES:
+        border.learn(members, True)
     return True
 
 

@@ -129,19 +129,19 @@ class Walker:
                     continue
                 c = get(i)
                 if c is None:
-                    if count(r) != only or id(type(r)) in barrier:
+                    if count(r) != only or (t := id(type(r))) in barrier:
                         counts[i] = 1
                         pending[i] = r
                         continue
                 else:
                     c = counts[i] = c + 1
-                    if count(r) - in_loop != c + (i in pending) or id(type(r)) in barrier:
+                    if count(r) - in_loop != c + (i in pending) or (t := id(type(r))) in barrier:
                         if c > 0:
                             pending[i] = r
                         continue
                     pending.pop(i, None)
                 counts[i] = OWNED
-                if id(type(r)) in leaf:
+                if t in leaf:
                     size += getsizeof(r)
                     objects += 1
                 else:
