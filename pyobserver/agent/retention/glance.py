@@ -51,7 +51,7 @@ def owns_no_cycle(walk, kinds, border):
                 front.append(i)
     if owned:
         return False
-    if max(references) >= WORTHWHILE - IN_VALUES:
+    if references and max(references) >= WORTHWHILE - IN_VALUES:
         border.learn(members, True)
     return True
 
