@@ -104,11 +104,14 @@ class Scanner:
             found = self._measured(BorderOfGroup(self._shared), frames, deadline)
         finally:
             self._kinds.edges.frames = {}
-        size_of = self._kinds.size_of
-        found.bytes += size_of(greenlet)
-        if HAS_FRAMES:  # a code keeps one frame for its next call
-            found.bytes -= sum(map(size_of, frames))
+        found.bytes += self.bytes_beside(greenlet, frames)
         return found
+
+    def bytes_beside(self, greenlet, frames):
+        """Return by how many bytes a suspended greenlet takes more than what its frames are found to retain."""
+        size_of = self._kinds.size_of
+        kept = sum(map(size_of, frames)) if HAS_FRAMES else 0  # a code keeps one frame for its next call
+        return size_of(greenlet) - kept
 
     def together(self):
         """Return a `Together`, which finds what many roots retain together over as many slices as it takes."""
