@@ -21,10 +21,11 @@ WITHOUT_VARIABLES = ((3, 11), (3, 12))  # of greenlets
 
 
 def of_kind(mirror: Mirror, kind: int, function: str, number: int) -> list[Row]:
-    """The rows of a group, as soon as there are as many."""
+    """The rows of a group, as soon as there are as many; a task of anyio's may run a function of that."""
 
     def found() -> list[Row]:
-        rows = [row for row in mirror.rows.values() if row["kind"] == kind and row["function"].endswith(function)]
+        rows = [row for row in mirror.rows.values() if row["kind"] == kind]
+        rows = [row for row in rows if row["function"].endswith(function) or row["name"].endswith(function)]
         return rows if len(rows) == number else []
 
     return mirror.wait(found, f"{number} of {function}")
@@ -64,8 +65,8 @@ def test_tasks_of_trio(interpreter: Interpreter, how: tuple[str, ...]) -> None:
         freed = target.ask("cancel")["freed"]
         silence(target.stop())
     assert_counted_once(told, freed)
-    assert told["common"][0][0] == "locals: common"
-    assert told["shared"][0][0] == "locals: config"
+    assert told["common"][0][0].endswith(": common")  # "locals of" what anyio runs, where that runs it
+    assert told["shared"][0][0].endswith(": config")
     assert told["by_type"][0][0] == "bytearray"
     assert (nursery["members"], nursery["together"]) == (told["members"], told["together"])
 
