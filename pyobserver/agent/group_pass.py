@@ -49,6 +49,7 @@ class Pass:
         self.unnamed = 0  # members that refer to what could not be measured
         self.bounds = set()  # why some are seen only in part, in words
         self.is_bound = False
+        self.is_unshared = False  # what they share is not counted, as some may have run
         self.accuracies = set()
         self._chance = Chance()
 
@@ -103,11 +104,17 @@ def tell_sums(answer, one):
     if is_sample:
         return
     common, doubtful = one.together.common_bytes()
+    if one.bounds and (one.moved or one.ended or doubtful):
+        one.is_unshared = True
+        common = doubtful = 0  # it might be too much, and all else too little: no error would be true
     answer["together"] = int(alone + common)
-    answer["together_error"] = int((error**2 + one.together.error**2) ** 0.5 + doubtful)
+    shared_error = 0.0 if one.is_unshared else one.together.error
+    answer["together_error"] = int((error**2 + shared_error**2) ** 0.5 + doubtful)
     if one.together.is_bound or one.is_bound:
         accuracy = schema.AT_LEAST
-    if one.moved or one.ended or doubtful:
+    if one.is_unshared:
+        accuracy = schema.AT_LEAST
+    elif one.moved or one.ended or doubtful:
         accuracy = schema.SAMPLED
     elif one.together.error and accuracy == schema.EXACT:
         accuracy = schema.SAMPLED
@@ -124,7 +131,8 @@ def note_of(one):
             % (one.measured, total)
         )
     if one.moved:
-        notes.append("%d have run while they were looked at: what they share is an estimate" % one.moved)
+        what = "not counted" if one.is_unshared else "an estimate"
+        notes.append("%d have run while they were looked at: what they share is %s" % (one.moved, what))
     if one.ended:
         notes.append("%d have ended meanwhile" % one.ended)
     if one.running:

@@ -250,7 +250,7 @@ class Groups:
 
     def _name_common(self, answer, one, now):
         """Tell the largest of what only they share."""
-        if answer["together"] is None:
+        if answer["together"] is None or one.is_unshared:
             return now
         now = yield WHOLE
         for i, common in one.together.owned()[:_NAMED]:

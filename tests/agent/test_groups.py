@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyobserver.agent import groups
-from pyobserver.agent.group_pass import Member, Pass, note_of
+from pyobserver.agent.group_pass import Member, Pass, note_of, tell_sums
 from pyobserver.agent.kinds.subject import Subject
 from pyobserver.agent.retention.together import Look
 from pyobserver.protocol import schema
@@ -157,3 +157,34 @@ def test_a_task_is_measured_although_many_slices_are_torn(torn: int, measured: i
     """On a busy machine every fourth may be, and one task that is missing makes the sum of the group a lower bound."""
     one = looked_at(Slices(torn), 0)
     assert one.measured == measured
+
+
+class Shared(Together):
+    """What is owned by the group, of which some may be somebody else's by now."""
+
+    error = 0.0
+
+    def common_bytes(self) -> tuple[int, int]:
+        return 5000, 100
+
+
+@pytest.mark.parametrize("is_in_part", [False, True])
+def test_of_those_seen_in_part_what_they_share_is_not_guessed(is_in_part: bool) -> None:
+    """When some have run, what all share is an estimate; of a lower bound there is no error that would be true."""
+    one = Pass([1], 1, Shared())
+    one.members.append(Member(1))
+    one.members[0].bytes = 9000
+    one.add(one.members[0])
+    one.accuracies.add(schema.EXACT)
+    one.moved = 1
+    if is_in_part:
+        one.bounds.add("what lies on stacks is not seen")
+        one.accuracies.add(schema.AT_LEAST)
+    answer: dict[str, Any] = {}
+    tell_sums(answer, one)
+    if is_in_part:
+        assert (answer["together"], answer["together_accuracy"]) == (9000, schema.AT_LEAST)
+        assert "what they share is not counted" in note_of(one)
+    else:
+        assert (answer["together"], answer["together_accuracy"]) == (14000, schema.SAMPLED)
+        assert "what they share is an estimate" in note_of(one)
