@@ -3,7 +3,7 @@
 from pyobserver.agent.retention.containers import Chance
 from pyobserver.protocol import schema
 
-_AT_ONCE = 500
+_AT_ONCE = 200  # 0.5 ms
 _MOST_LIKE = 16
 _MOST_IDS = 4096
 _MOST_CHOSEN = 20000  # more than there is time for

@@ -68,7 +68,8 @@ def test_tasks_of_trio(interpreter: Interpreter, how: tuple[str, ...]) -> None:
     assert told["common"][0][0].endswith(": common")  # "locals of" what anyio runs, where that runs it
     assert told["shared"][0][0].endswith(": config")
     assert told["by_type"][0][0] == "bytearray"
-    assert (nursery["members"], nursery["together"]) == (told["members"], told["together"])
+    assert nursery["members"] == told["members"]
+    assert nursery["together"] == pytest.approx(told["together"], abs=0.02 * freed)
 
 
 @on_newest
@@ -157,7 +158,7 @@ def test_greenlets(interpreter: Interpreter) -> None:
     """At least what killing them frees, as what lies on their stacks is not seen; or why nothing can be told."""
     with launch(with_packages(interpreter, "greenlet"), "sharing_greenlets", "--number", NUMBER) as target:
         with observed(target.pid) as mirror:
-            rows = of_kind(mirror, schema.KIND_GREENLET, ".member", NUMBER)
+            rows = of_kind(mirror, schema.KIND_GREENLET, "", NUMBER)  # on 3.11 it is not known what they run
             if interpreter.minor in WITHOUT_VARIABLES:
                 told = mirror.group(GroupQuestion(like=(rows[0]["id"],)))
             else:
