@@ -41,13 +41,16 @@ def whole(mirror: Mirror, rows: list[Row]) -> Answer:
     return asked_until(mirror, GroupQuestion(like=(rows[0]["id"],)), is_whole)[-1]
 
 
-def assert_counted_once(told: Answer, freed: int, number: int = NUMBER) -> None:
-    """What only they share counts, once, and what a global holds is told beside it; by `number` of them."""
+def assert_counted_once(told: Answer, freed: int, number: int = NUMBER, missed: float = 0.06) -> None:
+    """What only they share counts, once, and what a global holds is told beside it; by `number` of them.
+
+    `missed` is the share that may be missed: what others hold too, and let go of at the end of a member.
+    """
     assert (told["members"], told["looked_at"], told["moved"], told["ended"]) == (number, number, 0, 0)
     path, kind, length, size, members = told["common"][0]
     assert (kind, length, members) == ("list", 30, number) and 300_000 < size < 310_000, path
     assert told["together"] == told["alone"] + sum(entry[3] for entry in told["common"])
-    assert freed - max(0.06 * freed, MISSED) < told["together"] < freed + MISSED
+    assert freed - max(missed * freed, MISSED) < told["together"] < freed + MISSED
     path, kind, length, size, members = told["shared"][0]
     assert (kind, length, members) == ("dict", 1, number) and 300_000 < size <= told["shared_bytes"], path
 
@@ -64,7 +67,7 @@ def test_tasks_of_trio(interpreter: Interpreter, how: tuple[str, ...]) -> None:
             nursery = mirror.group(GroupQuestion(node=rows[0]["parent"]))
         freed = target.ask("cancel")["freed"]
         silence(target.stop())
-    assert_counted_once(told, freed)
+    assert_counted_once(told, freed, missed=0.1 if how else 0.06)  # anyio gives each a cancel scope: 1 kB
     assert told["common"][0][0].endswith(": common")  # "locals of" what anyio runs, where that runs it
     assert told["shared"][0][0].endswith(": config")
     assert told["by_type"][0][0] == "bytearray"
