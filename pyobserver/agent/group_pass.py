@@ -40,6 +40,7 @@ class Pass:
         self.total = total
         self.members = []
         self.together = together
+        self.naming = None  # of what that finds
         self.moved = self.ended = self.running = 0
         self.measured = self.bytes = self.squares = 0
         self.error = 0.0  # its square

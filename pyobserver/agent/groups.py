@@ -61,6 +61,7 @@ class Groups:
             note = self._agent.self_check
         elif chosen.ids:
             one = Pass(chosen.ids, total, self._agent.scanner.together())
+            one.naming = self._agent.scanner.naming(one.together)
             one.together.members = chosen.inner
             one.together.everybodys.update(self._hubs())
             now = yield from self._look_at_all(one, now, observer)
@@ -306,7 +307,7 @@ class Groups:
         deadline = now.begun + _LONG_SECONDS
         frames = subject.stack(thing)
         try:
-            found = one.together.describe(thing, wanted, deadline, self._ownership.walked(), frames)
+            found = one.naming.describe(thing, wanted, deadline, self._ownership.walked(), frames)
         except Exception:  # a type in C whose size cannot be asked for, or no memory
             found = {}
         thing = frames = None
@@ -332,7 +333,7 @@ class Groups:
                 thing = None
                 continue
             begun = now.clock()
-            found = one.together.by_type(thing, now.begun + _LONG_SECONDS)
+            found = one.naming.by_type(thing, now.begun + _LONG_SECONDS)
             thing = None
             one.spent += now.clock() - begun
             if now.torn():

@@ -75,6 +75,7 @@ def named(torn: int) -> tuple[dict[str, Any], Pass]:
     """The answer with the names, and the pass."""
     agent = agent_with(SimpleNamespace())
     one = Pass([1, 2], 2, Together())
+    one.naming = one.together
     one.members += [Member(1), Member(2)]
     answer: dict[str, Any] = {"together": 1, "common": []}
     asked = groups.Groups(agent, SimpleNamespace(walked=set))

@@ -9,6 +9,7 @@ import sys
 from pyobserver.agent.greenlet_types import HAS_FRAMES
 from pyobserver.agent.retention.breakdown import Breakdown, breakdown
 from pyobserver.agent.retention.kinds import Kinds
+from pyobserver.agent.retention.naming import Naming
 from pyobserver.agent.retention.scan import Scan
 from pyobserver.agent.retention.selfcheck import self_check
 from pyobserver.agent.retention.sharing import Border, BorderOfGroup, Shared
@@ -116,6 +117,10 @@ class Scanner:
     def together(self):
         """Return a `Together`, which finds what many roots retain together over as many slices as it takes."""
         return Together(self._walker, self._shared)
+
+    def naming(self, together):
+        """Return a `Naming` of what a `Together` has found."""
+        return Naming(together, self._walker)
 
     def breakdown(self, root, deadline, preview=None):
         """Return the `breakdown.Breakdown` of what `root` retains; it needs 2 ms, and names less if it has less."""

@@ -12,10 +12,8 @@ through shared objects keep alive is searched for at the end, from some roots; i
 from sys import getrefcount
 
 from pyobserver.agent.attributes import IS_CLASS, Function, code_of, flags_of
-from pyobserver.agent.retention.breakdown import Node, breakdown, type_name
 from pyobserver.agent.retention.cycles import Trial
 from pyobserver.agent.retention.kinds import EVERYBODYS
-from pyobserver.agent.retention.paths import Paths
 from pyobserver.agent.retention.scan import Scan
 from pyobserver.agent.retention.sharing import Border, BorderOfGroup
 from pyobserver.agent.retention.walk import IN_ITEM, OWNED, Walk
@@ -24,7 +22,7 @@ from pyobserver.protocol.schema import AT_LEAST, EXACT, UNAVAILABLE
 MOST_OBJECTS = 8000  # different ones that roots refer to (about 200 B each; 1 ms to go through)
 MOST_IN_CYCLES = 2500  # of them, for a search for cycles within a slice
 MOST_PAIRS = 200000  # of a root and an object it refers to (16 B each)
-MOST_NODES = 3000  # objects gone through to name one
+MOST_NODES = 3000  # objects gone through in search of cycles
 _CODE = (id(Function), id(type(code_of(lambda: None))))
 _PICKED = 40  # entries of a large container that are looked at
 EVERYWHERE = 1 << 28  # references from which on an object is immortal, and nobody's
@@ -89,7 +87,7 @@ class Together:
         try:
             if frames is not None:
                 self._kinds.look_into_frames(frames)
-            scan = self._scan(root, deadline, frames)
+            scan = self.scan_of(root, deadline, frames)
             look.bytes, look.error, look.accuracy = int(scan.bytes()), scan.error(), scan.accuracy()
             look.cyclic = scan.cyclic
             walk = scan.walk
@@ -104,13 +102,15 @@ class Together:
             self._kinds.edges.frames = {}
         return look
 
-    def _scan(self, root, deadline, frames):
-        scan = Scan(self._walker, self._border(root), [root] if frames is None else frames, deadline)
+    def scan_of(self, root, deadline, frames=None):
+        """Return a finished Scan that counted every reference of a root, or of its frames in its place."""
+        scan = Scan(self._walker, self.border(root), [root] if frames is None else frames, deadline)
         scan.walk.goes_on = True
         scan.run()
         return scan
 
-    def _border(self, root):
+    def border(self, root):
+        """Return the Border of a walk from this root, which goes through no member."""
         border = Border(self._shared, id(root))
         border.nobodys = self.nobodys()
         return border
@@ -314,7 +314,7 @@ class Together:
         reached = self._walker.exhaust(walk, self.nobodys(), stop, MOST_NODES)
         before = walk.bytes
         if reached and has_cycles:
-            border = self._border(root)
+            border = self.border(root)
             border.seconds = stop - self._walker.clock()
             Trial(self._walker, walk, border, stop).run()
         del walk.stack[:], walk.large[:]
@@ -350,81 +350,6 @@ class Together:
             elif count > past >= 0 and i in walk.pending and self._can_be_owned(walk, i):
                 look.kinds[i] = id(type(walk.pending[i]))
                 look.extra[i] = count - past
-
-    # -- types and names -----------------------------------------------------------------------------------------------
-
-    def by_type(self, root, deadline):
-        """Return [(type, count, bytes)] of what a root retains alone, largest first."""
-        now = self._walker.clock()
-        left = deadline - now
-        scan = Scan(self._walker, self._border(root), [root], now + left * 0.4)
-        try:
-            scan.run()
-            return breakdown(self._walker, scan, [root], None, now + left * 0.7, deadline).by_type
-        except Exception:  # as in `scan`
-            return []
-
-    def describe(self, root, wanted, deadline, walked=frozenset(), frames=None):
-        """Return {id: (path from the root, type, length or None, Measure of what it retains itself or None)} for those
-        of the ids `wanted`, a dict {id: whether to measure it}, that are found.
-
-        `walked` are ids of what others of ours refer to at this moment. None when such is in what was measured: it
-        seems to be held by the program; and when there was no time to measure any. With `frames`, as `scan`.
-        """
-        if frames is None:
-            return self._described(root, wanted, deadline, walked, None)
-        self._kinds.look_into_frames(frames)
-        try:
-            return self._described(root, wanted, deadline, walked, frames)
-        finally:
-            self._kinds.edges.frames = {}
-
-    def _described(self, root, wanted, deadline, walked, frames):
-        now = self._walker.clock()
-        told = {}
-        scan = self._scan(root, now + (deadline - now) * 0.3, frames)
-        walk = scan.walk
-        paths = Paths(self._kinds, self._walker.slots, self._walker.clock, deadline)
-        for node in self._nodes([root] if frames is None else frames, walk, wanted):
-            o = node.object
-            measure = None
-            if wanted[id(o)]:
-                now = self._walker.clock()
-                stop = now + (deadline - now) / (1 + len(wanted) - len(told))
-                if now >= deadline:
-                    return told or None
-                measure = Scan(self._walker, self._border(o), [o], stop)
-                measure.run()
-                if any(i in measure.walk.pending for i in walked):
-                    return None
-                measure = (int(measure.bytes()), measure.accuracy(), int(measure.error()))
-            told[id(o)] = (paths.of(node), type_name(type(o)), paths.length(o), measure)
-        return told
-
-    def _nodes(self, roots, walk, wanted):
-        """Return breakdown.Nodes of the wanted objects, each under what the roots hold it by."""
-        seen = set(map(id, roots))
-        nodes = [Node(root, None, 1) for root in roots]
-        found = []
-        at = 0
-        while at < len(nodes) < MOST_NODES and len(found) < len(wanted):
-            node = nodes[at]
-            at += 1
-            lengths = self._kinds.containers.lengths
-            t = id(type(node.object))
-            if t in lengths and lengths[t](node.object) > MOST_NODES:
-                continue
-            for r in self._kinds.edges.of(node.object):
-                i = id(r)
-                if i in seen:
-                    continue
-                if i in wanted:
-                    seen.add(i)
-                    found.append(Node(r, node, 1))
-                elif walk.counts.get(i, 0) < 0:
-                    seen.add(i)
-                    nodes.append(Node(r, node, 1))
-        return found
 
 
 def _is_class(o):
