@@ -135,7 +135,8 @@ async def main(number: int) -> None:
     await place.fill(number)
     await serve({"end": place.end, "stir": place.stir})
     place.open.set()
-    for generator in place.abandoned + place.restless:
+    restless, place.restless = place.restless, []  # nobody goes on with them any more
+    for generator in place.abandoned + restless:
         await generator.aclose()
     for coroutine in place.never + place.chain:
         coroutine.close()
