@@ -1,24 +1,36 @@
-"""One pass over the tasks of a group: which were looked at, what they sum up to, and how good that is."""
+"""One pass over the members of a group: which were looked at, what they sum up to, and how good that is."""
 
 from pyobserver.agent.retention.containers import Chance
 from pyobserver.protocol import schema
 
 
 class Member:
-    """One task of the group, as it was when it was looked at."""
+    """One of the group, as it was when it was looked at."""
 
-    __slots__ = ("bytes", "cyclic", "error", "id", "key", "noted")
+    __slots__ = ("bytes", "cyclic", "error", "id", "is_steady", "key", "noted")
 
     def __init__(self, number):
         self.id = number  # of its row
-        self.key = None  # weak reference to what it awaited
+        self.key = None  # its standing, as its subject calls it
+        self.is_steady = False  # the same was found twice
         self.bytes = self.cyclic = 0
         self.error = 0.0
         self.noted = None  # what `Together.note` said; None when it was not measured
 
+    def found(self):
+        """Return what was found, for `is_as`."""
+        return self.bytes, self.error, self.noted
+
+    def is_as(self, before):
+        """Return whether now the same was found as `before`: as much, and as many references to each thing shared."""
+        size, error, noted = before
+        if noted is None or self.noted is None or abs(self.bytes - size) > error + self.error:
+            return False
+        return dict(zip(noted[::2], noted[1::2])) == dict(zip(self.noted[::2], self.noted[1::2]))  # noqa: B905
+
 
 class Pass:
-    """One group, on the way: the tasks with these `ids` of rows, out of so many in `total` if these are too many.
+    """One group, on the way: those with these `ids` of rows, out of so many in `total` if these are too many.
 
     `members` are those that were looked at, as a fair sample of them.
     """
@@ -28,14 +40,17 @@ class Pass:
         self.total = total
         self.members = []
         self.together = together
+        self.naming = None  # of what that finds
         self.moved = self.ended = self.running = 0
         self.measured = self.bytes = self.squares = 0
         self.error = 0.0  # its square
         self.spent = 0.0
         self.torn = 0  # slices in which names were looked for, in vain
         self.lost = 0.0  # seconds of `spent` in slices that were torn
-        self.unnamed = 0  # tasks that refer to what could not be measured
+        self.unnamed = 0  # members that refer to what could not be measured
+        self.bounds = set()  # why some are seen only in part, in words
         self.is_bound = False
+        self.is_unshared = False  # what they share is not counted, as some may have run
         self.accuracies = set()
         self._chance = Chance()
 
@@ -90,11 +105,17 @@ def tell_sums(answer, one):
     if is_sample:
         return
     common, doubtful = one.together.common_bytes()
+    if one.bounds and (one.moved or one.ended or doubtful):
+        one.is_unshared = True
+        common = doubtful = 0  # it might be too much, and all else too little: no error would be true
     answer["together"] = int(alone + common)
-    answer["together_error"] = int((error**2 + one.together.error**2) ** 0.5 + doubtful)
+    shared_error = 0.0 if one.is_unshared else one.together.error
+    answer["together_error"] = int((error**2 + shared_error**2) ** 0.5 + doubtful)
     if one.together.is_bound or one.is_bound:
         accuracy = schema.AT_LEAST
-    if one.moved or one.ended or doubtful:
+    if one.is_unshared:
+        accuracy = schema.AT_LEAST
+    elif one.moved or one.ended or doubtful:
         accuracy = schema.SAMPLED
     elif one.together.error and accuracy == schema.EXACT:
         accuracy = schema.SAMPLED
@@ -111,7 +132,8 @@ def note_of(one):
             % (one.measured, total)
         )
     if one.moved:
-        notes.append("%d have run while they were looked at: what they share is an estimate" % one.moved)
+        what = "not counted" if one.is_unshared else "an estimate"
+        notes.append("%d have run while they were looked at: what they share is %s" % (one.moved, what))
     if one.ended:
         notes.append("%d have ended meanwhile" % one.ended)
     if one.running:
@@ -120,4 +142,6 @@ def note_of(one):
         notes.append("they may share more: not everything was looked through")
     if one.unnamed:
         notes.append("some of what others hold too could not be measured, as other threads were busy")
+    if one.bounds:
+        notes += [*sorted(one.bounds), "what others are said to hold too may lie on their own stacks"]
     return "; ".join(notes)

@@ -1,15 +1,11 @@
-"""Everything about what many tasks retain together, for who has asked for it.
+"""Everything about what many rows retain together, of whatever kind, for who has asked for it.
 
-The tasks are looked at in an order made by chance, some in each slice. When the time is over before all were, those
+They are looked at in an order made by chance, some in each slice. When the time is over before all were, those
 that were are a fair sample: what each retains alone is scaled, and what they share is not told.
 """
 
-from itertools import islice
-
-from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.attributes import weakly
+from pyobserver.agent.group_choice import Choosing
 from pyobserver.agent.group_pass import Pass, note_of, tell_sums
-from pyobserver.agent.retention.containers import Chance
 from pyobserver.agent.schedule import WHOLE
 from pyobserver.protocol import schema
 from pyobserver.protocol.frames import ProtocolError
@@ -24,27 +20,25 @@ _TRIES = 3  # of one slice that was too short
 _LATE = 1.3  # times what it was given: somebody else had the processor, and there is more than was found
 _TORN_TRIES = 12  # of one slice that was torn: on a busy machine one in four is
 _TORN_NAMES = 30  # in one pass, in which names were looked for
-_SAFE_SHARE = 0.3  # of a slice that has to be left for another task
+_SAFE_SHARE = 0.3  # of a slice that has to be left for another one
 _FRESH_SHARE = 0.8
-_AT_ONCE = 500
 _FREED_AT_ONCE = 100
-_MOST_LIKE = 16
-_MOST_IDS = 4096
-_MOST_CHOSEN = 20000  # more than there is time for
 _NAMED = 10
 _MEASURED = 40  # objects that others hold too
-_TYPES_FROM = 6  # tasks
+_TYPES_FROM = 6  # rows
 _MOST_TYPES = 20
 _LEAST_BYTES = 512  # of something worth naming: what a task awaits has some hundred
 
 
 class Groups:
-    """Answers the observers' questions about groups, one after the other."""
+    """Answers the observers' questions about groups, one after the other.
 
-    def __init__(self, agent, tasks, ownership):
+    What is different from kind to kind is told by `agent.subjects`, from kind to `kinds.subject.Subject`.
+    """
+
+    def __init__(self, agent, ownership):
         self._agent = agent
         self._table = agent.table
-        self._tasks = tasks
         self._ownership = ownership
 
     def work(self, now):
@@ -59,13 +53,17 @@ class Groups:
         yield from ()
 
     def _answer(self, asked, now, observer):
-        ids, total, note, now = yield from self._chosen(asked, now)
+        chosen, now = yield from Choosing(self._agent, asked).work(now)
         answer = _nothing(asked["token"])
-        answer["members"] = total
+        answer["members"] = total = chosen.total
+        note = chosen.note
         if self._agent.self_check != "ok":
             note = self._agent.self_check
-        elif ids:
-            one = Pass(ids, total, self._agent.scanner.together())
+        elif chosen.ids:
+            one = Pass(chosen.ids, total, self._agent.scanner.together())
+            one.naming = self._agent.scanner.naming(one.together)
+            one.together.members = chosen.inner
+            one.together.everybodys.update(self._hubs())
             now = yield from self._look_at_all(one, now, observer)
             now = yield from self._look_again(one, now)
             now = yield from self._close_cycles(one, now)
@@ -77,51 +75,14 @@ class Groups:
             answer["seconds"] = one.spent
             note = "; ".join(filter(None, [note, note_of(one)]))
             now = yield from self._let_go(one, now)
-        ids = None
+        chosen = None
         answer["note"] = note
         return answer, now
 
-    # -- which tasks --------------------------------------------------------------------------------------------------
-
-    def _chosen(self, asked, now):
-        """Return (ids of tasks' rows, how many there are, a note, the slice): more than `_MOST_CHOSEN` by chance."""
-        rows = self._table.rows
-        if type(asked.get("ids")) is list:
-            every = iter([rows.get(number) for number in asked["ids"][:_MOST_IDS] if type(number) is int])
-        else:
-            every = self._tasks.rows()
-        like = None
-        if type(asked.get("like")) is list:
-            living = [rows.get(number) for number in asked["like"][:_MOST_LIKE] if type(number) is int]
-            like = next((row for row in living if row is not None), None)
-            if like is None:
-                return [], 0, "none of them lives any more", now
-            if like.kind != schema.KIND_TASK:
-                return [], 0, "only tasks are looked into here", now
-        function = None if like is None else like.function
-        node = asked.get("node")
-        chance = Chance()
-        found = []
-        total = 0
-        while True:
-            count = 0
-            for row in islice(every, _AT_ONCE):
-                count += 1
-                if row is None or row.kind != schema.KIND_TASK:
-                    continue
-                if function is not None and row.function != function:
-                    continue
-                if type(node) is int and row.parent != node:
-                    continue
-                if (row.state == schema.STATE_DONE_HELD) is (asked.get("done") is True):
-                    total += 1
-                    place = len(found) if len(found) < _MOST_CHOSEN else chance.below(total)
-                    if place < _MOST_CHOSEN:
-                        found[place : place + 1] = [row.id]
-            if not count:
-                return found, total, "" if found else "there is no task of them", now
-            if now.over():
-                now = yield
+    def _hubs(self):
+        """Return the ids of what everything hangs on, so that no group owns it: the loops of asyncio and of trio."""
+        loops = [reference() for reference in self._agent.tasks.loops.references()]
+        return set(map(id, loops + self._agent.trio.running()))
 
     # -- one after the other ------------------------------------------------------------------------------------------
 
@@ -135,7 +96,7 @@ class Groups:
         return now
 
     def _look_at(self, one, number, now):
-        """Measure one task, in the slice that is or in the next ones."""
+        """Measure one, in the slice that is or in the next ones."""
         if now.left() < _SAFE_SHARE * now.seconds:
             now = yield
         member = one.members[number]
@@ -152,21 +113,17 @@ class Groups:
 
         With `is_last`, what was cut short is taken as it is.
         """
-        row = self._table.rows.get(member.id)
-        task = self._task(member)
-        if task is None or self._ownership.is_walking_in(task):
-            return task is None or is_whole
-        types = known()
-        if self._tasks.describer.is_running(types.coroutine(task)):
+        row, thing, subject = self._member(member)
+        if thing is None or self._ownership.is_walking_in(thing):
+            return thing is None or is_whole
+        if subject.is_executing(thing):
             return True
         is_fresh = now.left() > _FRESH_SHARE * now.seconds
-        one.together.everybodys.add(id(types.loop(task)))
         begun = now.clock()
         deadline = now.begun + _LONG_SECONDS if is_whole else now.deadline
-        look = one.together.scan(task, deadline)
-        waiter = types.awaited(task)
-        member.key = None if waiter is None else weakly(waiter)
-        task = waiter = None
+        look = subject.look(one.together, thing, deadline)
+        member.key = subject.standing(thing)
+        thing = None
         spent = now.clock() - begun
         one.spent += spent
         if now.torn():
@@ -178,8 +135,15 @@ class Groups:
         is_late = spent > _LATE * (deadline - begun)
         if look.accuracy == schema.AT_LEAST and is_late and not is_last:
             return False
+        if not subject.is_apart and not look.pairs.keys().isdisjoint(self._ownership.walked()) and not is_last:
+            return False  # a walk over the heap goes through it as through everything, and refers to some of it
         if look.accuracy == schema.UNAVAILABLE:
             return True
+        self._note(one, number, look, row, subject)
+        return True
+
+    def _note(self, one, number, look, row, subject):
+        member = one.members[number]
         member.bytes, member.error, member.cyclic = look.bytes, look.error, look.cyclic
         accuracy = look.accuracy
         if accuracy == schema.AT_LEAST and row.accuracy in (schema.EXACT, schema.SAMPLED) and row.retained > look.bytes:
@@ -190,26 +154,30 @@ class Groups:
             )  # it was measured better before
         member.noted = one.together.note(number, look)
         one.add(member)
-        one.accuracies.add(accuracy)
-        return True
+        look.accuracy = accuracy
+        subject.judge(look)
+        one.accuracies.add(look.accuracy)
+        if not subject.is_seen_in_full:
+            one.bounds.add(subject.note)
 
-    def _task(self, member):
-        """Return the task of a member, None when it has ended."""
+    def _member(self, member):
+        """Return (row, what it stands for, how that is looked into), (None, None, None) when it has ended."""
         row = self._table.rows.get(member.id)
-        return None if row is None else row.ref()
+        thing = None if row is None else row.ref()
+        return (None, None, None) if thing is None else (row, thing, self._agent.subjects[row.kind])
 
     def _has_moved(self, member):
-        """Return whether a task may have run since it was looked at; None when it has ended."""
-        task = self._task(member)
-        types = known()
-        if task is None:
+        """Return whether one may have run since it was looked at; None when it has ended."""
+        _, thing, subject = self._member(member)
+        if thing is None:
             return None
-        if not types.is_pending(task):
-            return None if member.key is not None else False
-        return member.key is None or member.key() is not types.awaited(task)
+        return not member.is_steady and subject.has_moved(thing, member.key)
 
     def _look_again(self, one, now):
-        """Take those again that have run since; count those that have run or ended in the end."""
+        """Take those again that have run since; count those that have run or ended in the end.
+
+        Where nothing tells whether one has run, it has not when the same is found twice.
+        """
         for turn in range(_ROUNDS + 1):
             again = []
             one.ended = one.running = 0
@@ -229,12 +197,17 @@ class Groups:
             if not again or turn == _ROUNDS or one.spent > 2 * _WORK_SECONDS:
                 return now
             for number in again:
-                one.take_back(one.members[number])
+                member = one.members[number]
+                before = member.found()
+                one.take_back(member)
                 now = yield from self._look_at(one, number, now)
+                _, thing, subject = self._member(member)
+                member.is_steady = thing is not None and not subject.tells_moves and member.is_as(before)
+                thing = None
         return now
 
     def _close_cycles(self, one, now):
-        """Search for what only cycles through shared objects keep alive, when all tasks were looked at."""
+        """Search for what only cycles through shared objects keep alive, when all were looked at."""
         if not one.is_whole():
             return now
         for _ in range(_CYCLE_ROUNDS):
@@ -245,10 +218,12 @@ class Groups:
                 one.is_bound = True
             if not suspects:
                 break
-            chosen = [one.members[number] for number in suspects[:_CYCLE_ROOTS]]
-            chosen = [member for member in chosen if self._task(member) is not None]
-            roots = [self._task(member) for member in chosen]
-            cyclic = [member.cyclic for member in chosen]
+            chosen = [(one.members[number], self._member(one.members[number])) for number in suspects[:_CYCLE_ROOTS]]
+            chosen = [(m.cyclic, thing) for m, (_, thing, its) in chosen if thing is not None and its.is_seen_in_full]
+            if not chosen:
+                break
+            roots, cyclic = [thing for _, thing in chosen], [size for size, _ in chosen]
+            chosen = None
             look = one.together.close_cycles(roots, cyclic, now.begun + _LONG_SECONDS)
             roots = None
             one.spent += now.clock() - begun
@@ -276,7 +251,7 @@ class Groups:
 
     def _name_common(self, answer, one, now):
         """Tell the largest of what only they share."""
-        if answer["together"] is None:
+        if answer["together"] is None or one.is_unshared:
             return now
         now = yield WHOLE
         for i, common in one.together.owned()[:_NAMED]:
@@ -320,20 +295,22 @@ class Groups:
         return now
 
     def _described(self, one, wanted, number, now):
-        """Return (what is found of the objects `wanted` in a task, the slice): None when what was counted may be wrong.
+        """Return (what is found of the objects `wanted` in one, the slice): None when what was counted may be wrong.
 
         So it is when the slice was torn, or a walk over the heap stood inside what was measured, which it refers to.
         """
         now = yield WHOLE
-        task = self._task(one.members[number]) if 0 <= number < len(one.members) else None
-        if task is None or self._tasks.describer.is_running(known().coroutine(task)):
+        _, thing, subject = self._member(one.members[number]) if 0 <= number < len(one.members) else (None, None, None)
+        if thing is None or subject.is_executing(thing):
             return {}, now
         begun = now.clock()
+        deadline = now.begun + _LONG_SECONDS
+        frames = subject.stack(thing)
         try:
-            found = one.together.describe(task, wanted, now.begun + _LONG_SECONDS, self._ownership.walked())
+            found = one.naming.describe(thing, wanted, deadline, self._ownership.walked(), frames)
         except Exception:  # a type in C whose size cannot be asked for, or no memory
             found = {}
-        task = None
+        thing = frames = None
         spent = now.clock() - begun
         one.spent += spent
         if found is None or now.torn():
@@ -344,25 +321,25 @@ class Groups:
         return found, now
 
     def _sort_by_type(self, answer, one, now):
-        """Tell of some tasks what they retain alone by type, scaled to all."""
+        """Tell of some what they retain alone by type, scaled to all."""
         sums = {}
         taken = 0
         for member in one.members[: 3 * _TYPES_FROM]:
             if taken == _TYPES_FROM or member.noted is None:
                 continue
             now = yield WHOLE
-            task = self._task(member)
-            if task is None or self._tasks.describer.is_running(known().coroutine(task)):
-                task = None
+            _, thing, subject = self._member(member)
+            if thing is None or not subject.is_seen_in_full or subject.is_executing(thing):
+                thing = None
                 continue
             begun = now.clock()
-            found = self._agent.scanner.breakdown(task, now.begun + _LONG_SECONDS)
-            task = None
+            found = one.naming.by_type(thing, now.begun + _LONG_SECONDS)
+            thing = None
             one.spent += now.clock() - begun
             if now.torn():
                 continue
             taken += 1
-            for kind, number, size in found.by_type:
+            for kind, number, size in found:
                 entry = sums.setdefault(kind, [kind, 0, 0])
                 entry[1] += number
                 entry[2] += size

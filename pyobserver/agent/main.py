@@ -91,7 +91,7 @@ class Agent:
         self.creations = creations.Creations(self)
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
-        self.groups = groups.Groups(self, self.tasks, self.ownership)
+        self.groups = groups.Groups(self, self.ownership)
         self.places = heap_places.HeapPlaces(self)
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
         self.history = history.History(self)

@@ -62,9 +62,10 @@ class Scope:
         return chosen
 
     def question(self, snapshot: Snapshot) -> GroupQuestion | None:
-        """Return what to ask the target, None when none of its tasks is left."""
+        """Return what to ask the target, None when there is nothing that it could be asked about."""
         tasks = snapshot.tasks
-        living = self.rows(snapshot) & tasks.alive & (tasks["kind"] == schema.KIND_TASK)
+        is_its_own = (tasks["kind"] != schema.KIND_CHILD) & (tasks["id"].astype(np.int64) > 0)
+        living = self.rows(snapshot) & tasks.alive & is_its_own
         if self.key is None:
             living &= tasks["state"] != schema.STATE_DONE_HELD
         ids = tasks["id"][living].tolist()
@@ -80,10 +81,15 @@ class Scope:
         return GroupQuestion() if self.node == PROCESS else None
 
     def why_no_question(self, snapshot: Snapshot) -> str:
-        """Return why there is nothing to ask: none of them is left, or they are of a kind that is not looked into."""
-        if bool((self.rows(snapshot) & snapshot.tasks.alive).any()):
-            return "only asyncio tasks are looked into together"
-        return "none of them is left"
+        """Return why there is nothing to ask: none of them is left, they are too many, or not the target's own."""
+        kinds = snapshot.tasks["kind"][self.rows(snapshot) & snapshot.tasks.alive]
+        if not len(kinds):
+            return "none of them is left"
+        if bool((kinds == schema.KIND_CHILD).all()):
+            return "a child process has its own memory, and shares it by pages, not by objects"
+        if bool((kinds == schema.KIND_THREAD).all()):
+            return "Python does not know of these threads"
+        return f"these are more than the {MOST_IDS:,} that can be asked about in one question"
 
     def examples(self, snapshot: Snapshot) -> list[int]:
         """Return the rows of which it is worth to know where they were made: the node, if it is a task, and the newest

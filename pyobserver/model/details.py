@@ -54,7 +54,7 @@ class DetailAnswer:
 
 @dataclass(frozen=True)
 class GroupQuestion:
-    """Which tasks are meant: those of the kind and function of the first row of `like` that lives, or all; of them
+    """Which rows are meant: those of the kind and function of the first row of `like` that lives, or all; of them
     those which hang directly under the node `node`, if there is one.
 
     With `done` it is those that are done and still held by somebody, else those that are not.
@@ -79,11 +79,11 @@ class SharedObject:
 
 @dataclass(frozen=True)
 class GroupAnswer:
-    """What tasks retain together; sizes in bytes, texts cleaned. `problem` says why there is no answer, or is empty.
+    """What a group retains together; sizes in bytes, texts cleaned. `problem` says why there is no answer, or is empty.
 
     `alone` is the sum of what each retains, `together` that and what only they share, in `common` the largest of it.
     `shared` is what others hold too: each object with what it retains itself; their sum is `shared_bytes`. Of `members`
-    tasks `looked_at` were measured, `moved` of them have run meanwhile, and `ended` have ended. `by_type` is estimated
+    `looked_at` were measured, `moved` of them have run meanwhile, and `ended` have ended. `by_type` is estimated
     from `by_type_members` of them. `seconds` is the work of the agent.
     """
 
@@ -106,3 +106,8 @@ class GroupAnswer:
     seconds: float = 0.0
     note: str = ""
     problem: str = ""
+
+    @property
+    def refusal(self) -> str:
+        """Why there is no number in it, "" where there is one."""
+        return self.problem or (self.note if not self.looked_at else "")

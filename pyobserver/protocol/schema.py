@@ -18,10 +18,10 @@ trace   token, seconds (1 to TRACE_MOST_SECONDS), load (as above): traces alloca
 creations token, on (bool): notes from now on where tasks are made, by a task factory of each loop, until this observer
         leaves or asks with `on` false. An action, which says "moved" when it has begun, and "ended" at its end
 enough  ends the trace that this observer has asked for before its time; what it found is told as usual
-group   token (int), and which tasks: like (list of at most 16 row ids: all tasks of the kind and function of the first
+group   token (int), and which rows: like (list of at most 16 row ids: all rows of the kind and function of the first
         of them that lives), node (id: of these, or of all, those which hang directly under it), or ids
-        (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). The
-        answer is a `group` with the same token
+        (list of at most 4096 row ids); done (bool: those that are done and still held, else those that are not). Of
+        several kinds, greenlets and threads are left out. The answer is a `group` with the same token
 places  token (int), least (int: containers of at least so many items are told, 10 at least), type (str:
         "module.qualname", or the name of a built-in type; its objects are looked for, "" for none). Answered by
         `places` with the same token
@@ -84,14 +84,15 @@ action  token, state (an index of ACTION_STATES), seconds (float: since it was d
         rss_before and rss_after (bytes or null); of a collection found (objects freed), uncollectable; of trim way
         (str: whose malloc it was); of a trace traced (float, seconds), bytes, blocks and places (lines) of all that was
         allocated meanwhile and was still there, sites (list of at most 50 [file, line, bytes, blocks], largest first)
-group   token, members (tasks chosen), looked_at (tasks measured), moved (of these, have run while it was computed),
+group   token, members (rows chosen), looked_at (rows measured), moved (of these, have run while it was computed),
         ended (have ended meanwhile), alone (bytes, the sum of what each retains, scaled when not all were looked at),
         alone_accuracy, alone_error, together (bytes: alone and what only they share, which would be freed if all of
         them went away; null when not known), together_accuracy, together_error, common (list of [path, type, length
         or null, bytes, members that refer to it], largest first: what only they share), shared_bytes and
         shared_objects (what they refer to and others hold too: what each of these objects retains itself), shared
         (list as common), by_type (list of [type, count, bytes]: of what they retain alone, estimated from
-        by_type_members of them), seconds (the agent's own work), note (str: what could not be had, and why)
+        by_type_members of them), seconds (the agent's own work), note (str: what could not be had, and why; with none
+        looked at, why there is no number)
 places  token, containers (list of [path, type, containers at this path, items in all of them, items in the largest], by
         items), places (list of [path, type of the holder or "attribute" or "local", references met, items in the
         largest holder or null, list of lengths of up to 3 of the objects], most references first), references (int: met

@@ -306,16 +306,19 @@ class FakeSource:
         threading.Thread(target=lambda: answer(self.group(asked)), daemon=True).start()
 
     def group(self, asked: GroupQuestion) -> GroupAnswer:
-        """What tasks retain together, made up: each retains what its row says, and all share a little."""
+        """What a group retains together, made up: each retains what its row says, and all share a little."""
         if self._situation != "live":
             return GroupAnswer(problem="the agent does not answer")
         tasks = self._store.snapshot().tasks
-        chosen = tasks.alive & (tasks["kind"] == schema.KIND_TASK)
+        kind = schema.KIND_TASK
+        chosen = tasks.alive
         if asked.like:
             position = tasks.position(asked.like[0])
             if position is None:
                 return GroupAnswer(note="none of them lives any more")
-            chosen &= tasks["function"] == tasks["function"][position]
+            kind = tasks["kind"][position]
+            chosen = chosen & (tasks["function"] == tasks["function"][position])
+        chosen = chosen & (tasks["kind"] == kind)
         if asked.node is not None:
             chosen &= tasks["parent"] == asked.node
         if asked.ids:

@@ -24,6 +24,10 @@ KINDS = {  # in one word, where there is a column for it
     "async generator": "agen",
     "coroutine never awaited": "coro",
 }
+MANY = {  # where it is not one with an s
+    "child process": "child processes",
+    "coroutine never awaited": "coroutines never awaited",
+}
 GROUP_KINDS = {  # behind the function that they all run
     "child process": "child",
     "trio task": "trio",
@@ -73,6 +77,11 @@ def changed(number: int | None) -> str:
 
 
 _PASSIVE = {"runs": "run", "owns": "owned", "awaits": "awaited", "holds": "held", "spawned": "spawned"}
+
+
+def counted(number: int, kind: str) -> str:
+    """Return how many there are of a kind: 1 greenlet, 2 coroutines never awaited."""
+    return f"{count(number)} {kind if number == 1 else MANY.get(kind, f'{kind}s')}"
 
 
 def edge_words(edge: str, owner: str) -> str:

@@ -17,12 +17,15 @@ from pyobserver.protocol import schema
 MAX_FRAMES = 200
 _SECONDS = 3.0
 _SUSPENDABLE = 0x20 | 0x80 | 0x100 | 0x200  # generator, coroutine, iterable coroutine, async generator
+_NO_FRAMES = "what a thread's functions hold cannot be seen from Python 3.11 on"
 
 
 class ThreadSubject(Subject):
     """Threads, by their frames."""
 
     is_counted = False  # one without frames has no value, and is not waited for
+    is_seen_in_full = False
+    tells_moves = False
     has_chain = False
     note = "what its functions have among their variables and nobody else has"
 
@@ -40,8 +43,24 @@ class ThreadSubject(Subject):
         found = self._agent.scanner.scan_together(frames, deadline)
         if not frames:
             found.accuracy = schema.UNAVAILABLE
-        elif found.accuracy != schema.UNAVAILABLE:
-            found.accuracy, found.error = schema.AT_LEAST, 0
+        self.judge(found)
+        return found
+
+    def judge(self, measure):
+        """Say of what was counted that it is at least so much."""
+        if measure.accuracy != schema.UNAVAILABLE:
+            measure.accuracy, measure.error = schema.AT_LEAST, 0
+
+    def stack(self, thing):
+        """Return its frames."""
+        return _frames_of(thing)
+
+    def look(self, together, thing, deadline):
+        """Return the `Look` of a `Together` at what its frames retain."""
+        frames = _frames_of(thing)
+        found = together.scan(thing, deadline, frames)
+        if not frames:
+            found.accuracy = schema.UNAVAILABLE
         return found
 
     def breakdown(self, thing, deadline):
@@ -63,6 +82,10 @@ class ThreadFrames:
     def subjects(self):
         """How the rows are looked into, by their kind."""
         return {schema.KIND_THREAD: self.subject} if HAS_FRAMES else {}
+
+    def why_not(self, kind):
+        """Return why the rows of this kind are not measured, if that is known here."""
+        return "" if kind != schema.KIND_THREAD or HAS_FRAMES else _NO_FRAMES
 
     def _look(self, now):
         """Nothing tells whether a thread has moved: all may have."""

@@ -27,6 +27,8 @@ _has_a_state = "ag_suspended" in AsyncGenerator.__dict__  # 3.12 and later
 class GeneratorSubject(Subject):
     """Asynchronous generators."""
 
+    is_apart = False
+    tells_moves = False  # a step may end where it has begun
     note = "a task counts it, too, if it is that task's alone by way of something among its variables"
 
 

@@ -12,16 +12,26 @@ _WHICH = (
     " only the event loop's C code refers to"
 )
 
+_NOT_SEEN = "what a suspended one retains cannot be seen on this version of Python or of greenlet"
+
 
 class GreenletSubject(Subject):
     """Greenlets: what those which are suspended retain is seen in part, as what lies on their stacks is not."""
 
     is_counted = False
+    is_seen_in_full = False
+    tells_moves = False  # it may come back to where it was, in the same frames
     has_chain = False
 
     def __init__(self, agent, probe):
         Subject.__init__(self, agent)
         self._probe = probe
+
+    @property
+    def why_not(self):
+        """Why those that are suspended cannot be measured."""
+        greenlets = known()
+        return "" if greenlets is None or greenlets.has_variables else _NOT_SEEN
 
     @property
     def note(self):
@@ -31,7 +41,7 @@ class GreenletSubject(Subject):
         if greenlets.has_variables:
             found.append("counts what its functions' variables alone hold, not what lies on their stack, nor C's")
         else:
-            found.append("what a suspended one retains cannot be seen on this version of Python or of greenlet")
+            found.append(_NOT_SEEN)
         if not greenlets.has_chain:
             found.append("of its stack only the innermost function can be seen here")
         return "; ".join(found)
@@ -69,6 +79,19 @@ class GreenletSubject(Subject):
             return Measure(0, 0, schema.UNAVAILABLE)
         found = self._agent.scanner.scan_stack(thing, greenlets.frames(thing), deadline)
         found.bytes += greenlets.saved(thing)
+        return found
+
+    def stack(self, thing):
+        """Return the frames of one that is suspended."""
+        greenlets = known()
+        return greenlets.frames(thing) if greenlets.is_active(thing) else None
+
+    def look(self, together, thing, deadline):
+        """Return the `Look` of a `Together` at what can be seen of what it retains."""
+        frames = self.stack(thing)
+        found = together.scan(thing, deadline, frames)
+        if frames is not None:
+            found.bytes += self._agent.scanner.bytes_beside(thing, frames) + known().saved(thing)
         return found
 
     def judge(self, measure):

@@ -63,6 +63,10 @@ class JobSubject(Subject):
         """Return whether a worker has taken it."""
         return not _is_queued(thing)
 
+    def has_moved(self, thing, standing):
+        """Return None when a worker has taken it: before, nothing of it runs."""
+        return False if _is_queued(thing) else None
+
 
 class Executor:
     """What is known of one executor while its workers are looked at."""

@@ -22,7 +22,12 @@ _AT_ONCE = 20
 class NeverAwaitedSubject(Subject):
     """Coroutines that have not begun."""
 
+    is_apart = False
     note = "it has not begun to run: what is freed with it are its arguments, as far as nobody else has them"
+
+    def has_moved(self, thing, standing):
+        """Return None when it has begun: it is another's then. (One closed before it began may keep all it had.)"""
+        return False if may_be_created(thing) else None
 
 
 class NeverAwaitedProbe:

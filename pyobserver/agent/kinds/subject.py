@@ -1,6 +1,7 @@
 """How the things behind the rows of one kind are looked into: what they run, whether now, and what they retain."""
 
 from pyobserver.agent.asyncio_types import known
+from pyobserver.agent.attributes import weakly
 
 
 class Subject:
@@ -8,10 +9,16 @@ class Subject:
 
     `is_counted`: they count among what has to be measured before a picture is complete, and a lower bound is tried
     again. Otherwise they are measured when there is time, as one that cannot be measured would be waited for.
+    `is_seen_in_full`: what they retain is more than a lower bound. `is_apart`: what another one retains never counts
+    them, as the scanner knows their type.
     """
 
     is_counted = True
+    is_seen_in_full = True
+    is_apart = True
+    tells_moves = True  # `has_moved` is right; else nothing tells whether one has run, and it says that each has
     has_chain = True  # it runs coroutines that await each other
+    why_not = ""  # none of those that go on can be measured, in a sentence
     note = ""  # what the memory of such a row means, where that does not go without saying
 
     def __init__(self, agent):
@@ -52,6 +59,24 @@ class Subject:
         """Return the `Breakdown` of what it retains; `preview` shows values."""
         return self._agent.scanner.breakdown(thing, deadline, preview)
 
+    # -- in a group ---------------------------------------------------------------------------------------------------
+
+    def stack(self, thing):
+        """Return the frames that are scanned in its place, for one slice; None where it is scanned itself."""
+        return
+
+    def look(self, together, thing, deadline):
+        """Return the `Look` of a `Together` at one of a group."""
+        return together.scan(thing, deadline)
+
+    def standing(self, thing):
+        """Return what tells later that it has not run since, None where nothing does; nothing of the target is held."""
+        return
+
+    def has_moved(self, thing, standing):
+        """Return whether it may have run since it had this `standing`, None when it has ended."""
+        return True
+
 
 class TaskSubject(Subject):
     """asyncio's tasks."""
@@ -70,3 +95,15 @@ class TaskSubject(Subject):
     def scan_of_batch(self, thing, deadline):
         """Return the `Measure` of what it retains."""
         return self._agent.scanner.scan_of_batch(thing, deadline)
+
+    def standing(self, thing):
+        """Return a weak reference to what a task awaits."""
+        waiter = known().awaited(thing)
+        return None if waiter is None else weakly(waiter)
+
+    def has_moved(self, thing, standing):
+        """Return whether a task awaits something else by now."""
+        types = known()
+        if not types.is_pending(thing):
+            return None if standing is not None else False
+        return standing is None or standing() is not types.awaited(thing)

@@ -31,6 +31,17 @@ class TrioSubject(Subject):
         """Return the coroutine of a task."""
         return attribute(thing, "coro")
 
+    def standing(self, thing):
+        """Return how often a task has come back to the loop (see `TrioProbe._check`)."""
+        steps = attribute(thing, "_schedule_points")
+        return steps if type(steps) is int else None
+
+    def has_moved(self, thing, standing):
+        """Return whether a task has come back to the loop since."""
+        if not is_alive(thing):
+            return None
+        return standing is None or self.standing(thing) != standing
+
 
 class TrioProbe:
     """Keeps the rows of trio's tasks true, and the nodes of their nurseries. `complete` once all have been met."""
@@ -178,16 +189,12 @@ class TrioProbe:
     def _end_if_gone(self, address, number):
         row = self._table.rows.get(number)
         task = row.ref() if row is not None else None
-        if task is not None and self._is_alive(task):
+        if task is not None and is_alive(task):
             return
         del self._by_address[address]
         if row is not None:
             self._agent.measure.forget(row)
             self._table.remove(number)
-
-    def _is_alive(self, task):
-        tasks = attribute(attribute(task, "_runner"), "tasks")
-        return type(tasks) is set and task in tasks  # the class is final, and its hash is that of `object`
 
     # -- what they do -------------------------------------------------------------------------------------------------
 
@@ -305,6 +312,12 @@ def runners():
         if depth < _MAX_DEPTH and (depth == 0 or type(each) is dict or class_name(type(each)).startswith("_thread.")):
             pending.extend([(inner, depth + 1) for inner in get_referents(each)[:_MAX_OBJECTS]])
     return found
+
+
+def is_alive(task):
+    """Return whether a task has not ended."""
+    tasks = attribute(attribute(task, "_runner"), "tasks")
+    return type(tasks) is set and task in tasks  # the class is final, and its hash is that of `object`
 
 
 def _goes_on(runner):

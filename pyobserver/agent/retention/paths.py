@@ -16,9 +16,12 @@ from pyobserver.agent.attributes import (
     code_of,
     flags_of,
     short_name,
+    text,
 )
+from pyobserver.agent.greenlet_types import HAS_PROXIES, named_variables
 from pyobserver.agent.retention.borrowed import SUSPENDED
 from pyobserver.agent.retention.slots import HAS_FRAMES, Frame
+from pyobserver.agent.runs import Frame as AnyFrame
 from pyobserver.protocol.clean import clean, clean_tail
 
 MAX_KEY = 40
@@ -77,9 +80,14 @@ class Paths:
         o, parent = node.object, node.parent
         if id(type(o)) in SUSPENDED:
             return self._locals(node)
+        if parent is None and type(o) is AnyFrame:
+            return "locals of " + clean_tail(_function_of(o), 60)
         if parent is None or depth > MAX_STEPS:
             return short_name(type(o))
         above = self._path(parent, depth + 1)
+        if parent.parent is None and type(parent.object) is AnyFrame:
+            name = self._names_in(parent.object).get(id(o))
+            return above + (": " + name if name else "")
         if _is_frame(o) or type(parent.object) is Cell:
             return above
         if id(type(parent.object)) in SUSPENDED or _is_frame(parent.object):
@@ -106,6 +114,17 @@ class Paths:
         if names is None:
             names = self._variables[id(parent.object)] = self._slots.names_of(parent.object)
         return names.get(id(o))
+
+    def _names_in(self, frame):
+        """Return {id of an object, or of the cell that it is in: name of the variable} of a frame that is a root."""
+        names = self._variables.get(id(frame))
+        if names is None:
+            if HAS_PROXIES:
+                found = [(id(value), name) for name, value in named_variables(frame)]
+            else:
+                found = self._slots.names_in_frame(frame) if HAS_FRAMES else ()
+            names = self._variables[id(frame)] = {number: clean(name, MAX_KEY) for number, name in reversed(found)}
+        return names
 
     def _step(self, parent, o):
         """Return how `o` is held by the object of the node `parent`, "" if that goes without saying."""
@@ -154,6 +173,12 @@ class Paths:
         if not self._has_names(o):
             return HAS_FRAMES and bool(flags_of(type(o)) & HEAP_TYPE)  # likely, up to 3.10
         return self._shape_of(o).is_dict_of(o, mapping)
+
+
+def _function_of(frame):
+    """Return the qualified name of what runs in a frame, up to 3.10 the plain one."""
+    code = frame.f_code
+    return text(getattr(code, "co_qualname", code.co_name))
 
 
 def _index_step(base, holder, o):

@@ -9,6 +9,7 @@ import sys
 from pyobserver.agent.greenlet_types import HAS_FRAMES
 from pyobserver.agent.retention.breakdown import Breakdown, breakdown
 from pyobserver.agent.retention.kinds import Kinds
+from pyobserver.agent.retention.naming import Naming
 from pyobserver.agent.retention.scan import Scan
 from pyobserver.agent.retention.selfcheck import self_check
 from pyobserver.agent.retention.sharing import Border, BorderOfGroup, Shared
@@ -104,15 +105,22 @@ class Scanner:
             found = self._measured(BorderOfGroup(self._shared), frames, deadline)
         finally:
             self._kinds.edges.frames = {}
-        size_of = self._kinds.size_of
-        found.bytes += size_of(greenlet)
-        if HAS_FRAMES:  # a code keeps one frame for its next call
-            found.bytes -= sum(map(size_of, frames))
+        found.bytes += self.bytes_beside(greenlet, frames)
         return found
+
+    def bytes_beside(self, greenlet, frames):
+        """Return by how many bytes a suspended greenlet takes more than what its frames are found to retain."""
+        size_of = self._kinds.size_of
+        kept = sum(map(size_of, frames)) if HAS_FRAMES else 0  # a code keeps one frame for its next call
+        return size_of(greenlet) - kept
 
     def together(self):
         """Return a `Together`, which finds what many roots retain together over as many slices as it takes."""
         return Together(self._walker, self._shared)
+
+    def naming(self, together):
+        """Return a `Naming` of what a `Together` has found."""
+        return Naming(together, self._walker)
 
     def breakdown(self, root, deadline, preview=None):
         """Return the `breakdown.Breakdown` of what `root` retains; it needs 2 ms, and names less if it has less."""

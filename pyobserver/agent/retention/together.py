@@ -11,11 +11,9 @@ through shared objects keep alive is searched for at the end, from some roots; i
 
 from sys import getrefcount
 
-from pyobserver.agent.attributes import Function, code_of
-from pyobserver.agent.retention.breakdown import Node, type_name
+from pyobserver.agent.attributes import IS_CLASS, Function, code_of, flags_of
 from pyobserver.agent.retention.cycles import Trial
 from pyobserver.agent.retention.kinds import EVERYBODYS
-from pyobserver.agent.retention.paths import Paths
 from pyobserver.agent.retention.scan import Scan
 from pyobserver.agent.retention.sharing import Border, BorderOfGroup
 from pyobserver.agent.retention.walk import IN_ITEM, OWNED, Walk
@@ -24,7 +22,7 @@ from pyobserver.protocol.schema import AT_LEAST, EXACT, UNAVAILABLE
 MOST_OBJECTS = 8000  # different ones that roots refer to (about 200 B each; 1 ms to go through)
 MOST_IN_CYCLES = 2500  # of them, for a search for cycles within a slice
 MOST_PAIRS = 200000  # of a root and an object it refers to (16 B each)
-MOST_NODES = 3000  # objects gone through to name one
+MOST_NODES = 3000  # objects gone through in search of cycles
 _CODE = (id(Function), id(type(code_of(lambda: None))))
 _PICKED = 40  # entries of a large container that are looked at
 EVERYWHERE = 1 << 28  # references from which on an object is immortal, and nobody's
@@ -73,17 +71,23 @@ class Together:
         self.doubtful = 0  # bytes counted for the group that may not be its own any more
         self.error = 0.0
         self.everybodys = set()  # ids of what no group owns and everything hangs on: event loops
+        self.members = set()  # ids of roots that the walk of another one would go through
         self._walker = walker
         self._kinds = walker.kinds
         self._shared = shared
+        self._always = self._nobodys = shared.always
 
     # -- one root after another ---------------------------------------------------------------------------------------
 
-    def scan(self, root, deadline):
-        """Return a Look at `root`; its accuracy is UNAVAILABLE when it cannot be measured."""
+    def scan(self, root, deadline, frames=None):
+        """Return a Look at `root`, or at its `frames` in its place; its accuracy is UNAVAILABLE when it cannot be
+        measured.
+        """
         look = Look()
         try:
-            scan = self._scan(root, deadline)
+            if frames is not None:
+                self._kinds.look_into_frames(frames)
+            scan = self.scan_of(root, deadline, frames)
             look.bytes, look.error, look.accuracy = int(scan.bytes()), scan.error(), scan.accuracy()
             look.cyclic = scan.cyclic
             walk = scan.walk
@@ -94,19 +98,36 @@ class Together:
             self._leave(walk, look)
         except Exception:  # a type in C whose size cannot be asked for, or no memory
             look.accuracy = UNAVAILABLE
+        finally:
+            self._kinds.edges.frames = {}
         return look
 
-    def _scan(self, root, deadline):
-        scan = Scan(self._walker, Border(self._shared, id(root)), [root], deadline)
+    def scan_of(self, root, deadline, frames=None):
+        """Return a finished Scan that counted every reference of a root, or of its frames in its place."""
+        scan = Scan(self._walker, self.border(root), [root] if frames is None else frames, deadline)
         scan.walk.goes_on = True
         scan.run()
         return scan
 
+    def border(self, root):
+        """Return the Border of a walk from this root, which goes through no member."""
+        border = Border(self._shared, id(root))
+        border.nobodys = self.nobodys()
+        return border
+
+    def nobodys(self):
+        """Return the ids of what no walk counts: what is nobody's, and the members, each a root of its own."""
+        if self._always is not self._shared.always:
+            self._always = self._nobodys = self._shared.always
+        if self.members and self._nobodys is self._always:
+            self._nobodys = self._always | self.members
+        return self._nobodys
+
     def _can_be_owned(self, walk, i):
         t = id(type(walk.pending[i]))
-        if t in EVERYBODYS or t in self._kinds.barrier or i in self._shared.always or walk.counts[i] <= 0:
+        if t in EVERYBODYS or t in self._kinds.barrier or i in self.nobodys() or walk.counts[i] <= 0:
             return False
-        return getrefcount(walk.pending[i]) < EVERYWHERE
+        return not _is_class(walk.pending[i]) and getrefcount(walk.pending[i]) < EVERYWHERE
 
     def _own(self, scan, look):
         """Expand what the references of all roots so far, this one included, make the group's."""
@@ -247,7 +268,7 @@ class Together:
         try:
             walk = self._merged(roots, cyclic, deadline)
             before = dict(walk.counts)
-            border = _BorderOfPass(self._shared, self.everybodys)
+            border = _BorderOfPass(self._shared, self.nobodys(), self.everybodys)
             trial = _TrialOfGroup(self._walker, walk, border, deadline)
             trial.run()
             self._take_cycles(walk, look, before, trial.members())
@@ -265,7 +286,7 @@ class Together:
         walk.goes_on = True
         for left, root, size in zip(range(len(roots) + 1, 1, -1), roots, cyclic):  # noqa: B905 (3.10 and later)
             now = self._walker.clock()
-            one, found = self._walk(root, now + (deadline - now) * 0.7 / left)
+            one, found = self._walk(root, now + (deadline - now) * 0.7 / left, size > 0)
             if one.skipped or found != size:
                 walk.skipped = True
                 continue
@@ -285,15 +306,15 @@ class Together:
         walk.bytes = 0
         return walk
 
-    def _walk(self, root, stop):
+    def _walk(self, root, stop, has_cycles):
         """Return a Walk through what one root owns alone, without what is in its large containers, and how many bytes
-        of it only cycles keep alive."""
+        of it only cycles keep alive, which are looked for where there were any."""
         walk = Walk((root,))
         walk.goes_on = True
-        reached = self._walker.exhaust(walk, self._shared.always, stop, MOST_NODES)
+        reached = self._walker.exhaust(walk, self.nobodys(), stop, MOST_NODES)
         before = walk.bytes
-        if reached:
-            border = Border(self._shared, id(root))
+        if reached and has_cycles:
+            border = self.border(root)
             border.seconds = stop - self._walker.clock()
             Trial(self._walker, walk, border, stop).run()
         del walk.stack[:], walk.large[:]
@@ -309,7 +330,7 @@ class Together:
             for i in found:
                 walk.counts[i] = OWNED
                 walk.stack.append(walk.pending.pop(i))
-            if not self._walker.exhaust(walk, self._shared.always, deadline, MOST_NODES) or walk.large:
+            if not self._walker.exhaust(walk, self.nobodys(), deadline, MOST_NODES) or walk.large:
                 walk.skipped = True
                 del walk.stack[:], walk.large[:]
                 return
@@ -330,60 +351,10 @@ class Together:
                 look.kinds[i] = id(type(walk.pending[i]))
                 look.extra[i] = count - past
 
-    # -- names --------------------------------------------------------------------------------------------------------
 
-    def describe(self, root, wanted, deadline, walked=frozenset()):
-        """Return {id: (path from the root, type, length or None, Measure of what it retains itself or None)} for those
-        of the ids `wanted`, a dict {id: whether to measure it}, that are found.
-
-        `walked` are ids of what others of ours refer to at this moment. None when such is in what was measured: it
-        seems to be held by the program; and when there was no time to measure any.
-        """
-        now = self._walker.clock()
-        told = {}
-        scan = self._scan(root, now + (deadline - now) * 0.3)
-        walk = scan.walk
-        paths = Paths(self._kinds, self._walker.slots, self._walker.clock, deadline)
-        for node in self._nodes(root, walk, wanted):
-            o = node.object
-            measure = None
-            if wanted[id(o)]:
-                now = self._walker.clock()
-                stop = now + (deadline - now) / (1 + len(wanted) - len(told))
-                if now >= deadline:
-                    return told or None
-                measure = Scan(self._walker, Border(self._shared, id(o)), [o], stop)
-                measure.run()
-                if any(i in measure.walk.pending for i in walked):
-                    return None
-                measure = (int(measure.bytes()), measure.accuracy(), int(measure.error()))
-            told[id(o)] = (paths.of(node), type_name(type(o)), paths.length(o), measure)
-        return told
-
-    def _nodes(self, root, walk, wanted):
-        """Return breakdown.Nodes of the wanted objects, each under what the root holds it by."""
-        seen = {id(root)}
-        nodes = [Node(root, None, 1)]
-        found = []
-        at = 0
-        while at < len(nodes) < MOST_NODES and len(found) < len(wanted):
-            node = nodes[at]
-            at += 1
-            lengths = self._kinds.containers.lengths
-            t = id(type(node.object))
-            if t in lengths and lengths[t](node.object) > MOST_NODES:
-                continue
-            for r in self._kinds.edges.of(node.object):
-                i = id(r)
-                if i in seen:
-                    continue
-                if i in wanted:
-                    seen.add(i)
-                    found.append(Node(r, node, 1))
-                elif walk.counts.get(i, 0) < 0:
-                    seen.add(i)
-                    nodes.append(Node(r, node, 1))
-        return found
+def _is_class(o):
+    """Return whether an object is a class, whatever its metaclass: a plain one's type is among `EVERYBODYS`."""
+    return flags_of(type(o)) & IS_CLASS
 
 
 def _hides(scan):
@@ -416,14 +387,16 @@ class _TrialOfGroup(Trial):
 class _BorderOfPass(BorderOfGroup):
     """For several roots together; `outside`: what was found to be held by others."""
 
-    def __init__(self, shared, everybodys):
+    def __init__(self, shared, nobodys, everybodys):
         BorderOfGroup.__init__(self, shared)
+        self.nobodys = nobodys
         self._everybodys = everybodys
         self.outside = set()
 
     def admit(self, ids, found):
         """Return (those of the `ids` that may be looked through, False)."""
-        return BorderOfGroup.admit(self, [i for i in ids if i not in self._everybodys], found)
+        own = [i for i in ids if i not in self._everybodys and not _is_class(found[i])]
+        return BorderOfGroup.admit(self, own, found)
 
     def learn(self, outside, complete):
         """Remember what was looked at."""

@@ -143,7 +143,7 @@ class GroupScreen(AboutScreen):
         self._update("ages", ages(self._facts))
         self._update("functions", functions(self._facts) if self.scope.key is None else [])
         self._update("places", places(self._facts))
-        known = answer if answer is not None and not answer.problem else None
+        known = answer if answer is not None and not answer.refusal else None
         self._update("common", objects("Shared only among them", known.common if known else ()))
         self._update(
             "shared", objects("Shared with others, each with what it retains itself", known.shared if known else ())
@@ -185,8 +185,8 @@ class GroupScreen(AboutScreen):
     def _memory(self) -> list[Content]:
         answer, facts = self._answer, self._facts
         lines = []
-        if answer is None or answer.problem:
-            waits = "asking …" if self._is_asking else f"not available: {answer.problem if answer else 'nobody to ask'}"
+        if answer is None or answer.refusal:
+            waits = "asking …" if self._is_asking else f"not available: {answer.refusal if answer else 'nobody to ask'}"
             known = (
                 "n/a" if facts.bytes is None else ("~" if facts.measured_share < 1 else "") + bytes_text(facts.bytes)
             )
@@ -201,7 +201,7 @@ class GroupScreen(AboutScreen):
             texts = (bytes_text(size) for size in (sizes.least, sizes.median, sizes.most))
             each = "least {}, median {}, most {}".format(*texts)
             lines.append(line("each", each))
-        notes = [self._remark, answer.note if answer is not None else ""]
+        notes = [self._remark, answer.note if answer is not None and not answer.refusal else ""]
         if self._is_asking and answer is not None:
             notes.append("asking again …")
         lines += [line("", note, "grow") for note in notes if note]
@@ -233,7 +233,7 @@ class GroupScreen(AboutScreen):
         explanation = (
             "Everything about one group, or about what hangs under a supervisor: over time, how many and old, where "
             "they wait, and what would be freed if each went away (alone) or all of them did (together: what only they "
-            "share counts, once). What others hold too would stay. The target is asked once, a task after the other, "
-            "and again when you want it (u)."
+            "share counts, once). What others hold too would stay. The target is asked once, about one after the "
+            "other, and again when you want it (u)."
         )
         return HelpScreen("All about it", explanation, (), KEYS)

@@ -10,7 +10,7 @@ from ...model.details import GroupAnswer, SharedObject
 from ...protocol import schema
 from ..bar import styled
 from ..widgets.text import fit
-from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, group_kind, place, typed
+from ..words import NO_FUNCTION, NOT_AVAILABLE, UNSURE, changed, counted, group_kind, place, typed
 
 SHOWN = 10  # lines of each list
 BAR = 30  # cells
@@ -19,7 +19,7 @@ TASK = schema.KINDS[schema.KIND_TASK]
 
 def looked_at(answer: GroupAnswer | None) -> str:
     """How many the answer rests on, and what it has cost."""
-    if answer is None or answer.problem:
+    if answer is None or answer.refusal:
         return ""
     return f": {count(answer.looked_at)} of {count(answer.members)} looked at, {1000 * answer.seconds:.0f} ms of work"
 
@@ -61,7 +61,7 @@ def about(title: str, facts: GroupFacts, at: str = "") -> list[Content]:
 
 def _how_many(facts: GroupFacts) -> str:
     if facts.children is None:
-        return f"{count(facts.count)} {facts.kind}{'s' if facts.count != 1 else ''}"
+        return counted(facts.count, facts.kind)
     below = "" if facts.count == facts.children else f", {count(facts.count)} rows below it"
     return f"{count(facts.children)} child{'ren' if facts.children != 1 else ''}{below}"
 

@@ -110,7 +110,7 @@ def named(scanner, together, tasks, found, is_measured):
     told = []
     for i, common in found[:3]:
         scanner.begin_slice()
-        at = together.describe(tasks[common.last], {i: is_measured}, time.perf_counter() + FAR)
+        at = scanner.naming(together).describe(tasks[common.last], {i: is_measured}, time.perf_counter() + FAR)
         told += [[*entry[:3], entry[3] and entry[3][0], common.members] for entry in at.values()]
     return told
 

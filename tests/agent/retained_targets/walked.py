@@ -24,7 +24,7 @@ def told(scanner, task, walk):
     together = scanner.together()
     together.note(0, together.scan(task, time.perf_counter() + FAR))
     wanted = {id(CONFIG): True}
-    found = together.describe(task, wanted, time.perf_counter() + FAR, set(walk.held()))
+    found = scanner.naming(together).describe(task, wanted, time.perf_counter() + FAR, set(walk.held()))
     return None if found is None else found[id(CONFIG)][3][0]
 
 

@@ -163,15 +163,44 @@ async def test_alike_children_of_a_supervisor() -> None:
         opened.line("since baseline 0")
 
 
-async def test_what_is_not_looked_into_is_called_so() -> None:
-    """The target is asked about asyncio tasks: of others it is not said that there are none."""
+async def test_other_kinds_are_asked_about_too() -> None:
+    """They are called what they are, and what the target says of them is shown."""
     source = StillSource(Story())
     source.play(30)
-    row = {"kind": schema.KIND_TRIO_TASK, "function": 1, "retained": 10**11, "created": made.NOW}
+    row = {"kind": schema.KIND_NEVER_AWAITED, "function": 1, "retained": 10**11, "created": made.NOW}
     made.put(source.store, [{"id": 7001, **row}, {"id": 7002, **row}])
     async with dashboard(source, "3", "home", "o") as opened:
-        await opened.until_line("2 trio tasks")
-        await opened.until_line("together  not available: only asyncio tasks are looked into together")
+        await opened.until_line("2 coroutines never awaited")
+        await opened.until_line("2 of 2 looked at")
+        assert "200 GB" in opened.line("together")
+
+
+async def test_what_cannot_be_had_is_said_with_the_reason() -> None:
+    """In the place of what they retain together, and what each retains is told as far as it is known."""
+    source = AskedSource(Story())
+    source.play(30)
+    row = {"kind": schema.KIND_GREENLET, "function": 1, "retained": 10**11, "created": made.NOW}
+    made.put(source.store, [{"id": 7001, **row}, {"id": 7002, **row}])
+    async with dashboard(source, "3", "home", "o") as opened:
+        asked, answer = source.__dict__["questions"].pop()
+        assert set(asked.like) == {7001, 7002}
+        answer(GroupAnswer(note="it cannot be seen on this version of Python"))
+        await opened.until_line("together  not available: it cannot be seen on this version of Python")
+        assert "200 GB" in opened.line("alone")
+        assert "looked at" not in opened.text()
+        assert opened.text().count("cannot be seen") == 1
+
+
+async def test_child_processes_share_no_objects() -> None:
+    """Of what is not the target's own it is said why there is nothing to ask."""
+    source = AskedSource(Story())
+    source.play(30)
+    row = {"kind": schema.KIND_CHILD, "function": 1, "retained": 10**11, "created": made.NOW}
+    made.put(source.store, [{"id": 7001, **row}, {"id": 7002, **row}])
+    async with dashboard(source, "3", "home", "o") as opened:
+        await opened.until_line("2 child processes")
+        await opened.until_line("together  not available: a child process has its own memory")
+        assert "questions" not in source.__dict__
 
 
 async def test_ages_that_are_only_known_at_least() -> None:
