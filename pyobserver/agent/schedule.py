@@ -16,6 +16,7 @@ LATER_SECONDS = 0.010  # until the first picture is complete: with the time to w
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 LONG = 2.0  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
+_HARDLY = 0.1  # of a slice: what others may have used of one that is whole
 _BEATS = (1.0, 0.5, 0.1)  # seconds: rounds begin at multiples, many in one slice, as to wake up takes more than most
 STILL_SECONDS = 0.00001  # of processor time, in which no step of a task can be done: to wake up takes more
 _REST_SECONDS = 5.0  # that a round is left out at most: not everywhere is processor time counted that exactly
@@ -56,7 +57,7 @@ class Job:
 
     `work(slice)` returns a generator over one round. It stops by `yield` when the slice is over, gets the next one from
     it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
-    that nobody else has used some of. The next round begins `period` seconds
+    that nobody else has used some of: what it does then may take longer than one. The next round begins `period` seconds
     after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core. With
     `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not run.
     """
@@ -163,6 +164,7 @@ class Schedule:
         self._ran = ran
         self._turn = 0
         self._is_passed = False  # the first job had something to do in the last slice, and no time was left for it
+        self._next = None  # the job that the last slice was not whole enough for: it comes before all others
 
     def wait(self, now):
         """Seconds until some job has work to do; 0.0 when one has it already."""
@@ -180,9 +182,13 @@ class Schedule:
         order = self._ready(now)
         teller = self.jobs[0] if self.jobs else None
         self._is_passed = teller in order
+        self._next = None
         for job in order:
             if now.over():
                 break
+            if job.wants_whole and job is not order[0] and now.left() < (1.0 - _HARDLY) * now.seconds:
+                self._next = self._next or job
+                continue
             if job is teller:
                 self._is_passed = False
             self._run(job, now)
@@ -201,6 +207,9 @@ class Schedule:
             ready.sort(key=_goes_later)
             if told is not None:
                 ready.insert(0 if told.in_round or self._is_passed else len(ready), told)
+            if self._next in ready:
+                ready.remove(self._next)
+                ready.insert(0, self._next)
         return ready
 
     def _run(self, job, now):
