@@ -57,9 +57,10 @@ class Job:
 
     `work(slice)` returns a generator over one round. It stops by `yield` when the slice is over, gets the next one from
     it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
-    that nobody else has used some of: what it does then may take longer than one. The next round begins `period` seconds
-    after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core. With
-    `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not run.
+    that nobody else has used some of: what it does then may take longer than one. The next round begins `period`
+    seconds after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core.
+    With `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not
+    run.
     """
 
     def __init__(self, name, period, work, duty=0.02, goes_on=False, rests=False):

@@ -28,6 +28,7 @@ _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what lim
 _DUTY_LISTS = 0.003
 _DUTY_CALL = 0.001  # of what cannot be done in parts: 4 ms among 100,000 tasks, so each 4 s
 _FEW_LISTED = 1000  # tasks that are listed in a small part of a slice
+_MOST_NOTED = 20000  # listed tasks up to which it is noted which have been met: 10 bytes each, and few are asked about
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
 
 
@@ -50,6 +51,8 @@ class TaskProbe:
         self._places = Places(self._address_at)
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
+        self._most = MAX_ROWS  # of the listed that are looked at in turn at once
+        self._notes = True  # in `_met`, what has been met
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
         self._lists = TaskLists(agent.clock, agent.cpu)
         self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
@@ -189,7 +192,8 @@ class TaskProbe:
         if not self.complete:
             count = min(MAX_ROWS, sum(self._listed.values()))
             self._places.expect(count)
-            self._met.expect(count)
+            if self._notes:
+                self._met.expect(count)
 
     def _sets(self):
         """Yield (name, a set of weak references to tasks)."""
@@ -221,13 +225,14 @@ class TaskProbe:
             if is_done:
                 return now
         self._listed.pop("lists", None)
+        self._notes = True
         for loop in self.loops.references():
             if now.clock() >= calls.get(id(loop), 0.0):
                 now = yield WHOLE
                 references = all_of(loop)
                 self._listed[id(loop)] = len(references)
                 calls[id(loop)] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
-                now = yield from self._meet_all(self._met.new(references), now)
+                now = yield from self._meet_all(references, now)
         return now
 
     def _meet_in_parts(self, now):
@@ -244,7 +249,9 @@ class TaskProbe:
             if lists.length > _FEW_LISTED or not self.complete:
                 now = yield WHOLE
             begun = self._agent.cpu()
-            references = lists.take(now, self._met.new, self.complete) if lists.is_ready() else None
+            row_of, most = (self.row_of, self._most) if self.complete else (None, MAX_ROWS)
+            references = lists.take(now, row_of, most) if lists.is_ready() else None
+            self._notes = references is None or lists.length <= _MOST_NOTED
             if references is None:
                 return now, seconds, False
             seconds = self._agent.cpu() - begun + (seconds if self.complete else 0.0)  # those that are new do not wait
@@ -253,15 +260,21 @@ class TaskProbe:
             self._expect()
             now = yield from self._meet_all(references, now)
             are_missing = lists.is_behind or lists.length > self.count or len(self.loops.references()) > 1
+            self._most = MAX_ROWS if are_missing else _AT_ONCE
             if lists.is_through or (self.complete and not are_missing) or self._table.is_full():
                 return now, seconds, True
 
     def _meet_all(self, references, now):
-        """Meet the tasks of a list of references, which gets empty; return the slice."""
+        """Meet those of a list of references that are not known yet; it gets empty. Return the slice."""
         while references:
             if now.over():
                 now = yield
-            self._meet(references.pop())
+            some = references[-_AT_ONCE:]
+            del references[-_AT_ONCE:]
+            for reference in self._met.new(some) if self._notes else some:
+                self._meet(reference)
+                if now.over():
+                    now = yield
         return now
 
     def _meet(self, reference):
@@ -277,7 +290,7 @@ class TaskProbe:
             self._agent.scanner.add_barrier(type(task))
         position = self._places.find(id(task))
         if position >= 0:
-            if self._table.refs[position] is reference:
+            if self._notes and self._table.refs[position] is reference:
                 self._met.note(reference, position)
             return
         row = self._table.add_row(schema.KIND_TASK)
@@ -287,7 +300,8 @@ class TaskProbe:
         position = row.position
         self._table.refs[position] = reference
         self._places.put(id(task), position)
-        self._met.note(reference, position)
+        if self._notes:
+            self._met.note(reference, position)
         columns = self._table.columns
         columns.created[position] = self._table.seconds(self._agent.wall())
         if not self.complete:
