@@ -26,12 +26,16 @@ _TORN_SHARE = 0.9
 
 
 class Slice:
-    """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile."""
+    """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile.
 
-    __slots__ = ("begun", "clock", "deadline", "limit", "ran", "seconds")
+    `clock` is like `time.perf_counter`, `cpu` like `time.thread_time`.
+    """
 
-    def __init__(self, clock, seconds, ran=0.0):
+    __slots__ = ("begun", "clock", "cpu", "deadline", "limit", "ran", "seconds")
+
+    def __init__(self, clock, seconds, ran=0.0, cpu=None):
         self.clock = clock
+        self.cpu = cpu or clock
         interval = sys.getswitchinterval()
         self.begun = clock()
         self.ran = ran  # seconds of the processor that the program has had by then
@@ -100,10 +104,10 @@ class Job:
 
     def run(self, now):
         """Work in the slice `now` until it is over or the round has ended."""
-        before = now.clock()
+        before = now.cpu()
         try:
             if not self.in_round:
-                self._begun, self._spent, self._ran = before, 0.0, now.ran
+                self._begun, self._spent, self._ran = now.clock(), 0.0, now.ran
                 self.left_out, self._left_out = self._left_out, 0
                 self.in_round = True
                 self._round = self._work(now)
@@ -111,21 +115,21 @@ class Job:
             else:
                 self.wants_whole = self._round.send(now) is WHOLE
         except StopIteration:
-            self._end(before, now.clock())
+            self._end(before, now)
             self.failures = 0
             return
         except BaseException:
-            self._end(before, now.clock())
+            self._end(before, now)
             self.failures += 1
             raise
-        self._spent += now.clock() - before
+        self._spent += now.cpu() - before
 
-    def _end(self, before, after):
-        self._spent += after - before
+    def _end(self, before, now):
+        self._spent += now.cpu() - before
         self._round = None
         self.in_round = self.wants_whole = False
         self.rounds += 1
-        due, allowed = self._begun + self.period, after + self._spent / self.duty - self._spent
+        due, allowed = self._begun + self.period, now.clock() + self._spent / self.duty - self._spent
         beat = _beat(self.period)
         if beat:
             due, allowed = on_beat(due, self.period), allowed + -allowed % beat
@@ -155,7 +159,7 @@ class Schedule:
     the processor time of all threads but this one; as long as it stands still, jobs rest that can, if it `may_rest`.
     """
 
-    def __init__(self, clock, problem, ran):
+    def __init__(self, clock, problem, ran, cpu=None):
         self.jobs = []
         self.given_up = []  # what is not done any more, and why, for who comes later
         self.is_alone = False
@@ -163,6 +167,7 @@ class Schedule:
         self._clock = clock
         self._problem = problem
         self._ran = ran
+        self._cpu = cpu
         self._turn = 0
         self._is_passed = False  # the first job had something to do in the last slice, and no time was left for it
         self._next = None  # the job that the last slice was not whole enough for: it comes before all others
@@ -179,7 +184,7 @@ class Schedule:
 
     def work(self, seconds):
         """Use one slice of at most so many `seconds`; return how long it was."""
-        now = Slice(self._clock, seconds, self._ran())
+        now = Slice(self._clock, seconds, self._ran(), self._cpu)
         order = self._ready(now)
         teller = self.jobs[0] if self.jobs else None
         self._is_passed = teller in order

@@ -71,6 +71,23 @@ def test_who_is_expensive_comes_later() -> None:
     assert jobs["a"].due == 1011.0
 
 
+def test_what_others_take_meanwhile_is_not_its_own() -> None:
+    """Where the processor has been somebody else's for a tenth of a second, a job has not become expensive."""
+    clock, _, _, _ = made("teller")
+    spent = 0.0
+    schedule = Schedule(clock, list, lambda: clock.ran, lambda: spent)
+
+    def work(now: Slice) -> Iterator[None]:
+        nonlocal spent
+        clock.now += 0.1
+        spent += 0.001
+        yield from ()
+
+    schedule.jobs = [Job("teller", 1.0, work), Job("a", 1.0, work, duty=0.01)]
+    schedule.work(0.001)
+    assert schedule.jobs[1].due == 1001.0
+
+
 def test_the_first_tells_what_the_others_have_just_found() -> None:
     """It comes behind them, but if no time was left for it, before them in the next slice."""
     clock, schedule, done, jobs = made("teller", "a", "b")
