@@ -61,7 +61,7 @@ class Agent:
         self.scanner = Scanner(self.clock)
         self.self_check = self.scanner.self_check()
         process_time = original("time", "process_time")
-        self.schedule = schedule.Schedule(self.clock, self.problem, lambda: process_time() - self.cpu())
+        self.schedule = schedule.Schedule(self.clock, self.problem, lambda: process_time() - self.cpu(), self.cpu)
         self.threads = threads.ThreadProbe(self)
         self.tasks = tasks.TaskProbe(self, mine["loop"])
         self.scanner.name_by(self.tasks.describer.slots)

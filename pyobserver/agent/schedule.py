@@ -16,6 +16,7 @@ LATER_SECONDS = 0.010  # until the first picture is complete: with the time to w
 FIRST_SECONDS = 0.005  # for a while, until the first picture is complete: somebody waits for it
 LONG = 2.0  # times as long are slices, and as far apart, in a crowd: what comes first in one takes five times as long
 WHOLE = "a whole slice"
+_HARDLY = 0.1  # of a slice: what others may have used of one that is whole
 _BEATS = (1.0, 0.5, 0.1)  # seconds: rounds begin at multiples, many in one slice, as to wake up takes more than most
 STILL_SECONDS = 0.00001  # of processor time, in which no step of a task can be done: to wake up takes more
 _REST_SECONDS = 5.0  # that a round is left out at most: not everywhere is processor time counted that exactly
@@ -25,12 +26,16 @@ _TORN_SHARE = 0.9
 
 
 class Slice:
-    """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile."""
+    """When a job may work. `over()` says when to stop, `torn()` whether others may have run meanwhile.
 
-    __slots__ = ("begun", "clock", "deadline", "limit", "ran", "seconds")
+    `clock` is like `time.perf_counter`, `cpu` like `time.thread_time`.
+    """
 
-    def __init__(self, clock, seconds, ran=0.0):
+    __slots__ = ("begun", "clock", "cpu", "deadline", "limit", "ran", "seconds")
+
+    def __init__(self, clock, seconds, ran=0.0, cpu=None):
         self.clock = clock
+        self.cpu = cpu or clock
         interval = sys.getswitchinterval()
         self.begun = clock()
         self.ran = ran  # seconds of the processor that the program has had by then
@@ -56,9 +61,10 @@ class Job:
 
     `work(slice)` returns a generator over one round. It stops by `yield` when the slice is over, gets the next one from
     it, and keeps no strong reference to anything of the target over a `yield`. By `yield WHOLE` it asks for a slice
-    that nobody else has used some of. The next round begins `period` seconds
-    after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core. With
-    `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not run.
+    that nobody else has used some of: what it does then may take longer than one. The next round begins `period`
+    seconds after this one has begun, but later if rounds are expensive: it gets at most the share `duty` of one core.
+    With `goes_on` it is done also while nobody observes. One that `rests` has nothing to do while the program has not
+    run.
     """
 
     def __init__(self, name, period, work, duty=0.02, goes_on=False, rests=False):
@@ -98,10 +104,10 @@ class Job:
 
     def run(self, now):
         """Work in the slice `now` until it is over or the round has ended."""
-        before = now.clock()
+        before = now.cpu()
         try:
             if not self.in_round:
-                self._begun, self._spent, self._ran = before, 0.0, now.ran
+                self._begun, self._spent, self._ran = now.clock(), 0.0, now.ran
                 self.left_out, self._left_out = self._left_out, 0
                 self.in_round = True
                 self._round = self._work(now)
@@ -109,21 +115,21 @@ class Job:
             else:
                 self.wants_whole = self._round.send(now) is WHOLE
         except StopIteration:
-            self._end(before, now.clock())
+            self._end(before, now)
             self.failures = 0
             return
         except BaseException:
-            self._end(before, now.clock())
+            self._end(before, now)
             self.failures += 1
             raise
-        self._spent += now.clock() - before
+        self._spent += now.cpu() - before
 
-    def _end(self, before, after):
-        self._spent += after - before
+    def _end(self, before, now):
+        self._spent += now.cpu() - before
         self._round = None
         self.in_round = self.wants_whole = False
         self.rounds += 1
-        due, allowed = self._begun + self.period, after + self._spent / self.duty - self._spent
+        due, allowed = self._begun + self.period, now.clock() + self._spent / self.duty - self._spent
         beat = _beat(self.period)
         if beat:
             due, allowed = on_beat(due, self.period), allowed + -allowed % beat
@@ -153,7 +159,7 @@ class Schedule:
     the processor time of all threads but this one; as long as it stands still, jobs rest that can, if it `may_rest`.
     """
 
-    def __init__(self, clock, problem, ran):
+    def __init__(self, clock, problem, ran, cpu=None):
         self.jobs = []
         self.given_up = []  # what is not done any more, and why, for who comes later
         self.is_alone = False
@@ -161,8 +167,10 @@ class Schedule:
         self._clock = clock
         self._problem = problem
         self._ran = ran
+        self._cpu = cpu
         self._turn = 0
         self._is_passed = False  # the first job had something to do in the last slice, and no time was left for it
+        self._next = None  # the job that the last slice was not whole enough for: it comes before all others
 
     def wait(self, now):
         """Seconds until some job has work to do; 0.0 when one has it already."""
@@ -176,13 +184,17 @@ class Schedule:
 
     def work(self, seconds):
         """Use one slice of at most so many `seconds`; return how long it was."""
-        now = Slice(self._clock, seconds, self._ran())
+        now = Slice(self._clock, seconds, self._ran(), self._cpu)
         order = self._ready(now)
         teller = self.jobs[0] if self.jobs else None
         self._is_passed = teller in order
+        self._next = None
         for job in order:
             if now.over():
                 break
+            if job.wants_whole and job is not order[0] and now.left() < (1.0 - _HARDLY) * now.seconds:
+                self._next = self._next or job
+                continue
             if job is teller:
                 self._is_passed = False
             self._run(job, now)
@@ -201,6 +213,9 @@ class Schedule:
             ready.sort(key=_goes_later)
             if told is not None:
                 ready.insert(0 if told.in_round or self._is_passed else len(ready), told)
+            if self._next in ready:
+                ready.remove(self._next)
+                ready.insert(0, self._next)
         return ready
 
     def _run(self, job, now):

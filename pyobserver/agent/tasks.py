@@ -14,6 +14,7 @@ from pyobserver.agent.columns import Places
 from pyobserver.agent.describe import Describer
 from pyobserver.agent.loops import Loops
 from pyobserver.agent.met import Met
+from pyobserver.agent.newborn import Newborn
 from pyobserver.agent.row import KEPT_IN_LISTS, Row
 from pyobserver.agent.rows import MAX_ROWS
 from pyobserver.agent.schedule import WHOLE, Job
@@ -27,7 +28,9 @@ _ENUMERATE_SECONDS = 0.5
 _DUTY_FIRST = 1.0  # until all are known, the pauses between slices are what limits it
 _DUTY_LISTS = 0.003
 _DUTY_CALL = 0.001  # of what cannot be done in parts: 4 ms among 100,000 tasks, so each 4 s
+_CALL_SECONDS = 60.0  # until it is called although nothing is missing
 _FEW_LISTED = 1000  # tasks that are listed in a small part of a slice
+_MOST_NOTED = 20000  # listed tasks up to which it is noted which have been met: 10 bytes each, and few are asked about
 _AT_FIRST = 2000  # tasks that are described when they are met; more have that done in the next look at all
 
 
@@ -50,8 +53,11 @@ class TaskProbe:
         self._places = Places(self._address_at)
         self._met = Met(agent.table)
         self._listed = {}  # by source, how many it had when it was last gone through
+        self._most = MAX_ROWS  # of the listed that are looked at in turn at once
+        self._notes = True  # in `_met`, what has been met
         self._is_aged = False  # there may be rows of tasks that ended while hardly anybody looked
         self._lists = TaskLists(agent.clock, agent.cpu)
+        self._newborn = Newborn()
         self._calls = {}  # what only a call tells -> when it may be called again: the lists, or a loop by its id
         self.kinds = set()  # ids of the types of tasks that the scanner knows
         self._enumerate_job = Job("tasks", _ENUMERATE_SECONDS, self._enumerate, _DUTY_FIRST, goes_on=True, rests=True)
@@ -189,7 +195,8 @@ class TaskProbe:
         if not self.complete:
             count = min(MAX_ROWS, sum(self._listed.values()))
             self._places.expect(count)
-            self._met.expect(count)
+            if self._notes:
+                self._met.expect(count)
 
     def _sets(self):
         """Yield (name, a set of weak references to tasks)."""
@@ -214,25 +221,34 @@ class TaskProbe:
         self.loops.look_for()
         lists, calls = self._lists, self._calls
         if lists.is_ready():
+            if self.complete and lists.length > _FEW_LISTED and now.clock() < calls.get("all", 0.0):
+                references = self._newborn.found(self.kinds)
+                if references is not None:
+                    now = yield from self._meet_all(references, now)
+                    self._listed["lists"] += self.count - sum(self._listed.values())
+                    return now
             if now.clock() < calls.get("lists", 0.0):
                 return now
             now, seconds, is_done = yield from self._meet_in_parts(now)
             calls["lists"] = now.clock() + seconds / _DUTY_CALL
+            calls["all"] = now.clock() + _CALL_SECONDS
             if is_done:
                 return now
         self._listed.pop("lists", None)
+        self._notes = True
         for loop in self.loops.references():
             if now.clock() >= calls.get(id(loop), 0.0):
                 now = yield WHOLE
                 references = all_of(loop)
                 self._listed[id(loop)] = len(references)
                 calls[id(loop)] = now.clock() + (now.clock() - now.begun) / _DUTY_CALL
-                now = yield from self._meet_all(self._met.new(references), now)
+                now = yield from self._meet_all(references, now)
         return now
 
     def _meet_in_parts(self, now):
         """Meet the next part of the listed, and what has come last; return (slice, seconds to pause for, it worked).
 
+        When all are known then, what comes later is among the newborn for as long as these can be told.
         All parts are looked at in turn when it is seen that some are missing, or when new ones may be elsewhere than at
         the end: each thread has its own list.
         """
@@ -243,8 +259,11 @@ class TaskProbe:
         while True:
             if lists.length > _FEW_LISTED or not self.complete:
                 now = yield WHOLE
+            self._newborn.begin()
             begun = self._agent.cpu()
-            references = lists.take(now, self._met.new, self.complete) if lists.is_ready() else None
+            row_of, most = (self.row_of, self._most) if self.complete else (None, MAX_ROWS)
+            references = lists.take(now, row_of, most) if lists.is_ready() else None
+            self._notes = references is None or lists.length <= _MOST_NOTED
             if references is None:
                 return now, seconds, False
             seconds = self._agent.cpu() - begun + (seconds if self.complete else 0.0)  # those that are new do not wait
@@ -253,15 +272,23 @@ class TaskProbe:
             self._expect()
             now = yield from self._meet_all(references, now)
             are_missing = lists.is_behind or lists.length > self.count or len(self.loops.references()) > 1
+            self._most = MAX_ROWS if are_missing else _AT_ONCE
             if lists.is_through or (self.complete and not are_missing) or self._table.is_full():
+                if sum(self._listed.values()) != self.count:
+                    self._newborn.forget()
                 return now, seconds, True
 
     def _meet_all(self, references, now):
-        """Meet the tasks of a list of references, which gets empty; return the slice."""
+        """Meet those of a list of references that are not known yet; it gets empty. Return the slice."""
         while references:
             if now.over():
                 now = yield
-            self._meet(references.pop())
+            some = references[-_AT_ONCE:]
+            del references[-_AT_ONCE:]
+            for reference in self._met.new(some) if self._notes else some:
+                self._meet(reference)
+                if now.over():
+                    now = yield
         return now
 
     def _meet(self, reference):
@@ -277,7 +304,7 @@ class TaskProbe:
             self._agent.scanner.add_barrier(type(task))
         position = self._places.find(id(task))
         if position >= 0:
-            if self._table.refs[position] is reference:
+            if self._notes and self._table.refs[position] is reference:
                 self._met.note(reference, position)
             return
         row = self._table.add_row(schema.KIND_TASK)
@@ -287,7 +314,8 @@ class TaskProbe:
         position = row.position
         self._table.refs[position] = reference
         self._places.put(id(task), position)
-        self._met.note(reference, position)
+        if self._notes:
+            self._met.note(reference, position)
         columns = self._table.columns
         columns.created[position] = self._table.seconds(self._agent.wall())
         if not self.complete:

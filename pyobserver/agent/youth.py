@@ -18,7 +18,7 @@ _DEAR_ROUNDS = 100
 _LOST = 10  # half the rounds in a row in which it could not be told
 
 
-class _Mark:
+class Mark:
     """Made at a moment; it has a slot, so that the collector knows it."""
 
     __slots__ = ("slot",)
@@ -51,7 +51,7 @@ class Youth:
         self._rounds += 1
         self._last_mark = self._mark if self._is_ended else None
         self._is_ended, self._was_sure = False, True
-        self._mark = _Mark()
+        self._mark = Mark()
         self.begin_slice()
         self.is_sure()
 
@@ -98,7 +98,7 @@ class Youth:
         if not last:
             self._middle = frozenset()
         elif self._inner is None or id(self._inner) not in self._young:
-            self._inner = _Mark()
+            self._inner = Mark()
             self._middle = self._of(1)
         if self._cpu() - begun > _DEAR_SECONDS:
             self._rounds = -_DEAR_ROUNDS
@@ -110,5 +110,5 @@ class Youth:
     def _of(self, generation):
         future = self._kind()
         return frozenset(
-            [id(each) for each in get_objects(generation=generation) if type(each) is future or type(each) is _Mark]
+            [id(each) for each in get_objects(generation=generation) if type(each) is future or type(each) is Mark]
         )

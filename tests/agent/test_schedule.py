@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyobserver.agent.schedule import Job, Schedule, Slice, on_beat
+from pyobserver.agent.schedule import WHOLE, Job, Schedule, Slice, on_beat
 
 
 class Clock:
@@ -71,6 +71,23 @@ def test_who_is_expensive_comes_later() -> None:
     assert jobs["a"].due == 1011.0
 
 
+def test_what_others_take_meanwhile_is_not_its_own() -> None:
+    """Where the processor has been somebody else's for a tenth of a second, a job has not become expensive."""
+    clock, _, _, _ = made("teller")
+    spent = 0.0
+    schedule = Schedule(clock, list, lambda: clock.ran, lambda: spent)
+
+    def work(now: Slice) -> Iterator[None]:
+        nonlocal spent
+        clock.now += 0.1
+        spent += 0.001
+        yield from ()
+
+    schedule.jobs = [Job("teller", 1.0, work), Job("a", 1.0, work, duty=0.01)]
+    schedule.work(0.001)
+    assert schedule.jobs[1].due == 1001.0
+
+
 def test_the_first_tells_what_the_others_have_just_found() -> None:
     """It comes behind them, but if no time was left for it, before them in the next slice."""
     clock, schedule, done, jobs = made("teller", "a", "b")
@@ -91,6 +108,30 @@ def test_the_first_tells_what_the_others_have_just_found() -> None:
     schedule.jobs[1].hurry()
     schedule.work(0.001)
     assert done == ["long", "teller", "long"]
+
+
+def test_a_whole_slice_is_not_one_that_others_have_used() -> None:
+    """What has asked for it is passed by when another one has taken some of the slice, and is first in the next."""
+    clock, schedule, done, _jobs = made("teller", "a", "b")
+
+    def whole(now: Slice) -> Iterator[object]:
+        done.append("asks")
+        now = yield WHOLE
+        done.append("whole at %.1f" % ((now.clock() - now.begun) * 1000.0))
+
+    def some(now: Slice) -> Iterator[None]:
+        while True:
+            done.append("some")
+            clock.now += 0.0005
+            yield
+
+    schedule.jobs = [Job("teller", 1.0, some), Job("a", 1.0, whole)]
+    schedule.work(0.001)
+    assert done == ["asks", "some"]
+    schedule.work(0.001)
+    assert done[2:] == ["some"]
+    schedule.work(0.001)
+    assert done[3:] == ["whole at 0.0", "some"]
 
 
 def test_jobs_rest_while_the_program_does() -> None:

@@ -39,10 +39,11 @@ def whole_pass(lists, clock, known):
         parts += 1
     return parts, found
 
-def part(lists, clock, known, *with_last):
-    some = lists.take(Slice(clock, 0.001), lambda some: [each for each in some if id(each) not in known], *with_last)
-    known.update(map(id, some))
-    return some
+def part(lists, clock, known, with_last=False):
+    row_of = (lambda task: 1 if weakref.ref(task) in known else None) if with_last else None
+    new = [each for each in lists.take(Slice(clock, 0.001), row_of) if each not in known]
+    known.update(new)
+    return new
 
 async def parked(gate):
     await gate.wait()
@@ -210,12 +211,13 @@ async def main():
     clock, seen = Clock(0.0), []
     lists = TaskLists(clock, clock)
     before = sys.getrefcount(tasks[0])
-    def new(some):
-        lists._first.take, take = None, lists._first.take
-        seen.append(asyncio.all_tasks() == {*tasks, asyncio.current_task()})
-        lists._first.take = take
-        return []
-    lists.take(Slice(clock, 0.001), new)
+    class Looked(Slice):
+        def left(self):
+            lists._first.take, take = None, lists._first.take
+            seen.append(asyncio.all_tasks() == {*tasks, asyncio.current_task()})
+            lists._first.take = take
+            return 0.0
+    lists.take(Looked(clock, 0.001))
     first = weakref.ref(lists._first)
     lists = take = None
     gc.collect()
@@ -265,7 +267,7 @@ async def main():
     clock = Clock(0.0)
     lists = TaskLists(clock, clock)
     module.get_objects = lambda generation: []
-    return [(lists.is_ready(), lists.take(Slice(clock, 0.001), list)) for _ in range(4) if lists.is_ready()]
+    return [(lists.is_ready(), lists.take(Slice(clock, 0.001))) for _ in range(4) if lists.is_ready()]
 """,
     )
     assert results == [[True, None]] * 3
