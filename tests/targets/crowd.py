@@ -3,7 +3,8 @@
     crowd.py [--tasks N] [--kept]
 
 With `--kept` it is a task that keeps them, in a variable of its own.
-`truth` tells how many tasks each function has; `lateness` p50, p99 and max in ms since the last `reset`.
+`truth` tells how many tasks each function has; `reset` p50, p99 and max in ms since the last `reset`, and how long the
+longest garbage collection has lasted meanwhile.
 `churn RATE SECONDS` starts so many tasks a second, each of which ends a moment later; the answer comes when all have
 ended, and says how many there were.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import time
 from collections import Counter
 from typing import Any
@@ -107,6 +109,26 @@ class Crowd:
         return {"started": started, "ended": self.ended, "seconds": time.monotonic() - begun}
 
 
+class Collections:
+    """How long the longest garbage collection of this process has lasted."""
+
+    def __init__(self) -> None:
+        self.begun = self.longest = 0.0
+        gc.callbacks.append(self.note)
+
+    def note(self, phase: str, told: dict[str, int]) -> None:
+        """Called by the collector when one begins, and when it has ended."""
+        if phase == "start":
+            self.begun = time.perf_counter()
+        else:
+            self.longest = max(self.longest, time.perf_counter() - self.begun)
+
+    def reset(self) -> dict[str, Any]:
+        """What `reset` tells of them; it begins anew."""
+        told, self.longest = {"collection_ms": 1000 * self.longest}, 0.0
+        return told
+
+
 async def main(options: argparse.Namespace) -> None:
     crowd = Crowd()
     if options.kept:
@@ -117,8 +139,9 @@ async def main(options: argparse.Namespace) -> None:
     ticking = asyncio.get_running_loop().create_task(ticker.tick(), name="ticker")
     await asyncio.sleep(0.1)
     ticker.reset()
+    collections = Collections()
     handlers = {"truth": lambda: {"counts": crowd.counts}, "churn": crowd.churn}
-    await serve({**handlers, "lateness": ticker.lateness, "reset": ticker.reset})
+    await serve({**handlers, "reset": lambda: {**ticker.reset(), **collections.reset()}})
     ticking.cancel()
     if options.kept:
         keeping.cancel()
