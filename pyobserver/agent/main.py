@@ -23,14 +23,17 @@ from pyobserver.agent import (
 from pyobserver.agent.kinds import frames, generators, greenlets, jobs, never_awaited, processes, trio
 from pyobserver.agent.kinds.subject import TaskSubject
 from pyobserver.agent.retention.scanner import Scanner
+from pyobserver.agent.row import KEPT_IN_LISTS
 from pyobserver.agent.rows import Table
 from pyobserver.protocol import schema
 
 _FIRST_OBSERVER_SECONDS = 20.0
-_AWAITED_SECONDS = 5.0
+_AWAITED_SECONDS = 3.0
 _LOOK_SECONDS = 1.0  # an agent without anything to do looks around so often
 _REAL_SLEEP = 0.001
 _AT_FIRST = 0.25  # of its share of a core, for what keeps the picture up to date while the first one comes in
+_NEARLY, _KNOWN = 0.9, 0.99  # of all tasks
+_NEARLY_SECONDS = 10.0
 _CROWD = 2000  # tasks from which on the first picture takes seconds
 
 
@@ -50,6 +53,7 @@ class Agent:
         self.farewell = ""
         self.config = config
         self.started_at = self._awaited_since = self.wall()
+        self._nearly_since = None  # when nearly all tasks had been measured
         self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
         self.longest_hold = 0.0
@@ -174,7 +178,8 @@ class Agent:
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if busy and not self.is_known():
                 every = schedule.FIRST_SECONDS if self.is_awaited() else schedule.LATER_SECONDS
-                if self.tasks.complete and self.tasks.count > _CROWD:  # to list them, more is done at once now and then
+                takes_longer = KEPT_IN_LISTS and not self.tasks.complete  # to list them is more than a slice
+                if self.tasks.count > _CROWD and not takes_longer:
                     seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
             worked = self.schedule.work(seconds)
@@ -289,9 +294,20 @@ class Agent:
         self.ownership.begin_anew()
 
     def is_known(self):
-        """Whether the first picture is complete: all tasks met, nearly all measured."""
+        """Whether the first picture is complete: all tasks met, nearly all measured.
+
+        Where many come and go, some never are: it is complete some seconds after most have been.
+        """
+        if not (self.tasks.complete and self.trio.complete):
+            return False
+        if self.self_check != "ok":
+            return True
         total, measured = self.measure.counts()
-        return self.tasks.complete and self.trio.complete and (measured >= 0.9 * total or self.self_check != "ok")
+        if measured < _NEARLY * total:
+            self._nearly_since = None
+            return False
+        self._nearly_since = self._nearly_since or self.clock()
+        return measured >= _KNOWN * total or self.clock() - self._nearly_since > _NEARLY_SECONDS
 
     def is_awaited(self):
         """Whether somebody sits before the first picture: for seconds, not for as long as it may take."""

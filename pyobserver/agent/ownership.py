@@ -11,7 +11,7 @@ from pyobserver.agent.owners import holders
 from pyobserver.agent.owners.membership import Membership
 from pyobserver.agent.owners.parents import is_unowned, owner_of, owners_of
 from pyobserver.agent.owners.supervisors import Supervisors
-from pyobserver.agent.row import OWNED, Row, node_count
+from pyobserver.agent.row import OWNED, Row, node_count, node_id
 from pyobserver.agent.runs import GENERATORS
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
@@ -122,17 +122,26 @@ class Ownership:
         self._owners_job.duty = self._agent.upkeep(_OWNERS_DUTY)
         count = 0
         for position in self._tasks.positions():
-            row = Row(self._table, position)
-            task = row.ref()
-            if task is not None and known().is_pending(task):  # its row may not tell yet that it has ended
-                self._assign(row, task)
-            elif task is not None and row.is_marked(OWNED):
-                self._release(row)
+            task = self._table.refs[position]()
+            if task is not None and not self._is_alone(position, task):
+                row = Row(self._table, position)
+                if known().is_pending(task):  # its row may not tell yet that it has ended
+                    self._assign(row, task)
+                elif row.is_marked(OWNED):
+                    self._release(row)
             task = None
             count += 1
             if count % _AT_ONCE == 0 and now.over():
                 now = yield
         yield from self.supervisors.sweep(now)
+
+    def _is_alone(self, position, task):
+        """Whether nobody waits for a task, and nobody did when it was looked at: so it is with most of very many."""
+        columns = self._table.columns
+        if columns.marks[position] & OWNED or known().callbacks(task):
+            return False
+        held, parent = node_id(columns.held[position]), columns.parent[position]
+        return parent == (held or node_id(columns.loop[position])) and parent in self._table.nodes
 
     def _assign(self, row, task):
         """Hang a task under the first of its owners, and note the others: who waits comes before who holds."""
@@ -408,18 +417,22 @@ class Ownership:
         if node is None:
             return
         more = None if second is None else self.supervisors.container(second, row.loop)
-        held_too = 0 if more is None or more is node else more.id
-        if row.held_too != held_too:
-            row.held_too = held_too
-            self._table.touch(row)
+        held_too = 0 if more is None or more is node else node_count(more.id)
+        columns, position = self._table.columns, row.position
+        if columns.held_too[position] != held_too:
+            columns.held_too[position] = held_too
+            self._table.touch_at(position)
         self.hold_under(row, node)
 
     def hold_under(self, row, node):
         """Hang a row under a container."""
-        self._set_held(row, node.id)
-        if row.flags & schema.FLAG_UNOWNED:
-            row.flags &= ~schema.FLAG_UNOWNED
-        if not row.is_marked(OWNED):
+        columns, position, number = self._table.columns, row.position, node_count(node.id)
+        if columns.held[position] != number:
+            columns.held[position] = number
+            self._table.touch_at(position)
+        if columns.flags[position] & schema.FLAG_UNOWNED:
+            columns.flags[position] &= ~schema.FLAG_UNOWNED
+        if not columns.marks[position] & OWNED:
             self._hang(row, node.id, schema.EDGE_HOLDS)
 
     def _not_held(self, row, is_certain):

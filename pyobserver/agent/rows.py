@@ -20,10 +20,12 @@ from pyobserver.agent.row import (
 )
 from pyobserver.agent.texts import Texts
 from pyobserver.protocol import schema
+from pyobserver.protocol.frames import Alike
 
 MAX_ROWS = 250000
 MAX_NODES = 50000
 MAX_OTHERS = 4  # owners of one row that are told beside its parent
+_AS_TOLD = frozenset([name for name, code in COLUMNS if (name, code) in schema.ROW_COLUMNS])  # all of it is the same
 _TRIMMED = 20000  # entries that are forgotten at once: half a millisecond
 _NOT_LOGGED = bytes([marks & ~LOGGED for marks in range(256)])
 MAX_LOG = 400000  # entries; an observer that is further behind gets everything anew
@@ -226,6 +228,14 @@ class Table:
         if name == "loop":
             return [node_id(number) for number in numbers]
         return numbers
+
+    def told(self, name, positions):
+        """Return the same as `frames.pack` takes it: faster, and not to be kept, as it may be a view."""
+        if name in RARE and not self.rare[name]:
+            return Alike(RARE[name], len(positions))
+        if type(positions) is range and name in _AS_TOLD:
+            return getattr(self.columns, name)[positions.start : positions.stop]
+        return self.column(name, positions)
 
     def _activities(self, positions):
         """Return `activity` for each of the positions; most of many tasks have never moved."""

@@ -5,7 +5,7 @@ import sys
 
 from pyobserver.agent import account, collector, schedule
 from pyobserver.agent.columns import Columns
-from pyobserver.agent.row import BITS, NO_POSITION
+from pyobserver.agent.row import BITS, FREE, NO_POSITION
 from pyobserver.protocol import frames, schema
 
 _RECEIVE = 65536
@@ -19,6 +19,7 @@ _LONGEST_INTERVAL = 86400.0
 _LOG_ENTRIES = 4 * _ROWS_IN_FRAME
 _DEAF_SECONDS = 1.0  # when no connection can be taken: the process has no file descriptor left
 _HEAD_BYTES = 160 * 1024  # of texts in one frame; the rest of its head is small
+_GAPS = 1.1  # positions among which one is told of, at most, for all of them to be told
 _MOST_BYTES = 12  # of one character as JSON
 MAX_OBSERVERS = 16
 MAX_FOCUS = 256
@@ -332,20 +333,18 @@ class Service:
                 observer.send({"t": "strings", "first": observer.texts, "items": items})
                 observer.texts += len(items)
                 yield
-            positions = [p for p in map(table.position_of, ids[:_ROWS_IN_FRAME]) if p >= 0]
+            positions = _side_by_side(table, [p for p in map(table.position_of, ids[:_ROWS_IN_FRAME]) if p >= 0])
             names = self._names(observer, positions)
             if _MOST_BYTES * sum([len(name) for name in names if name]) > _HEAD_BYTES - 6 * len(names):
                 names = _fitting(names, 0, _ROWS_IN_FRAME, json_bytes)
-            del positions[len(names) :]
-            if positions and positions[-1] - positions[0] == len(positions) - 1:
-                positions = range(positions[0], positions[-1] + 1)
-            columns = [(name, code, table.column(name, positions)) for name, code in schema.ROW_COLUMNS]
-            columns += _others(table, positions)
-            observer.send({"t": "rows", "names": names}, columns)
+            positions = positions[: len(names)]
+            columns = [(name, code, table.told(name, positions)) for name, code in schema.ROW_COLUMNS]
+            observer.send({"t": "rows", "names": names}, columns + _others(table, positions))
+            columns = None  # there are views among them
             table.told_rows(positions)
             _copy(table.columns.generation, observer.named.generation, positions)
-            last = table.id_at(positions[-1]) if positions else ids[-1]
-            del ids[: ids.index(last) + 1]
+            last = positions[-1] if positions else NO_POSITION
+            ids = [number for number in ids if number & NO_POSITION > last]
             yield
 
     def _names(self, observer, positions):
@@ -356,6 +355,14 @@ class Service:
         named, generation = observer.named.generation, table.columns.generation
         is_kept = table.rare["name"]
         return [None if named[p] == generation[p] and p not in is_kept else table.name_at(p) for p in positions]
+
+
+def _side_by_side(table, positions):
+    """Return a range, if the positions are all in it but for a few: to tell of these once more is faster."""
+    if not positions or positions[-1] - positions[0] > _GAPS * len(positions):
+        return positions
+    found = range(positions[0], positions[-1] + 1)
+    return positions if FREE in table.columns.kind[found.start : found.stop].tobytes() else found
 
 
 def _copy(numbers, into, positions):

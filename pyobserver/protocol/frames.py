@@ -25,6 +25,7 @@ MAX_COLUMNS = 64
 TYPE_CODES = "bBhHiIqQfd"
 
 _PREFIX = _struct_module.Struct("<II")
+_IS_LITTLE = _struct_module.pack("=H", 1) == _struct_module.pack("<H", 1)
 
 
 class ProtocolError(Exception):
@@ -111,13 +112,30 @@ def loads(text):
     return value
 
 
+class Alike:
+    """A column in which one number stands so often."""
+
+    __slots__ = ("count", "number")
+
+    def __init__(self, number, count):
+        self.number = number
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+
 def pack(code, values):
-    """Pack a list of numbers of one struct type code into little-endian bytes."""
+    """Pack numbers of one struct type code into little-endian bytes: a list, an `Alike`, or a memoryview."""
+    if type(values) is Alike:
+        return pack(code, [values.number]) * values.count
+    if type(values) is memoryview and values.format == code and _IS_LITTLE:
+        return values.tobytes()
     return _struct_module.pack("<%d%s" % (len(values), code), *values)
 
 
 def encode(head, columns=()):
-    """Return the frame for `head`, a dict, and `columns`, a sequence of (name, type code, list of numbers).
+    """Return the frame for `head`, a dict, and `columns`: (name, type code, numbers as `pack` takes them) of each.
 
     `head` must not have a member "c". Raises ProtocolError when the frame is too large, and struct.error or
     OverflowError for a number that its type code has no room for.

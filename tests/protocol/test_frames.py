@@ -299,3 +299,13 @@ def test_names_of_the_columns_fit_their_types() -> None:
     assert schema.STATES[schema.STATE_ENDED] == "ended"
     assert schema.EDGES[schema.EDGE_CHILD] == "child process"
     assert schema.ACCURACIES[schema.UNAVAILABLE] == "unavailable"
+
+
+def test_numbers_are_packed_alike_in_whichever_form_they_come() -> None:
+    """A list, a view of the same numbers, and one number that stands for all."""
+    for code in frames.TYPE_CODES:
+        numbers = [3.0] * 5 if code in "fd" else [3] * 5
+        block = memoryview(bytearray(frames.pack(code, numbers))).cast(code)
+        assert frames.pack(code, numbers) == frames.pack(code, block) == frames.pack(code, frames.Alike(numbers[0], 5))
+        if code not in "fd":  # a view of another type is packed as a list is
+            assert frames.pack("q", block) == frames.pack("q", [3] * 5)
