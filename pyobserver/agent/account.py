@@ -50,7 +50,7 @@ def tick(agent, number):
         "total": agent.tasks.total(),
         "measured": counts[1],
         "complete": agent.tasks.complete and agent.trio.complete,
-        "holders_complete": agent.ownership.complete,
+        "holders_complete": agent.search.complete,
         "loops": agent.tasks.loops.summary(),
         "gc": facts.collector(),
         "remedies": remedies.prospects(agent),

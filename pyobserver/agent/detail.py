@@ -49,7 +49,7 @@ class Details:
         """Return whether a walk over the heap stands in a task: it refers to some of what that retains."""
         row = self._agent.table.rows.get(number)
         task = row.ref() if row is not None and row.ref is not None else None
-        return task is not None and self._ownership.is_walking_in(task)
+        return task is not None and self._agent.search.is_walking_in(task)
 
     def _answer(self, number, token, values, now):
         answer = {
@@ -113,7 +113,7 @@ class Details:
                 answer["awaited_by"] = [[above.id, self._label(above)]]
         holders = self._ownership.holders_of(row)
         answer["holders"] = [[node.label, node.detail, node.id] for node in holders]  # counted in slices
-        if not holders and not self._ownership.complete:
+        if not holders and not self._agent.search.complete:
             notes.append("who holds it is being looked for")
         answer["note"] = "; ".join(notes)
 
@@ -127,7 +127,7 @@ class Details:
         if subject.is_executing(task):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is running: what it retains cannot be read"]))
             return
-        if self._ownership.is_walking_in(task):
+        if self._agent.search.is_walking_in(task):
             answer["note"] = "; ".join(filter(None, [answer["note"], "it is being walked through: ask again"]))
             return
         found = subject.breakdown(task, now.begun + _BREAKDOWN_SECONDS, preview if values else None)

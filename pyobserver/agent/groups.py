@@ -36,10 +36,10 @@ class Groups:
     What is different from kind to kind is told by `agent.subjects`, from kind to `kinds.subject.Subject`.
     """
 
-    def __init__(self, agent, ownership):
+    def __init__(self, agent, search):
         self._agent = agent
         self._table = agent.table
-        self._ownership = ownership
+        self._search = search
 
     def work(self, now):
         """Answer all that is asked."""
@@ -114,7 +114,7 @@ class Groups:
         With `is_last`, what was cut short is taken as it is.
         """
         row, thing, subject = self._member(member)
-        if thing is None or self._ownership.is_walking_in(thing):
+        if thing is None or self._search.is_walking_in(thing):
             return thing is None or is_whole
         if subject.is_executing(thing):
             return True
@@ -135,7 +135,7 @@ class Groups:
         is_late = spent > _LATE * (deadline - begun)
         if look.accuracy == schema.AT_LEAST and is_late and not is_last:
             return False
-        if not subject.is_apart and not look.pairs.keys().isdisjoint(self._ownership.walked()) and not is_last:
+        if not subject.is_apart and not look.pairs.keys().isdisjoint(self._search.walked()) and not is_last:
             return False  # a walk over the heap goes through it as through everything, and refers to some of it
         if look.accuracy == schema.UNAVAILABLE:
             return True
@@ -307,7 +307,7 @@ class Groups:
         deadline = now.begun + _LONG_SECONDS
         frames = subject.stack(thing)
         try:
-            found = one.naming.describe(thing, wanted, deadline, self._ownership.walked(), frames)
+            found = one.naming.describe(thing, wanted, deadline, self._search.walked(), frames)
         except Exception:  # a type in C whose size cannot be asked for, or no memory
             found = {}
         thing = frames = None

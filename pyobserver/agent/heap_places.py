@@ -206,7 +206,7 @@ class HeapPlaces:
             name,
             self._agent.trio.types,
             self._agent.tasks.references,
-            self._agent.ownership.coroutine_of,
+            self._agent.search.coroutine_of,
             self._agent.tasks.describer.slots,
         )
         spent, notes = 0.0, []

@@ -70,6 +70,7 @@ class Agent:
         self.tasks = tasks.TaskProbe(self, mine["loop"])
         self.scanner.name_by(self.tasks.describer.slots)
         self.ownership = ownership.Ownership(self, self.tasks)
+        self.search = self.ownership.search
         self.measure = measure.Measuring(self, self.tasks)
         self.trio = trio.TrioProbe(self)
         self.jobs = jobs.JobProbe(self)
@@ -77,8 +78,8 @@ class Agent:
         self.generators = generators.GeneratorProbe(self)
         self.processes = processes.ProcessProbe(self)
         self.greenlets = greenlets.GreenletProbe(self)
-        self.ownership.on_met = [self.never_awaited.meet, self.generators.meet]
-        self.ownership.on_process = self.processes.meet
+        self.search.on_met = [self.never_awaited.meet, self.generators.meet]
+        self.search.on_process = self.processes.meet
         self.frames = frames.ThreadFrames(self)
         self.subjects = {  # how the rows of a kind are looked into
             schema.KIND_TASK: TaskSubject(self),
@@ -95,7 +96,7 @@ class Agent:
         self.creations = creations.Creations(self)
         self.actions = actions.Actions(self)
         self.actions.job = schedule.Job("actions", 3600.0, self.actions.work, duty=0.5)
-        self.groups = groups.Groups(self, self.ownership)
+        self.groups = groups.Groups(self, self.search)
         self.places = heap_places.HeapPlaces(self)
         self.places.job = schedule.Job("places", 60.0, self.places.work, duty=0.1)
         self.history = history.History(self)
@@ -154,7 +155,7 @@ class Agent:
         busy = bool(self.service.observers)
         works = busy or self.stays
         self.schedule.is_alone = not busy
-        self.schedule.may_rest = self.is_known() and (self.ownership.complete or not busy)
+        self.schedule.may_rest = self.is_known() and (self.search.complete or not busy)
         if busy and self._is_aged:
             self._begin_anew()
             ready = min(ready, now + schedule.EVERY_SECONDS)
@@ -241,7 +242,7 @@ class Agent:
 
     def _forget(self):
         """Let go of everything, a little at a time: to free all rows at once would hold the interpreter for long."""
-        for walk in (self.ownership.walk(), self.places.walk):
+        for walk in (self.search.walk, self.places.walk):
             if walk is not None:
                 walk.let_go()
         self.schedule.jobs = []
@@ -268,11 +269,12 @@ class Agent:
             self.places,
             self.history,
             self.ownership,
+            self.search,
             self.tasks,
             self.threads,
             self.schedule,
         )
-        for part in (self.ownership.walk(), self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
+        for part in (self.search.walk, self.frames, *kinds, *self.subjects.values(), *parts, self.scanner):
             if part is not None:
                 part.__dict__.clear()
         self._updates = self._wanted = self._asked = self.own_memory = self._poll = self.scanner = None
@@ -291,7 +293,7 @@ class Agent:
         self._awaited_since = self.wall()
         self.tasks.begin_anew()
         self.trio.begin_anew()
-        self.ownership.begin_anew()
+        self.search.begin_anew()
 
     def is_known(self):
         """Whether the first picture is complete: all tasks met, nearly all measured.

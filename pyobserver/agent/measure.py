@@ -153,16 +153,16 @@ class Measuring:
             begun, first = now.clock(), now
             rows, is_over = self._take(chosen, now)
             self._agent.scanner.begin_batch()
-            inside = self._agent.ownership.inside()
+            inside = self._agent.search.inside()
             for position, number in rows.items():
                 if not self._has_room(now):
                     now = yield from self._room()
-                    inside = self._agent.ownership.inside()
+                    inside = self._agent.search.inside()
                 if now is not first and self._table.position_of(number) != position:
                     continue
                 if self._table.columns.tries[position] or not self._scan(position, now, inside):
                     now = yield WHOLE  # a large one gets a slice of its own
-                    inside = self._agent.ownership.inside()
+                    inside = self._agent.search.inside()
                     self._agent.scanner.begin_batch()
                     if self._table.position_of(number) == position:
                         self._scan(position, now, inside, True)

@@ -88,12 +88,8 @@ def asked(subject: Asked, task: asyncio.Task[Any], walked: int = 0, is_exact: bo
         variables=lambda coroutine, values: [],
     )
     steps = iter([True] * walked)
-    ownership = SimpleNamespace(
-        owner=lambda task: None,
-        holders_of=lambda row: [],
-        complete=True,
-        is_walking_in=lambda task: next(steps, False),
-    )
+    agent.search = SimpleNamespace(complete=True, is_walking_in=lambda task: next(steps, False))
+    ownership = SimpleNamespace(owner=lambda task: None, holders_of=lambda row: [])
     return (agent, Details(agent, SimpleNamespace(describer=describer), ownership)), sent
 
 

@@ -152,7 +152,7 @@ async def test_nothing_lets_go_of_the_lock_between_the_scans_of_a_batch() -> Non
 
     agent = measure._agent
     agent.torn, agent.wall, agent.schedule = 0, time.time, SimpleNamespace(is_alone=False)
-    agent.ownership = SimpleNamespace(inside=list)
+    agent.search = SimpleNamespace(inside=list)
     agent.scanner = SimpleNamespace(begin_batch=lambda: told.append("batch"))
     agent.subjects[schema.KIND_TASK] = SimpleNamespace(
         is_counted=True, judge=lambda measure: None, is_executing=lambda task: False, scan_of_batch=scan

@@ -10,6 +10,7 @@ from pyobserver.agent.owners.membership import Membership
 from pyobserver.agent.owners.supervisors import Supervisors
 from pyobserver.agent.ownership import Ownership
 from pyobserver.agent.rows import Table
+from pyobserver.agent.search import Search
 from pyobserver.agent.tasks import TaskProbe
 from pyobserver.protocol import schema
 
@@ -67,9 +68,9 @@ def test_free_positions_are_passed_over_at_once() -> None:
 def test_what_a_walk_has_found_is_told_in_slices_behind_a_crowd() -> None:
     """Positions without a task take their time, too."""
     table, _ = crowd_that_has_gone()
-    ownership: Any = SimpleNamespace(_table=table, _walk=SimpleNamespace(found={}))
+    search: Any = SimpleNamespace(_table=table, walk=SimpleNamespace(found={}))
     now = Counting()
-    parts, _ = run(Ownership._tell_found(ownership, now, table.end_position, 0), now)
+    parts, _ = run(Search._tell_found(search, now, table.end_position, 0), now)
     assert parts > MANY / 100
 
 

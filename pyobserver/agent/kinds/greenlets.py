@@ -253,7 +253,7 @@ class GreenletProbe:
             self._is_known = True
             self.are_loose = True  # until it is known
             self._agent.scanner.add_barrier(greenlets.base)
-            self._agent.ownership.begin_anew()
+            self._agent.search.begin_anew()
 
     def _look(self, now):
         greenlets = known()
@@ -278,7 +278,7 @@ class GreenletProbe:
             if position % _AT_ONCE == 0 and now.over():
                 now = yield
         self._holders = holders
-        self.are_loose = are_loose or not self._agent.ownership.complete
+        self.are_loose = are_loose or not self._agent.search.complete
         yield from ()
 
     def _end(self, row):

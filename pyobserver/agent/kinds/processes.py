@@ -99,7 +99,7 @@ class ProcessProbe:
         fresh = children - self._seen - pooled - set(self._met)
         self._seen |= fresh
         if fresh:
-            self._agent.ownership.miss(len(fresh))
+            self._agent.search.miss(len(fresh))
 
     # -- process pools ------------------------------------------------------------------------------------------------
 

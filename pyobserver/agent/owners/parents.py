@@ -19,6 +19,7 @@ from pyobserver.agent.attributes import (
     attribute,
     cell_contents,
     closure,
+    code_of,
     flags_of,
     globals_of,
     inherits,
@@ -362,3 +363,12 @@ def _by_itself(types, task, coroutine, callbacks):
                     members = attribute(each, "_tasks")
                     references += 1 + _by_awaited(types, task, _some(members))
     return references
+
+
+def is_main(callbacks):
+    """Whether these are the callbacks of a task that `run_until_complete` waits for, as `asyncio.run` does."""
+    for entry in callbacks[:4]:
+        callback = entry[0] if type(entry) is tuple and entry else entry
+        if type(callback) is Function and code_of(callback).co_name == "_run_until_complete_cb":
+            return True
+    return False
