@@ -29,6 +29,7 @@ MAX_CHAIN = 60
 _MAX_CODES = 4000
 _MAX_NAMES = 20  # of one code
 _MANY = 50  # times that it was asked where something stands in one code
+_ANYIOS = "_run_coro"
 _LIBRARIES = ("trio", "anyio")  # whose own coroutines are, as asyncio's, not where a program stands
 
 
@@ -90,11 +91,13 @@ class Describer:
 
     def function(self, coroutine):
         """Return `module.qualname` of what a task runs."""
+        coroutine = self._given(coroutine)
         chain = self.chain(coroutine)[0]
         return self._function_of(chain[0]) if chain else class_name(type(coroutine))
 
     def function_text(self, coroutine):
         """Return the number of the text that names what a task runs: `module.qualname`."""
+        coroutine = self._given(coroutine)
         kind = lines.kind_of(coroutine)
         if kind is None:
             return self._texts.intern(self.function(coroutine))
@@ -106,6 +109,18 @@ class Describer:
             if len(place.functions) < _MAX_NAMES:
                 place.functions[name] = found
         return found
+
+    def _given(self, coroutine):
+        """Return the coroutine that one of anyio's runs for a task group (`TaskHandle._run_coro`), else the same."""
+        kind = lines.kind_of(coroutine)
+        code = None if kind is None else kind.code(coroutine)
+        if code is None or code.co_name != _ANYIOS or not self._place(code, coroutine).is_library:
+            return coroutine
+        for each in lines.referents(coroutine):
+            if short_name(type(each)) == "TaskHandle":
+                found = attribute(each, "_coro")
+                return coroutine if lines.kind_of(found) is None else found
+        return coroutine
 
     def name(self, task):
         """Return the name of a task, without making asyncio make one."""

@@ -8,6 +8,7 @@ and 3.12, `instr_ptr` from 3.13; the code's bytes follow the fixed part of `PyCo
 
 import posix
 import sys
+from gc import get_referents
 
 from pyobserver.agent import collector
 
@@ -105,6 +106,14 @@ _CODE_BYTES = type.__dict__["__basicsize__"].__get__(type(_coroutine.__code__))
 def kind_of(thing):
     """Return how a coroutine, a generator or an async generator is read; None for everything else."""
     return KINDS.get(id(type(thing)))
+
+
+def referents(suspended):
+    """Return what a coroutine or generator refers to, its variables among it; no frame object is made."""
+    if sys.version_info >= (3, 11):
+        return get_referents(suspended)
+    frame = kind_of(suspended).frame(suspended)
+    return [] if frame is None else get_referents(frame)
 
 
 class Lines:

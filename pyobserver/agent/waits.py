@@ -8,7 +8,6 @@ subprocess.py, selector_events.py and timeouts.py of CPython 3.8 to 3.15).
 
 import _socket
 from _collections import deque
-from gc import get_referents
 
 from pyobserver.agent import lines
 from pyobserver.agent.asyncio_types import known
@@ -25,7 +24,6 @@ from pyobserver.agent.attributes import (
     mro_of,
     namespace_of,
 )
-from pyobserver.agent.retention.slots import HAS_FRAMES
 
 MAX_NAMED = 2000  # different tasks and numbers in the words of rows; further ones are told without
 MAX_LEFT = 10 * 366 * 86400.0
@@ -145,7 +143,7 @@ class Waits:
         for link, name in inner:
             if kind is None or name not in ("sleep", "wait_for", "_wait"):
                 continue
-            for each in _referents(link):
+            for each in lines.referents(link):
                 if type(each) is kind and _keeps_usual_time(attribute(each, "_loop")):
                     when = attribute(each, "_when")
                     left = when - self._clock() if type(when) is float else -1.0
@@ -189,19 +187,11 @@ def _of_callbacks(callbacks):
 _CALLBACKS = {"_call_check_cancel": "executor job", "_outer_done_callback": "shield"}
 
 
-def _referents(link):
-    """What a suspended coroutine refers to, its variables among it; no frame object is made."""
-    if not HAS_FRAMES:
-        return get_referents(link)
-    frame = lines.kind_of(link).frame(link)
-    return [] if frame is None else get_referents(frame)
-
-
 def _one(link, kind):
     """Return the first instance of a type among the variables of a coroutine, None if there is none."""
     if link is None or kind is None:
         return None
-    for each in _referents(link):
+    for each in lines.referents(link):
         if inherits(type(each), kind):
             return each
     return None
@@ -217,7 +207,7 @@ def _length(thing, name):
 def _job(link, slots):
     """The name of the function that `to_thread` was given, "" if it is none in Python."""
     names = slots.names_of(link) if link is not None else {}
-    for each in _referents(link) if names else ():
+    for each in lines.referents(link) if names else ():
         if names.get(id(each)) == "func":
             if type(each) is _BoundMethod:
                 each = each.__func__
@@ -246,7 +236,7 @@ def _of_queue(link):
 
 
 def _of_lock(link):
-    for each in _referents(link):
+    for each in lines.referents(link):
         if class_module(type(each)) == "asyncio.locks":
             count = _length(each, "_waiters")
             return "%d wait" % count if count >= 0 else ""
@@ -254,7 +244,7 @@ def _of_lock(link):
 
 
 def _of_socket(link):
-    for each in _referents(link):
+    for each in lines.referents(link):
         if inherits(type(each), _socket.socket):
             return "fd %d" % _socket.socket.fileno(each)
     return ""
@@ -281,7 +271,7 @@ def _of_wait(inner):
     """How many futures `asyncio.wait` waits for."""
     for link, name in inner:
         if name == "wait":
-            for each in _referents(link):
+            for each in lines.referents(link):
                 if type(each) is set:
                     return "of %d" % len(each)
     return ""

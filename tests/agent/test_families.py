@@ -185,6 +185,7 @@ def test_it_is_the_same_with_other_loops_and_groups(interpreter: Interpreter, ho
             for name, above in zip(more, ("anyio_groups", "anyio 3", "anyio 2"), strict=False):
                 row = mirror.named(name)
                 assert row is not None and label_of(mirror, mirror.nodes[row["parent"]]["parent"]) == above
+                assert row["function"] == "__main__.anyio_groups.<locals>.descend"
             assert mirror.problems == []
         silence(target.stop())
 

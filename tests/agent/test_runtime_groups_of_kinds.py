@@ -21,11 +21,11 @@ WITHOUT_VARIABLES = ((3, 11), (3, 12))  # of greenlets
 
 
 def of_kind(mirror: Mirror, kind: int, function: str, number: int) -> list[Row]:
-    """The rows of a group, as soon as there are as many; a task of anyio's may run a function of that."""
+    """The rows of a group, as soon as there are as many."""
 
     def found() -> list[Row]:
         rows = [row for row in mirror.rows.values() if row["kind"] == kind]
-        rows = [row for row in rows if row["function"].endswith(function) or row["name"].endswith(function)]
+        rows = [row for row in rows if row["function"].endswith(function)]
         return rows if len(rows) == number else []
 
     return mirror.wait(found, f"{number} of {function}")
