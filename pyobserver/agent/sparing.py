@@ -9,9 +9,8 @@ from _operator import is_
 from itertools import repeat
 
 from pyobserver.agent.asyncio_types import known
-from pyobserver.agent.row import MET, UNSURE
+from pyobserver.agent.row import UNSURE
 from pyobserver.agent.youth import Youth
-from pyobserver.protocol import schema
 
 _CROWD = 4096  # tasks from which on the agent's memory counts
 _MOST_DOUBTS = 3000  # tasks that are described again in one sweep
@@ -65,21 +64,6 @@ class Sparing:
             table.spared += not addresses[position]
             addresses[position] = id(waiter)
         table.keys[start:end] = [None] * (end - start)
-
-    def spare_first(self, position, waiter):
-        """Keep no reference to what a task awaits at the first look at it, if an id will do; return whether it is so.
-
-        What is not young in the next round was there in this one. So it is with tasks that have been there before us;
-        what new ones await is young, and would have to be looked at once more.
-        """
-        columns = self._table.columns
-        was_there = columns.flags[position] & schema.FLAG_AGE_IS_MINIMUM and not columns.marks[position] & MET
-        if not was_there or self._probe.count < _CROWD or not self._youth.can_tell() or not _are_futures((waiter,)):
-            return False
-        self._table.spared += not columns.waiter[position]
-        columns.waiter[position] = id(waiter)
-        self._table.keys[position] = None
-        return True
 
     def note_look(self, position, is_spared):
         """What this task does is being looked at; unless it `is_spared`, there is a reference to what it awaits."""

@@ -161,7 +161,6 @@ class TaskStates:
         table, columns, types = self._table, self._table.columns, known()
         waiter = types.awaited(task)
         coroutine = types.coroutine(task)
-        is_spared = is_spared or (self._sparing is not None and self._sparing.spare_first(position, waiter))
         if not is_spared:
             table.keys[position] = _ANYTHING if waiter is None else weakly(waiter, _ANYTHING)
         if self._sparing is not None:

@@ -55,10 +55,6 @@ class Youth:
         self.begin_slice()
         self.is_sure()
 
-    def can_tell(self):
-        """Whether in this round it can be told, and most likely in the next."""
-        return self._rounds > 0 and not self.is_lost
-
     def end(self):
         """All have been looked at."""
         self._is_ended = True

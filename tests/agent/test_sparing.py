@@ -47,22 +47,18 @@ def change():
     changes.append(len(changes))
     %(change)s
 
-def made():
+async def main():
+    workers = [Worker() for _ in range(TASKS)]
+    await asyncio.sleep(0)
+    gc.collect()
+    gc.set_threshold(200_000, 10, 10)  # what is counted here must not be what makes a collection due
     agent = SimpleNamespace(
         table=Table(0.0), clock=time.perf_counter, cpu=time.thread_time, wall=time.time, self_check="not needed here",
         upkeep=lambda share: share,
         scanner=SimpleNamespace(add_barrier=lambda kind: None), threads=SimpleNamespace(row_of=lambda ident: None),
         problem=print,
     )
-    return TaskProbe(agent, None)
-
-async def main():
-    workers = [Worker() for _ in range(TASKS)]
-    await asyncio.sleep(0)
-    gc.collect()
-    gc.set_threshold(200_000, 10, 10)  # what is counted here must not be what makes a collection due
-    probe = made()
-    agent = probe._agent
+    probe = TaskProbe(agent, None)
     table = agent.table
     through(probe._enumerate(Slice(time.perf_counter, 0.001)))
     rows = [probe.row_of(worker.task) for worker in workers]
@@ -130,59 +126,3 @@ def test_where_it_can_never_be_told_there_are_references_again(interpreter: Inte
     assert (wrong, right, spared) == (0, True, 0)
     assert most > 1000
     assert unknown > 0
-
-
-FIRST = """
-from pyobserver.agent.row import MET
-from pyobserver.protocol import schema
-
-
-async def first_looks():
-    # tasks that were there before the agent are looked at for the first time between two looks at all
-    workers = [Worker() for _ in range(TASKS)]
-    await asyncio.sleep(0)
-    gc.collect()
-    gc.set_threshold(200_000, 10, 10)
-    probe = made()
-    table = probe._table
-    through(probe._enumerate(Slice(time.perf_counter, 0.001)))
-    rows = [probe.row_of(worker.task) for worker in workers]
-    for row in rows:
-        row.flags = schema.FLAG_AGE_IS_MINIMUM
-        row.mark(MET, False)
-    probe.states._is_measured_soon = True
-    for _ in range(3):
-        through(probe.states._sweep(Slice(time.perf_counter, 0.001)))
-    wrong = spared = reused = 0
-    for round in range(12):
-        some = rows[round * 300 : (round + 1) * 300]
-        for row, worker in zip(some, workers[round * 300 :]):
-            probe.states.look_again(row.position, worker.task)
-            spared += table.keys[row.position] is None
-        moved = chance.sample(range(300), 60)
-        before = [(row.moves, id(worker.gate)) for row, worker in zip(some, workers[round * 300 :])]
-        for at in moved:
-            worker = workers[round * 300 + at]
-            worker.gate.set_result(None)
-            while worker.gate is None or worker.gate.done():
-                await asyncio.sleep(0)
-            reused += id(worker.gate) == before[at][1]
-        looks = [table.looks - row.since for row in some]
-        through(probe.states._sweep(Slice(time.perf_counter, 0.001)))
-        for at in moved:  # it counts as having moved, or it counts for nothing
-            is_counted = table.looks - some[at].since == looks[at] + 1
-            wrong += is_counted and some[at].moves == before[at][0]
-    return wrong, spared, reused
-
-print(json.dumps(asyncio.run(first_looks())))
-"""
-
-
-@on_newer
-def test_what_was_there_before_needs_no_reference_at_its_first_look(interpreter: Interpreter) -> None:
-    """An id does, as what is not young at the next look was there at this one; a task that has run is not missed."""
-    script = SCRIPT.partition("async def main")[0] % {"rounds": 0, "change": "pass"} + FIRST
-    wrong, spared, reused = run_inside(interpreter, script)
-    assert reused > 50
-    assert spared > 3000
-    assert wrong == 0
