@@ -15,6 +15,7 @@ from pyobserver.agent.facts import is_free_threaded
 _CALM_ROUNDS = 4  # in a row in which it could be told, before it is relied on
 _DEAR_SECONDS = 0.0015  # for looking through the young: it is not asked for a while, then
 _DEAR_ROUNDS = 100
+_APART_ROUNDS = 10  # once in so many it may take that long: in a calm program it does not come again
 _LOST = 10  # half the rounds in a row in which it could not be told
 
 
@@ -37,6 +38,7 @@ class Youth:
         self._was_sure = True
         self._cpu = cpu
         self._kind = kind
+        self._number = self._dear_from = 0  # of this round, and of the first that may take long
         self._rounds = 0  # in a row in which it could be told; below 0 there is a pause
         self._mark = self._last_mark = None  # made when this round and the one before have begun
         self._inner = None  # made before the middle generation was looked through
@@ -49,6 +51,7 @@ class Youth:
         """Begin a round: what is looked at from here on is asked about in the next."""
         self.is_calm = self._rounds >= _CALM_ROUNDS and not self.is_lost
         self._rounds += 1
+        self._number += 1
         self._last_mark = self._mark if self._is_ended else None
         self._is_ended, self._was_sure = False, True
         self._mark = Mark()
@@ -100,9 +103,13 @@ class Youth:
         elif self._inner is None or id(self._inner) not in self._young:
             self._inner = Mark()
             self._middle = self._of(1)
-        if self._cpu() - begun > _DEAR_SECONDS:
+        is_dear = self._cpu() - begun > _DEAR_SECONDS
+        if is_dear and self._number < self._dear_from:
             self._rounds = -_DEAR_ROUNDS
-        elif id(self._last_mark) in self._young or id(self._last_mark) in self._middle:
+            return
+        if is_dear:
+            self._dear_from = self._number + _APART_ROUNDS
+        if id(self._last_mark) in self._young or id(self._last_mark) in self._middle:
             self._is_sure = True
         else:
             self._rounds = 0
