@@ -147,11 +147,8 @@ class Groups:
         member.bytes, member.error, member.cyclic = look.bytes, look.error, look.cyclic
         accuracy = look.accuracy
         if accuracy == schema.AT_LEAST and row.accuracy in (schema.EXACT, schema.SAMPLED) and row.retained > look.bytes:
-            member.bytes, member.error, accuracy = (
-                row.retained,
-                row.error,
-                row.accuracy,
-            )  # it was measured better before
+            # it was measured better before
+            member.bytes, member.error, accuracy = row.retained, row.error, row.accuracy
         member.noted = one.together.note(number, look)
         one.add(member)
         look.accuracy = accuracy

@@ -22,7 +22,7 @@ from pyobserver.agent.owners.holder_kinds import (
     length_of,
 )
 from pyobserver.agent.owners.holders import STRIDE, Walk
-from pyobserver.agent.serve import json_bytes
+from pyobserver.agent.telling import json_bytes
 from pyobserver.protocol.frames import ProtocolError
 
 MAX_SECONDS = 8.0  # of work for one question; a slice is a tenth of the time
