@@ -99,26 +99,34 @@ def start_ticks(pid: int) -> int:
         raise _unknown(pid, "stat") from None
 
 
+def thread_ids(pid: int) -> list[int]:
+    """Return the threads of a process; none when it is gone."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
 def thread_states(pid: int) -> list[ThreadState]:
     """Return where all threads are (/proc/PID/task/TID/syscall, proc(5)); those that just end are left out."""
-    found = []
     try:
         names = os.listdir(f"/proc/{pid}/task")
     except (FileNotFoundError, ProcessLookupError):
         raise gone(pid) from None
-    for name in names:
-        try:
-            with open(f"/proc/{pid}/task/{name}/syscall", "rb") as file:
-                words = file.read().split()
-        except OSError:
-            continue
-        if not words:
-            continue
-        try:
-            found.append(_thread_state(int(name), words))
-        except ValueError:
-            raise _unknown(pid, f"task/{name}/syscall") from None
-    return found
+    return [state for name in names if (state := thread_state(pid, int(name))) is not None]
+
+
+def thread_state(pid: int, tid: int) -> ThreadState | None:
+    """Return where one thread is; None for one that just ends."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/syscall", "rb") as file:
+            words = file.read().split()
+    except OSError:
+        return None
+    try:
+        return _thread_state(tid, words) if words else None
+    except ValueError:
+        raise _unknown(pid, f"task/{tid}/syscall") from None
 
 
 def _thread_state(tid: int, words: list[bytes]) -> ThreadState:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from . import stub
 from .anatomy import Anatomy
+from .beside import Beside
 from .errors import CONTINUE_HELP, PREPARE_HELP, AttachError, gone
 from .machines import Registers
-from .procfs import Memory, ThreadState, status, thread_states
+from .procfs import Memory, ThreadState, status, thread_ids, thread_state, thread_states
 from .ptrace import Refused, ThreadGone, Tracee, checkpoint, why_refused
 from .safepoint import STACK_WINDOW, UNSAFE, rank, why_unsafe
 from .wrapping import in_memory, text_of
@@ -24,9 +25,11 @@ from .wrapping import in_memory, text_of
 _SAFE_POINT_SECONDS = 5.0
 _STUB_SECONDS = 2.0
 _SCRIPT_SECONDS = 30.0
+_TRIES = 20  # to meet the new thread asleep
 _ANOTHER_TRACER_SECONDS = 1.0  # a second observer is gone within milliseconds
 _STACK_ROOM = 24576
 _POLL = 0.0005
+_KEPT_SECONDS = 0.1  # from the interpreter lock, after which and from one look to the next it is seen who does that
 _STAGES = {1: "starting a thread in the target", 2: "waiting for the interpreter lock", 3: "starting the agent"}
 
 Say = Callable[[str], None]
@@ -52,6 +55,7 @@ class PtraceInjection:
         script = in_memory(source) + b"\0"
         size = stub.context_size(script)
         cave = self._anatomy.cave()
+        before = set(thread_ids(self.pid))
         tracee, registers = self._hold_at_safe_point()
         try:
             self._context = self._anatomy.free_range(size)
@@ -63,8 +67,9 @@ class PtraceInjection:
         self._note(f"borrowed thread {tracee.tid} {self._where(registers)} for {1000 * held:.2f} ms, try {self._tries}")
         self._wait_for_thread()
         self._memory.write(self._context + stub.SCRIPT, script)
+        made = self._made_thread(before)
         self._write_go(stub.RUN)
-        self._wait_for_script(patience)
+        self._wait_for_script(patience, Beside(self.pid, lambda: made))
 
     def _release(self, tracee: Tracee) -> float:
         held = tracee.release()
@@ -230,6 +235,19 @@ class PtraceInjection:
             )
         return bool(made == 1)
 
+    def _made_thread(self, before: set[int]) -> int | None:
+        """Return the thread that was made: before it may go it is new, and sleeps by a time that stands in its context.
+
+        None where it was never met asleep: all goes on without.
+        """
+        new = set(thread_ids(self.pid)) - before
+        for _ in range(_TRIES if len(new) > 1 else 0):
+            for tid in new:
+                state = thread_state(self.pid, tid)
+                if state is not None and state.arguments[:1] == (self._context + stub.POLL,):
+                    return tid
+        return new.pop() if len(new) == 1 else None
+
     def _raise_if_gone(self, error: AttachError) -> None:
         """Tell the end of the process from an address that is not mapped."""
         if error.kind == "gone" or status(self.pid).get("State", "X")[0] in "ZX":
@@ -239,9 +257,9 @@ class PtraceInjection:
         if status(self.pid).get("State", "X")[0] in "Tt":
             raise AttachError("stopped", f"process {self.pid} was stopped meanwhile", "", CONTINUE_HELP)
 
-    def _wait_for_script(self, patience: float) -> None:
+    def _wait_for_script(self, patience: float, beside: Beside) -> None:
         """Follow the new thread until the script has run, or take the script back."""
-        begun = time.monotonic()
+        begun = looked = time.monotonic()
         said, last_said, pause = "", 0.0, _POLL
         while (stage := self._stage()) is not None and stage not in (4, 5, 6, 7, 8):
             now = time.monotonic()
@@ -254,6 +272,9 @@ class PtraceInjection:
                 raise self._no_lock(patience)
             if now - begun > patience + _SCRIPT_SECONDS:
                 raise AttachError("script", f"the agent does not come up in process {self.pid}", "it is still busy", "")
+            if now - looked > _KEPT_SECONDS:
+                beside.look()
+                looked = now
             time.sleep(pause)
             pause = min(0.01, pause * 1.2)
         if stage in (6, 7, 8):

@@ -35,7 +35,7 @@ _SYNCHRONOUS = (4, 5, 7, 8, 11, 31)  # SIGILL SIGTRAP SIGBUS SIGFPE SIGSEGV SIGS
 
 # The context, in a mapping of its own: 256 bytes for the thread, the report, the script.
 STAGE, OUTCOME, GO, POLLS, CREATED, MADE = 0x00, 0x04, 0x08, 0x0C, 0xA0, 0xA4
-IDENTITY, REPORT, SCRIPT = 0xF0, 0x100, 0x500
+POLL, IDENTITY, REPORT, SCRIPT = 0x90, 0xF0, 0x100, 0x500
 REPORT_SIZE = SCRIPT - REPORT
 CONTEXT_MAGIC = b"pyobsctx"
 RUN, TAKEN_BACK, READ = 1, 0, 2  # what the observer writes to GO

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import __version__
+from ..attach.beside import Beside, agents_thread
 from ..model.actions import Settings
 from ..model.details import GroupQuestion
 from ..model.places import PlacesQuestion
@@ -25,6 +26,10 @@ MAX_LIKE = 16
 MAX_IDS = 4096
 BYE_SECONDS = 5.0
 _SHAKE_SECONDS = 15.0  # the agent needs the interpreter lock to answer
+_LATE_SECONDS = 0.25  # behind the time of an answer: the agent may be kept from that lock
+_LATE_SHARE = 0.5  # of an interval, likewise
+_LOOK_SECONDS = 0.1  # from one look at who keeps it to the next
+_LOOK_DUTY = 0.05  # of the time for them, at most
 _MOST_BEFORE_HELLO = 100
 
 
@@ -40,7 +45,12 @@ class AgentClient:
         self.pid = pid
         self._early: list[Frame] = []
         self._early_lock = threading.Lock()
-        end = time.monotonic() + patience
+        self._beside = Beside(pid, lambda: agents_thread(pid))
+        self._interval = 0.0  # of what it is to say, none while a single answer is waited for
+        self._look_at = 0.0
+        self._stays = False
+        end = self._heard_at = time.monotonic()
+        end += patience
         self._connection = Connection(path, pid, patience)
         try:
             self._connection.send(
@@ -66,7 +76,8 @@ class AgentClient:
 
     def watch(self, interval: float) -> None:
         """Ask for updates, one every `interval` seconds."""
-        self._connection.send({"t": "watch", "interval": max(0.1, float(interval))})
+        self._interval = max(0.1, float(interval))
+        self._connection.send({"t": "watch", "interval": self._interval})
 
     def focus(self, ids: Sequence[int]) -> None:
         """Say which rows are on the screen; at most the first 256 count, and only the last call does."""
@@ -101,6 +112,7 @@ class AgentClient:
 
     def stay(self) -> None:
         """Ask the agent not to end when no observer is left."""
+        self._stays = True
         self._connection.send({"t": "stay"})
 
     def ask_to_end(self) -> None:
@@ -126,7 +138,7 @@ class AgentClient:
         """Return the frames that have come, waiting at most `timeout` seconds for one."""
         with self._early_lock:
             early, self._early = self._early, []
-        return early or self._connection.receive(timeout)
+        return early or self._wait(timeout)
 
     def close(self) -> None:
         """Leave. A `receive` that waits on another thread ends at once."""
@@ -135,11 +147,29 @@ class AgentClient:
         except ClientError:
             pass
         self._connection.close()
+        if self._stays:  # one that is to end gets on with that where it is
+            self._beside.end()
+
+    def _wait(self, timeout: float) -> list[Frame]:
+        """Wait for frames; see to it that the agent can answer when it is late."""
+        end = time.monotonic() + timeout
+        while True:
+            found = self._connection.receive(min(_LATE_SECONDS, max(0.0, end - time.monotonic())))
+            now = time.monotonic()
+            if found:
+                self._heard_at = now
+                self._beside.follow()
+            elif now - self._heard_at > _LATE_SECONDS + (1.0 + _LATE_SHARE) * self._interval and now >= self._look_at:
+                self._beside.look()
+                after = time.monotonic()
+                self._look_at = after + max(_LOOK_SECONDS, (after - now) / _LOOK_DUTY)
+            if found or now >= end:
+                return found
 
     def _greeting(self, end: float, patience: float) -> messages.Hello:
         """Wait for the agent's hello; what comes behind it, and problems that it tells everybody, are kept."""
         while (left := end - time.monotonic()) > 0.0:
-            found = self._connection.receive(left)
+            found = self._wait(left)
             for position, frame in enumerate(found):
                 name = frame.head["t"]
                 if name == "hello":
