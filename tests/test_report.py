@@ -105,7 +105,7 @@ def test_the_report_of_the_demonstration_is_what_the_service_says(interpreter: I
         assert status == 1 and (first["function"], first["holder"]) == (FUNCTION, HOLDER)
         group = next(group for group in told["groups"] if group["function"] == FUNCTION)
         said = re.match(r"Growing: (\d+) \S+, \+(\d+) a minute, ([\d.]+) MB each", first["summary"])
-        assert said is not None
+        assert said is not None, (first["summary"], group)
         number, rate, mean = said.groups()
         assert int(number) == group["count"] and abs(group["count"] - logged[-1]) <= a_minute / 6
         assert abs(int(rate) - a_minute) < 0.1 * a_minute

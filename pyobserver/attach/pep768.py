@@ -155,7 +155,8 @@ class Pep768Injection:
             answer = self._wait(folder, _SCRIPT_SECONDS)
         if answer is None:
             why = f"the interpreter took it {_SCRIPT_SECONDS:g} s ago"
-            raise AttachError("script", f"the agent does not come up in process {self.pid}", why)
+            help = "its main thread may be kept from the interpreter lock by another one; try --method ptrace"
+            raise AttachError("script", f"the agent does not come up in process {self.pid}", why, help)
         if text := text_of(answer):
             raise AttachError("script", f"the agent could not start in process {self.pid}", text)
 

@@ -204,9 +204,10 @@ def test_several_observers_share_one(interpreter: Interpreter) -> None:
         for interval in (0.1, 0.3, 1.0):
             bring(target.pid)
             mirrors.append(Mirror(connect(target.pid), interval))
-        assert len(threads_of(target.pid) - threads) == 1
+        wait_for(lambda: len(threads_of(target.pid) - threads) == 1, "the end of the thread that has let it in")
         for mirror in mirrors:
             mirror.wait_until_known()
+        assert len(threads_of(target.pid) - threads) == 1
         assert len({mirror.client.hello.build for mirror in mirrors}) == 1
         names = [sorted(row["name"] for row in mirror.tasks) for mirror in mirrors]
         assert names[0] == names[1] == names[2] and len(names[0]) >= 10

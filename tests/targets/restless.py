@@ -3,8 +3,8 @@
     restless.py [--every SECONDS] [--aside]
 
 CPython gives its lock to hardly any other thread then. With `--aside` the loop is another thread's, which hears of the
-main thread what that has read. `rest` lets it wait for events from then on, `toil` ends that. At the end it says how
-often it went round.
+main thread what that has read. `rest` lets it wait for events from then on, `toil` ends that, and both and `rounds` are
+answered by how often it went round.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ class Loop:
         self.rests = False
         self.rounds = 0
 
-    def let(self, rests: bool) -> bool:
+    def let(self, rests: bool) -> dict[str, int]:
         self.rests = rests
-        return rests
+        return {"rounds": self.rounds}
 
     def run(self, handle: int) -> None:
-        answers = {"rest": lambda: self.let(True), "toil": lambda: self.let(False)}
+        answers = {
+            "rest": lambda: self.let(True),
+            "toil": lambda: self.let(False),
+            "rounds": lambda: self.let(self.rests),
+        }
         while True:
             until = time.perf_counter() + self.every
             while time.perf_counter() < until:
@@ -42,7 +46,7 @@ class Loop:
                 if not said:
                     return
                 for line in said.decode().splitlines():
-                    say({"rests": answer(answers, line)})
+                    say(answer(answers, line))
 
 
 def main(options: argparse.Namespace) -> None:
@@ -61,7 +65,6 @@ def main(options: argparse.Namespace) -> None:
         thread.join()
     else:
         loop.run(0)
-    say({"rounds": loop.rounds})
 
 
 if __name__ == "__main__":

@@ -15,12 +15,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from pyobserver.source.fake import Situation
 from pyobserver.source.story import Story
 from pyobserver.tui.app import ObserverApp
 from pyobserver.tui.picker import PickerApp
+from pyobserver.tui.widgets.chart import Chart
 
 from .dashboard import DEADLINE, StillSource, played, shown
 from .test_picker import SOME
@@ -53,14 +55,19 @@ def screen(source: StillSource, situation: Situation = "live", after: float = 0.
     return app
 
 
+def is_drawing(app: App[Any]) -> bool:
+    """Whether a chart that can be seen is not yet the picture of what it was last given."""
+    return any(chart._is_drawing or chart._wanted() is not None for chart in app.screen.query(Chart))
+
+
 def when(part: str, *keys: str) -> Ready:
-    """Press keys, then wait until this text is on the screen."""
+    """Press keys, then wait until this text is on the screen, and the charts are drawn."""
 
     async def ready(pilot: Pilot[Any]) -> None:
         await pilot.pause()
         await pilot.press(*keys)
         deadline = time.monotonic() + DEADLINE
-        while part not in "\n".join(shown(pilot.app)):
+        while part not in "\n".join(shown(pilot.app)) or is_drawing(pilot.app):
             assert time.monotonic() < deadline, "\n".join(shown(pilot.app))
             await asyncio.sleep(0.02)
         await pilot.pause()
