@@ -27,7 +27,7 @@ _NEVER_BLOCKED = (9, 19, 32, 33)  # by the kernel, and by the C library
 _BLOCKED = sum(1 << (number - 1) for number in range(1, 65) if number not in (*_CRASHES, *_NEVER_BLOCKED))
 
 
-Find = Callable[[], int | None]
+Find = Callable[[], list[int]]
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Running:
 
 
 class Beside:
-    """Keeps the thread of process `pid` that `find` finds beside the one that keeps it waiting.
+    """Keeps our threads in process `pid`, as `find` finds them, beside the one that keeps them waiting.
 
-    `look` is for as long as it is waited for, `follow` for when it answers again. Neither does anything where it may
-    not, or where there is no such thread.
+    `look` is for as long as they are waited for, `follow` for when they answer again. Neither does anything where it
+    may not, or where there is no such thread.
     """
 
     def __init__(self, pid: int, find: Find, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,17 +52,17 @@ class Beside:
         self._clock = clock
         self._seen: dict[int, Running] = {}  # when threads were last looked at, by thread
         self._seen_at = 0.0
-        self._is_bound: bool | None = None  # unknown, until it was asked: it comes to life where it was made
-        self._near: int | None = None  # the thread beside which it was bound by us
+        self._is_bound: bool | None = None  # unknown, until it was asked: a thread comes to life where it was made
+        self._near: int | None = None  # the thread beside which they were bound by us
         self._binds = 0
 
     def look(self) -> None:
-        """Bind our thread to the processor of one that has not rested since the last look.
+        """Bind our threads to the processor of one that has not rested since the last look.
 
-        Where that is no help it is bound to that of the next one another time; the main thread is tried first.
+        Where that is no help they are bound to that of the next one another time; the main thread is tried first.
         """
         ours = self._find()
-        if ours is not None and (restless := self._restless(ours)):
+        if ours and (restless := self._restless(ours)):
             self._go(ours, restless[self._binds // _LOOKS % len(restless)])
             self._binds += 1
 
@@ -71,10 +71,10 @@ class Beside:
         if self._is_bound is False or (self._seen and self._clock() - self._seen_at < _FOLLOW_SECONDS):
             return
         ours = self._find()
-        if ours is None:
+        if not ours:
             return
         if self._is_bound is None:
-            self._is_bound = _affinity(ours) != _affinity(self._pid)
+            self._is_bound = any(_affinity(tid) != _affinity(self._pid) for tid in ours)
         if not self._seen:
             self._restless(ours)
         elif self._is_bound:
@@ -83,20 +83,22 @@ class Beside:
             self._go(ours, stay[0]) if stay else self.end()
 
     def end(self) -> None:
-        """Let our thread go where the main thread may."""
-        if self._is_bound and (ours := self._find()) is not None and (free := _affinity(self._pid)):
-            _bind(ours, free)
+        """Let our threads go where the main thread may."""
+        if self._is_bound and (free := _affinity(self._pid)):
+            for tid in self._find():
+                _bind(tid, free)
         self._is_bound, self._near, self._seen, self._binds = False, None, {}, 0
 
-    def _go(self, ours: int, near: Running) -> None:
-        if _bind(ours, {near.processor}):
+    def _go(self, ours: list[int], near: Running) -> None:
+        bound = [tid for tid in ours if _bind(tid, {near.processor})]
+        if bound:
             self._is_bound, self._near = True, near.tid
 
-    def _restless(self, ours: int) -> list[Running]:
+    def _restless(self, ours: list[int]) -> list[Running]:
         """The threads that have not rested since the last time."""
         now, before = self._clock(), self._seen
         enough = _NEVER_RESTS * (now - self._seen_at) * _TICKS_A_SECOND
-        threads = [each for each in map(self._running, thread_ids(self._pid)) if each and each.tid != ours]
+        threads = [each for each in map(self._running, thread_ids(self._pid)) if each and each.tid not in ours]
         self._seen, self._seen_at = {each.tid: each for each in threads}, now
         found = [each for each in threads if each.tid in before and each.ticks - before[each.tid].ticks >= enough]
         return sorted(found, key=lambda each: (each.tid != self._pid, each.tid))
@@ -127,12 +129,16 @@ def _bind(tid: int, processors: set[int]) -> bool:
     return True
 
 
-def agents_thread(pid: int) -> int | None:
-    """Return the agent's thread in a process: it is known by the signals that are blocked in it and in no other."""
-    for tid in thread_ids(pid):
-        try:
-            if int(status(pid, tid).get("SigBlk", "0"), 16) == _BLOCKED:
-                return tid
-        except (AttachError, OSError, ValueError):
-            continue
-    return None
+def agents_threads(pid: int) -> list[int]:
+    """Return the agent's thread in a process, which is known by the signals that are blocked in it and in no other.
+
+    There are two while one agent makes room for the next.
+    """
+    return [tid for tid in thread_ids(pid) if _blocked(pid, tid) == _BLOCKED]
+
+
+def _blocked(pid: int, tid: int) -> int:
+    try:
+        return int(status(pid, tid).get("SigBlk", "0"), 16)
+    except (AttachError, OSError, ValueError):
+        return 0  # it has ended

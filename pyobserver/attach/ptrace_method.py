@@ -235,7 +235,7 @@ class PtraceInjection:
             )
         return bool(made == 1)
 
-    def _made_thread(self, before: set[int]) -> int | None:
+    def _made_thread(self, before: set[int]) -> list[int]:
         """Return the thread that was made: before it may go it is new, and sleeps by a time that stands in its context.
 
         None where it was never met asleep: all goes on without.
@@ -245,8 +245,8 @@ class PtraceInjection:
             for tid in new:
                 state = thread_state(self.pid, tid)
                 if state is not None and state.arguments[:1] == (self._context + stub.POLL,):
-                    return tid
-        return new.pop() if len(new) == 1 else None
+                    return [tid]
+        return list(new) if len(new) == 1 else []
 
     def _raise_if_gone(self, error: AttachError) -> None:
         """Tell the end of the process from an address that is not mapped."""

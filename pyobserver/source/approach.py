@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..agent import bundle
 from ..attach import AttachError, Injection, inject
+from ..attach.beside import Beside, agents_threads
 from .client import AgentClient
 from .errors import AgentEnded, AgentFailed, ClientError, OtherProtocol
 from .find import find_agent
@@ -16,6 +17,7 @@ from .sweep import sweep
 
 _APPEARS_SECONDS = 10.0  # from the end of an injection until the agent's greeting
 _LOOK_SECONDS = 0.02
+_BESIDE_LOOKS = 10  # from one look at who keeps the agent from coming up to the next
 _FIRST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
 _HEALTHY_SECONDS = 60.0
 _INTRUSIVE = frozenset({"script", "failed", "no_safe_point"})  # failures after something was done in the target
@@ -141,6 +143,7 @@ class Approach:
         """
         end = self._clock() + _APPEARS_SECONDS
         problem = "its socket has not appeared"
+        beside, looks = Beside(self.pid, lambda: agents_threads(self.pid)), 0
         while not self._stopping.is_set() and self._clock() < end:
             path = find_agent(self.pid)
             if path is not None:
@@ -157,5 +160,8 @@ class Approach:
                         return client
                     client.close()
                     problem = "one of another version is still there"
+            looks += 1
+            if looks % _BESIDE_LOOKS == 0:
+                beside.look()
             self._stopping.wait(_LOOK_SECONDS)
         raise ClientError(f"the agent was brought in, but within {_APPEARS_SECONDS:g} s {problem}")

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import __version__
-from ..attach.beside import Beside, agents_thread
+from ..attach.beside import Beside, agents_threads
 from ..model.actions import Settings
 from ..model.details import GroupQuestion
 from ..model.places import PlacesQuestion
@@ -45,7 +45,7 @@ class AgentClient:
         self.pid = pid
         self._early: list[Frame] = []
         self._early_lock = threading.Lock()
-        self._beside = Beside(pid, lambda: agents_thread(pid))
+        self._beside = Beside(pid, lambda: agents_threads(pid))
         self._interval = 0.0  # of what it is to say, none while a single answer is waited for
         self._look_at = 0.0
         self._stays = False

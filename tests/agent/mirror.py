@@ -18,6 +18,7 @@ import pytest
 
 from pyobserver.agent import bundle
 from pyobserver.attach import Injection, inject
+from pyobserver.attach.beside import Beside, agents_threads
 from pyobserver.attach.procfs import start_ticks
 from pyobserver.model.details import GroupQuestion
 from pyobserver.model.places import PlacesQuestion
@@ -63,6 +64,7 @@ def wait_for(find: Callable[[], Found | None], what: str, within: float = 60.0) 
 def connect(pid: int, within: float = 60.0, *, actions: bool = False) -> AgentClient:
     """A client of the agent in the process, which may ask for `actions`; one just brought in may need a moment."""
     deadline = time.monotonic() + within
+    beside, looked = Beside(pid, lambda: agents_threads(pid)), time.monotonic()
     while True:
         path = find_agent(pid)
         try:
@@ -74,6 +76,9 @@ def connect(pid: int, within: float = 60.0, *, actions: bool = False) -> AgentCl
             if time.monotonic() > deadline:
                 raise
         assert time.monotonic() < deadline, f"no agent answers in process {pid}"
+        if time.monotonic() - looked > 0.2:
+            beside.look()
+            looked = time.monotonic()
         time.sleep(0.01)
 
 

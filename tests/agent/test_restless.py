@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pyobserver.attach import ptrace_method
-from pyobserver.attach.beside import agents_thread
+from pyobserver.attach.beside import agents_threads
 from pyobserver.attach.procfs import Memory
 
 from ..support.interpreters import Interpreter, interpreters
@@ -22,8 +22,7 @@ needs_processors = pytest.mark.skipif(len(ALL) < 2, reason="on a single processo
 
 def where(target: RunningTarget) -> set[int]:
     """The processors that the agent's thread may run on."""
-    thread = agents_thread(target.pid)
-    assert thread is not None and thread != target.pid
+    (thread,) = agents_threads(target.pid)
     return os.sched_getaffinity(thread)
 
 
@@ -39,15 +38,15 @@ def seconds_of(mirror: Mirror, ticks: int) -> float:
 
 
 @on_interpreters
-def test_the_agents_thread_is_known_among_all(interpreter: Interpreter) -> None:
+def test_the_agents_threads_is_known_among_all(interpreter: Interpreter) -> None:
     """By its signals; it runs where the program's threads may while nothing keeps it waiting."""
     with launch(interpreter, "threads") as target:
         before = {int(name) for name in os.listdir(f"/proc/{target.pid}/task")}
-        assert agents_thread(target.pid) is None
+        assert not agents_threads(target.pid)
         with observed(target.pid) as mirror:
             mirror.turn(5)
-            thread = agents_thread(target.pid)
-            assert thread is not None and thread not in before
+            (thread,) = agents_threads(target.pid)
+            assert thread not in before
             assert os.sched_getaffinity(thread) == os.sched_getaffinity(target.pid)
         target.stop()
 
@@ -96,10 +95,10 @@ def test_the_thread_that_was_made_is_told_from_others(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the program starts threads in the same moment, by the time that ours sleeps by."""
-    found: list[int | None] = []
+    found: list[list[int]] = []
     made_thread = ptrace_method.PtraceInjection._made_thread
 
-    def noted(injection: ptrace_method.PtraceInjection, before: set[int]) -> int | None:
+    def noted(injection: ptrace_method.PtraceInjection, before: set[int]) -> list[int]:
         alone = made_thread(injection, before)
         found.extend((alone, made_thread(injection, set())))
         return alone
@@ -110,4 +109,4 @@ def test_the_thread_that_was_made_is_told_from_others(
         ptrace_method.PtraceInjection(target.pid, memory, lambda text: None).run("0", 30.0)
         memory.close()
         target.stop()
-    assert found[0] is not None and found[0] == found[1]
+    assert len(found[0]) == 1 and found[0] == found[1]

@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 
-from pyobserver.attach.beside import Beside, agents_thread
+from pyobserver.attach.beside import Beside, agents_threads
 from tests.agent.mirror import Mirror, bring, connect
 from tests.support.interpreters import Interpreter, interpreters
 from tests.support.targets import RunningTarget, launch
@@ -56,8 +56,8 @@ def measure(interpreter: Interpreter, every: float) -> bool:
         found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for _ in range(ROUNDS):
             for helped in (True, False):
-                client._beside = kept if helped else Anywhere(target.pid, lambda: None)
-                if not helped and (thread := agents_thread(target.pid)):
+                client._beside = kept if helped else Anywhere(target.pid, list)
+                for thread in () if helped else agents_threads(target.pid):
                     os.sched_setaffinity(thread, os.sched_getaffinity(target.pid))
                 ticks = len(mirror.ticks)
                 rate = rounds_a_second(target, mirror)
