@@ -2,9 +2,13 @@
 
 A weak reference tells that, too, but takes 80 bytes. What has been made since a moment is still young, unless the
 collector has moved all that was young to the old ones meanwhile; then it has moved a mark of ours with them, which was
-made at that moment. So while the mark is among the young, and the future is not, the future is older. This rests on no
-more than that a generation grows old as a whole. (Python/gc.c of 3.14 and 3.15, generations 0 and 1. In the first
-releases of 3.14 generation 1 is all that is old, so only 0 is asked.)
+made at that moment. So while the mark is among the young, and the future is not, the future is older.
+
+What was young and has been moved on once is in the middle generation, which may have a hundred thousand objects. There
+only the last are looked through, back to a mark that was seen in it before: what grows old is added at the end.
+
+This rests on no more than that a generation grows old as a whole, and comes behind what was older. (Python/gc.c of 3.14
+and 3.15, generations 0 and 1. In the first releases of 3.14 generation 1 is all that is old, so only 0 is asked.)
 """
 
 from gc import get_objects, get_threshold
@@ -16,6 +20,7 @@ _CALM_ROUNDS = 4  # in a row in which it could be told, before it is relied on
 _DEAR_SECONDS = 0.0015  # for looking through the young: it is not asked for a while, then
 _DEAR_ROUNDS = 100
 _APART_ROUNDS = 10  # once in so many it may take that long: in a calm program it does not come again
+_MANY = 10000  # objects of the middle generation are not all looked through
 _LOST = 10  # half the rounds in a row in which it could not be told
 
 
@@ -42,7 +47,9 @@ class Youth:
         self._rounds = 0  # in a row in which it could be told; below 0 there is a pause
         self._mark = self._last_mark = None  # made when this round and the one before have begun
         self._inner = None  # made before the middle generation was looked through
-        self._middle = frozenset()  # ids of what is of interest in it
+        self._middle = frozenset()  # ids of what is of interest in it, and was made since the round before has begun
+        self._met = None  # the last mark that was met in it
+        self._settled = self._settled_next = None  # the same when the round before had not begun, and this one
         self._young = None  # the same of all that is young, in this slice
         self._is_sure = False
         self._is_ended = False
@@ -54,6 +61,7 @@ class Youth:
         self._number += 1
         self._last_mark = self._mark if self._is_ended else None
         self._is_ended, self._was_sure = False, True
+        self._settled, self._settled_next = self._settled_next, self._met
         self._mark = Mark()
         self.begin_slice()
         self.is_sure()
@@ -81,6 +89,7 @@ class Youth:
     def drop(self):
         """Let go of everything."""
         self._mark = self._last_mark = self._inner = self._young = None
+        self._met = self._settled = self._settled_next = None
         self._middle = frozenset()
 
     def _look(self):
@@ -97,25 +106,43 @@ class Youth:
             self._rounds = -_DEAR_ROUNDS
             return
         begun = self._cpu()
-        self._young = self._of(0)
-        if not last:
-            self._middle = frozenset()
-        elif self._inner is None or id(self._inner) not in self._young:
-            self._inner = Mark()
-            self._middle = self._of(1)
+        future = self._kind()
+        young = get_objects(generation=0)
+        self._young = frozenset([id(each) for each in young if type(each) is future or type(each) is Mark])
+        young = None
+        if id(self._last_mark) in self._young:
+            self._middle, self._is_sure = frozenset(), True
+        elif last and self._last_mark is not None:
+            if id(self._inner) not in self._young:
+                before, self._inner = self._inner, Mark()
+                self._middle = self._latest(before)
+            self._is_sure = id(self._last_mark) in self._middle
         is_dear = self._cpu() - begun > _DEAR_SECONDS
         if is_dear and self._number < self._dear_from:
-            self._rounds = -_DEAR_ROUNDS
+            self._rounds, self._is_sure = -_DEAR_ROUNDS, False
             return
         if is_dear:
             self._dear_from = self._number + _APART_ROUNDS
-        if id(self._last_mark) in self._young or id(self._last_mark) in self._middle:
-            self._is_sure = True
-        else:
+        if not self._is_sure:
             self._rounds = 0
 
-    def _of(self, generation):
-        future = self._kind()
-        return frozenset(
-            [id(each) for each in get_objects(generation=generation) if type(each) is future or type(each) is Mark]
-        )
+    def _latest(self, before):
+        """The ids of what is of interest in the middle generation, back to the mark that was settled in it before.
+
+        None where there is no such mark and it is large, and where the mark that was made `before` is not in it: the
+        collector is moving what is young in this moment, in a finalizer that has let us run.
+        """
+        objects = get_objects(generation=1)
+        last, settled, future = self._last_mark, self._settled, self._kind()
+        is_whole = settled is not None or len(objects) <= _MANY
+        until = settled if is_whole else last
+        found = []
+        for each in reversed(objects):
+            kind = type(each)
+            if kind is future or kind is Mark:
+                found.append(id(each))
+                if each is until:
+                    break
+        if id(last) in found:
+            self._met = last
+        return frozenset(found) if is_whole and id(before) in found else frozenset()

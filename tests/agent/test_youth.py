@@ -95,3 +95,46 @@ def test_it_is_not_relied_on_where_the_collector_is_off(interpreter: Interpreter
     _, right, known, _, is_calm = told(interpreter, "gc.disable()", 1, 60, 0.0)
     assert right <= known
     assert not is_calm
+
+
+LARGE = """
+import asyncio, builtins, gc, json
+from pyobserver.agent import youth as module
+
+loop = asyncio.new_event_loop()
+gc.collect()
+gc.disable()
+kept = [[] for _ in range(60000)]
+gc.enable()
+gc.collect(0)
+looked_at, held = [], []
+
+def reversed(objects):
+    for number, each in enumerate(builtins.reversed(objects), 1):
+        looked_at[-1:] = [number]
+        yield each
+
+module.reversed = reversed
+youth = module.Youth(lambda: 0.0, lambda: asyncio.Future)
+looks, calm = [], 0
+for number in range(60):
+    looked_at[:] = [0]
+    if number % 3 == 0:
+        held += [[asyncio.Future(loop=loop)] for _ in range(50)]
+        gc.collect(0)
+    youth.begin()
+    youth.is_sure()
+    youth.end()
+    looks += looked_at
+    calm += youth.is_calm
+print(json.dumps([len(gc.get_objects(generation=1)), max(looks), calm]))
+"""
+
+
+@on_newer
+def test_of_a_large_middle_generation_only_what_came_last_is_looked_through(interpreter: Interpreter) -> None:
+    """A program that has made a hundred thousand tasks, and then does little, may have it so for hours."""
+    middle, most, calm = run_inside(interpreter, LARGE)
+    assert middle > 60000
+    assert 0 < most < 5000
+    assert calm > 40
