@@ -95,7 +95,10 @@ class Kinds:
         bases = set(map(id, bases_of(tp)))
         self.containers.learn(tp, bases)
         self.edges.learn(tp, bases)
-        self.sizes.learn(tp, len(get_referents(o)), id(tp) in self.containers.lengths)
+        if id(tp) in self.containers.lengths:  # of its elements there may be a million, and they do not matter
+            self.sizes.learn(tp, 0, True)
+        else:
+            self.sizes.learn(tp, len(get_referents(o)))
         if not bases.isdisjoint(self.barrier):
             self.barrier.add(id(tp))
         if id(tp) in self.edges.special:

@@ -15,7 +15,7 @@ import random
 import sys
 import tracemalloc
 
-from pyobserver.agent.retention import cycles, edges, sharing, walk
+from pyobserver.agent.retention import cycles, edges, glance, kinds, sharing, walk
 from pyobserver.agent.retention.scanner import Scanner
 from pyobserver.protocol import schema
 
@@ -236,6 +236,17 @@ def many_attributes():
     return one
 
 
+class Line(collections.deque):
+    """Of a type that is not known before."""
+
+
+def a_queue_of_others():
+    one = Ring()
+    one.itself, one.queue = one, Line([bytes(20)] * 100_000)
+    ELSEWHERE.append(one.queue)
+    return one
+
+
 def nearly_empty_set():
     found = {bytes(20) + b"%d" % i for i in range(300000)}
     while len(found) > 10:
@@ -248,7 +259,7 @@ class Counting:
 
     def __init__(self):
         self.asked = self.told = 0
-        for module in (cycles, edges, sharing, walk):
+        for module in (cycles, edges, glance, kinds, sharing, walk):
             if hasattr(module, "get_referents"):
                 module.get_referents = self
 
@@ -264,7 +275,8 @@ async def work(scanner, clock):
     told = {}
     shapes = [
         *(SHAPES["equal_records"], SHAPES["chain"], SHAPES["a_document"], SHAPES["large_lists_in_a_large_list"]),
-        *(SHAPES["messages_which_know_their_session"], waited_for_by_many, many_attributes, nearly_empty_set),
+        *(SHAPES["messages_which_know_their_session"], waited_for_by_many, many_attributes),
+        *(a_queue_of_others, nearly_empty_set),
     ]
     for make in shapes:
         task = await started(make)
@@ -277,6 +289,7 @@ async def work(scanner, clock):
             key = make.__name__ + " " + name
             told[key] = [counting.asked, counting.told, looks, schema.ACCURACIES[measure.accuracy], measure.bytes]
         await ended(task)
+        ELSEWHERE.clear()
         del task
     task = await started(SHAPES["chain"])
     measure = scanner.scan(task, clock() + 1000.0)
