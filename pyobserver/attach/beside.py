@@ -21,6 +21,7 @@ from .procfs import status, thread_ids
 _NEVER_RESTS = 0.4  # of a processor, at least: what others leave of it to a thread that could use it all
 _LOOKS = 3  # that a thread is tried for, before another one that runs
 _FOLLOW_SECONDS = 1.0
+_ASLEEP = 2  # looks in a row at which a thread has not been ready to run: it rests
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _CRASHES = (4, 5, 6, 7, 8, 11)  # the signals that are not blocked in the agent's thread
 _NEVER_BLOCKED = (9, 19, 32, 33)  # by the kernel, and by the C library
@@ -32,9 +33,10 @@ Find = Callable[[], list[int]]
 
 @dataclass(frozen=True)
 class Running:
-    """What /proc/PID/task/TID/stat tells of a thread: where it runs, and the ticks that it has had."""
+    """What /proc/PID/task/TID/stat tells of a thread: whether it runs or could, where, and the ticks it has had."""
 
     tid: int
+    runs: bool
     processor: int
     ticks: int
 
@@ -54,7 +56,12 @@ class Beside:
         self._seen_at = 0.0
         self._is_bound: bool | None = None  # unknown, until it was asked: a thread comes to life where it was made
         self._near: int | None = None  # the thread beside which they were bound by us
-        self._binds = 0
+        self._binds = self._asleep = 0
+
+    @property
+    def near(self) -> int | None:
+        """The thread beside which ours are kept, None while they may go anywhere."""
+        return self._near if self._is_bound else None
 
     def look(self) -> None:
         """Bind our threads to the processor of one that has not rested since the last look.
@@ -80,14 +87,18 @@ class Beside:
         elif self._is_bound:
             restless = self._restless(ours)
             stay = [each for each in restless if self._near in (each.tid, None)]
-            self._go(ours, stay[0]) if stay else self.end()
+            self._asleep = 0 if stay and stay[0].runs else self._asleep + 1
+            if not stay or self._asleep >= _ASLEEP:
+                self.end()
+            else:
+                self._go(ours, stay[0])
 
     def end(self) -> None:
         """Let our threads go where the main thread may."""
         if self._is_bound and (free := _affinity(self._pid)):
             for tid in self._find():
                 _bind(tid, free)
-        self._is_bound, self._near, self._seen, self._binds = False, None, {}, 0
+        self._is_bound, self._near, self._seen, self._binds, self._asleep = False, None, {}, 0, 0
 
     def _go(self, ours: list[int], near: Running) -> None:
         bound = [tid for tid in ours if _bind(tid, {near.processor})]
@@ -98,19 +109,22 @@ class Beside:
         """The threads that have not rested since the last time."""
         now, before = self._clock(), self._seen
         enough = _NEVER_RESTS * (now - self._seen_at) * _TICKS_A_SECOND
-        threads = [each for each in map(self._running, thread_ids(self._pid)) if each and each.tid not in ours]
+        others = [running(self._pid, tid) for tid in thread_ids(self._pid) if tid not in ours]
+        threads = [each for each in others if each is not None]
         self._seen, self._seen_at = {each.tid: each for each in threads}, now
         found = [each for each in threads if each.tid in before and each.ticks - before[each.tid].ticks >= enough]
         return sorted(found, key=lambda each: (each.tid != self._pid, each.tid))
 
-    def _running(self, tid: int) -> Running | None:
-        try:
-            with open(f"/proc/{self._pid}/task/{tid}/stat", "rb") as file:
-                raw = file.read()
-            words = raw[raw.rindex(b")") + 2 :].split()  # from the third field of proc(5) on
-            return Running(tid, int(words[36]), int(words[11]) + int(words[12]))
-        except (OSError, IndexError, ValueError):
-            return None
+
+def running(pid: int, tid: int) -> Running | None:
+    """Return what a thread does; None for one that has ended."""
+    try:
+        with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
+            raw = file.read()
+        words = raw[raw.rindex(b")") + 2 :].split()  # from the third field of proc(5) on
+        return Running(tid, words[0] == b"R", int(words[36]), int(words[11]) + int(words[12]))
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _affinity(tid: int) -> set[int]:

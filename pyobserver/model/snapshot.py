@@ -79,6 +79,9 @@ class Snapshot:
     process: ProcessReading | None = None
     cpu_share: float | None = None  # of one core, over the last readings
     agent_cpu_share: float | None = None
+    beside: int | None = (
+        None  # the thread that never rests, by the kernel's number, on whose processor the agent is kept
+    )
     memory: MemoryReading | None = None
     limit: MemoryLimit | None = None
     pressure: MemoryPressure | None = None

@@ -99,6 +99,7 @@ class Store:
                 watched_since=None if followed is None else self._clock() - followed,
                 tick=None,
                 agent_cpu_share=None,
+                beside=None,
                 baseline=replace(baseline, sums=None) if baseline else None,
             )
         self.changed()
@@ -191,6 +192,14 @@ class Store:
         self._view = None
 
     # -- what the agent says ----------------------------------------------------------------------------------------
+
+    def set_beside(self, thread: int | None) -> None:
+        """The thread, if any, that never rests, and beside which the agent's is kept."""
+        with self._lock:
+            if thread == self._now.beside:
+                return
+            self._now = replace(self._now, beside=thread)
+        self.changed()
 
     def add_texts(self, first: int, items: Sequence[str]) -> None:
         """Texts with the agent's ids `first`, `first + 1`, ...; a gap cannot be: ids out of order are ignored."""

@@ -74,6 +74,11 @@ class AgentClient:
     ) -> None:
         self.close()
 
+    @property
+    def beside(self) -> int | None:
+        """The kernel's number of the thread on whose processor the agent's is kept, as it never rests."""
+        return self._beside.near
+
     def watch(self, interval: float) -> None:
         """Ask for updates, one every `interval` seconds."""
         self._interval = max(0.1, float(interval))

@@ -280,6 +280,7 @@ class Listener:
 
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
+        self._store.set_beside(self._client.beside)
         if not self._is_silent and now - self._heard_at > self._silent_seconds:
             self._is_silent = True
             self._store.set_status(Phase.LIVE if self._is_live else Phase.CONNECTING, _SILENCE)

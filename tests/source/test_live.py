@@ -240,3 +240,14 @@ def test_where_objects_are_without_an_agent() -> None:
     source.request_places(PlacesQuestion(), answers.append)
     wait_for(lambda: answers, "the answer", within=30.0)
     assert "no agent to ask" in answers[0].problem
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on a single processor nobody has to be kept beside")
+def test_a_thread_that_never_rests_is_told() -> None:
+    """For as long as the agent's is kept on its processor."""
+    with launch(interpreters()[-1], "restless") as target, observed(target) as source:
+        _status(source, Phase.LIVE)
+        wait_for(lambda: source.store.snapshot().beside == target.pid, "where it is kept", within=60.0)
+        target.ask("rest")
+        wait_for(lambda: source.store.snapshot().beside is None, "the end of that", within=60.0)
+        target.stop()

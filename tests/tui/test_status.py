@@ -188,3 +188,11 @@ async def test_a_wrong_self_check_is_told() -> None:
         assert "memory n/a: measured 12 B, not 96 B" in opened.text()
         await opened.press("1")
         assert "▲ memory n/a: measured 12 B" in opened.text()
+
+
+async def test_a_loop_that_never_rests_is_told() -> None:
+    """The agent is kept on its processor, which its cost says."""
+    source = played()
+    source.store.set_beside(4711)
+    async with dashboard(source, "1") as opened:
+        assert "thread 4711, which never rests" in opened.text()

@@ -307,6 +307,10 @@ def cost_facts(snapshot: Snapshot, view: View) -> list[Fact]:
             Fact("updates", f"{count(cost.dropped)} dropped, {count(cost.torn)} repeated"),
             Fact("observers", count(cost.observers)),
         ]
+        if snapshot.beside is not None:
+            found.append(
+                Fact("kept beside", f"thread {snapshot.beside}, which never rests: it gets the lock only there")
+            )
         if cost.stays:
             found.append(Fact("without observers", "it keeps watching, until pyobserver detach"))
     return found
