@@ -3,7 +3,7 @@
 import posix
 import sys
 
-from pyobserver.agent import facts, remedies
+from pyobserver.agent import collector, facts, remedies
 from pyobserver.protocol import schema
 
 
@@ -58,7 +58,7 @@ def tick(agent, number):
         "blocking": agent.blocking.functions(),
         "agent": {
             "cpu_seconds": agent.cpu(),
-            "longest_hold_seconds": agent.longest_hold,
+            "longest_hold_seconds": collector.longest_hold(),
             "memory_bytes": agent.own_memory.total(),
             "dropped": agent.table.overflow + agent.service.dropped,
             "torn": agent.torn,

@@ -20,12 +20,11 @@ when
 So what computes for less than three looks, some 40 ms, is seldom counted, and what sleeps for less than two, some 15.
 """
 
-import posix
 import sys
 from _collections import deque
 from _weakref import ref
 
-from pyobserver.agent import collector
+from pyobserver.agent import files
 from pyobserver.agent.asyncio_types import known
 from pyobserver.agent.attributes import attribute, class_module
 from pyobserver.agent.schedule import described
@@ -204,11 +203,7 @@ class Blocking:
         """Whether the thread of the row's loop is asleep (proc_pid_stat(5))."""
         thread = self._thread(row)
         try:
-            file = posix.open("/proc/self/task/%d/stat" % thread.os_id, posix.O_RDONLY | posix.O_CLOEXEC)
-            try:
-                said = collector.outside(posix.read, file, 1000)
-            finally:
-                posix.close(file)
+            said = files.read("/proc/self/task/%d/stat" % thread.os_id, 1000)
         except OSError:
             return False
         return said.rpartition(b") ")[2][:1] in (b"S", b"D")

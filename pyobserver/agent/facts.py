@@ -6,6 +6,7 @@ import sys
 from _weakref import ref
 from gc import get_referents
 
+from pyobserver.agent import files
 from pyobserver.agent.attributes import class_module
 from pyobserver.agent.row import KEPT_IN_LISTS
 
@@ -48,11 +49,7 @@ def collector():
 def resident():
     """Bytes of the process that are resident, None where /proc does not tell (statm, its second number, in pages)."""
     try:
-        file = posix.open("/proc/self/statm", posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            return int(posix.read(file, 200).split()[1]) * posix.sysconf("SC_PAGE_SIZE")
-        finally:
-            posix.close(file)
+        return int(files.read("/proc/self/statm", 200).split()[1]) * posix.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None
 

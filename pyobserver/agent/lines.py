@@ -126,7 +126,7 @@ class Lines:
         self._has_frames = sys.version_info < (3, 11)
         self._yield_value = None if self._has_frames else _yield_value()
         try:
-            self._memory = posix.open("/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
+            self._memory = collector.outside(posix.open, "/proc/self/mem", posix.O_RDONLY | posix.O_CLOEXEC)
             if not self._has_frames:
                 self._calibrate()
         except OSError as error:
@@ -141,7 +141,7 @@ class Lines:
     def close(self):
         """Let go of the file that the lines are read through."""
         if self._memory >= 0:
-            posix.close(self._memory)
+            collector.outside(posix.close, self._memory)
             self._memory = -1
 
     def position(self, suspended, code):
@@ -205,7 +205,7 @@ class Lines:
         size = object.__sizeof__(coroutine)
         if offset + _WORD > size:
             return False
-        word = posix.pread(self._memory, _WORD, id(coroutine) + offset)
+        word = collector.outside(posix.pread, self._memory, _WORD, id(coroutine) + offset)
         position = int.from_bytes(word, "little") - id(code) - _CODE_BYTES + shift
         return position >= 0 and self.line(code, position) == line
 

@@ -56,7 +56,7 @@ class Agent:
         self._nearly_since = None  # when nearly all tasks had been measured
         self._is_aged = False  # since the last slice nobody has observed
         self.table = Table(self.started_at)
-        self.longest_hold = 0.0
+        collector.count_holds(self.cpu)
         self.stays = False  # without an observer, until somebody asks it to leave
         self.torn = 0
         self._mine = mine
@@ -166,16 +166,14 @@ class Agent:
         if works:
             wait = min(wait, max(self.schedule.wait(now), ready - now, _REAL_SLEEP))
         events = self._sleep(now, wait, busy)
-        begun = self.cpu()
         self.service.exchange(events)
         self.tracing.look(clock())
         forks.look(self._forks, clock())
         self.history.look(clock(), busy, works)
-        self._held(self.cpu() - begun)
         if works and clock() >= ready and self.schedule.wait(clock()) <= 0.0:
             if clock() - now < _REAL_SLEEP:
                 collector.outside(self.sleep, _REAL_SLEEP)
-            start, begun = clock(), self.cpu()
+            start = clock()
             seconds, every = schedule.SLICE_SECONDS, schedule.EVERY_SECONDS
             if busy and not self.is_known():
                 every = schedule.FIRST_SECONDS if self.is_awaited() else schedule.LATER_SECONDS
@@ -184,7 +182,6 @@ class Agent:
                     seconds, every = schedule.LONG * seconds, schedule.LONG * every
             self.scanner.begin_slice()
             worked = self.schedule.work(seconds)
-            self._held(self.cpu() - begun)
             if not busy:
                 is_behind = worked >= schedule.SLICE_SECONDS
                 every = schedule.BEHIND_SECONDS if is_behind else schedule.ALONE_SECONDS
@@ -207,10 +204,6 @@ class Agent:
             now = clock()
             if events or end - now < _REAL_SLEEP:
                 return events
-
-    def _held(self, seconds):
-        if seconds > self.longest_hold:
-            self.longest_hold = seconds
 
     def _is_left(self, now):
         linger = self.config.get("linger")

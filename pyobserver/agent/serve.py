@@ -3,7 +3,7 @@
 import _socket
 import sys
 
-from pyobserver.agent import account, collector, schedule
+from pyobserver.agent import account, collector, files, schedule
 from pyobserver.agent.columns import Columns
 from pyobserver.agent.telling import Telling
 from pyobserver.protocol import frames, schema
@@ -270,11 +270,7 @@ def _trusted_uids():
     posix = sys.modules["posix"]
     trusted = {0, posix.geteuid()}
     try:
-        file = posix.open("/proc/self/uid_map", posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            mapped = posix.read(file, 4096).split()
-        finally:
-            posix.close(file)
+        mapped = files.read("/proc/self/uid_map", 4096).split()
         if mapped and mapped[2] != b"4294967295":
             trusted.add(65534)
     except OSError:

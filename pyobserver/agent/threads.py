@@ -3,6 +3,7 @@
 import posix
 from _weakref import ref
 
+from pyobserver.agent import collector
 from pyobserver.agent.attributes import Function, attribute, class_name, function_name, integer, namespace_of, text
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
@@ -79,11 +80,7 @@ class ThreadProbe:
 
 
 def _is_a_thread(native):
-    try:
-        posix.stat("/proc/self/task/%d" % native)
-    except OSError:
-        return False
-    return True
+    return collector.outside(posix.access, "/proc/self/task/%d" % native, posix.F_OK)
 
 
 def _function(thread, is_main):

@@ -94,7 +94,7 @@ class Beginnings:
                 each.close()
 
     def _head(self, coroutine):
-        return posix.pread(self._memory, _BASIC_BYTES, id(coroutine))
+        return collector.outside(posix.pread, self._memory, _BASIC_BYTES, id(coroutine))
 
 
 class _Pause:

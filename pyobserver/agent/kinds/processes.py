@@ -8,6 +8,7 @@ for it (of `multiprocessing`, `asyncio.subprocess`, `subprocess`). Their rows ar
 import posix
 from _weakref import ref
 
+from pyobserver.agent import files
 from pyobserver.agent.attributes import attribute, integer, namespace_of
 from pyobserver.agent.schedule import Job
 from pyobserver.protocol import schema
@@ -165,10 +166,6 @@ def _children():
     """The children of this process that its main thread has made, as the kernel lists them."""
     pid = posix.getpid()
     try:
-        file = posix.open("/proc/%d/task/%d/children" % (pid, pid), posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            return set(map(int, posix.read(file, _MOST_CHILDREN).split()))
-        finally:
-            posix.close(file)
+        return set(map(int, files.read("/proc/%d/task/%d/children" % (pid, pid), _MOST_CHILDREN).split()))
     except (OSError, ValueError):
         return set()

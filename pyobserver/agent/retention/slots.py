@@ -117,7 +117,7 @@ class Slots:
         return found
 
     def _begins_at(self, coroutine, pause, offset):
-        words = posix.pread(self._memory, 2 * _WORD, _base(coroutine) + offset)
+        words = collector.outside(posix.pread, self._memory, 2 * _WORD, _base(coroutine) + offset)
         first, second = (int.from_bytes(words[at : at + _WORD], "little") & ~_TAG for at in (0, _WORD))
         return first == id(pause) and second == id(pause.second)
 
