@@ -309,7 +309,7 @@ def cost_facts(snapshot: Snapshot, view: View) -> list[Fact]:
         ]
         if snapshot.beside is not None:
             found.append(
-                Fact("kept beside", f"thread {snapshot.beside}, which never rests: it gets the lock only there")
+                Fact("kept beside", f"thread {snapshot.beside}, which never rests")
             )
         if cost.stays:
             found.append(Fact("without observers", "it keeps watching, until pyobserver detach"))
