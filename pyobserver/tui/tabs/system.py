@@ -308,9 +308,7 @@ def cost_facts(snapshot: Snapshot, view: View) -> list[Fact]:
             Fact("observers", count(cost.observers)),
         ]
         if snapshot.beside is not None:
-            found.append(
-                Fact("kept beside", f"thread {snapshot.beside}, which never rests")
-            )
+            found.append(Fact("kept beside", f"thread {snapshot.beside}, which never rests"))
         if cost.stays:
             found.append(Fact("without observers", "it keeps watching, until pyobserver detach"))
     return found
