@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import AttachError
-from .procfs import status, thread_ids
+from .procfs import stat_words, status, thread_ids
 
 _NEVER_RESTS = 0.4  # of a processor, at least: what others leave of it to a thread that could use it all
 _LOOKS = 3  # that a thread is tried for, before another one that runs
@@ -120,8 +120,7 @@ def running(pid: int, tid: int) -> Running | None:
     """Return what a thread does; None for one that has ended."""
     try:
         with open(f"/proc/{pid}/task/{tid}/stat", "rb") as file:
-            raw = file.read()
-        words = raw[raw.rindex(b")") + 2 :].split()  # from the third field of proc(5) on
+            words = stat_words(file.read())
         return Running(tid, words[0] == b"R", int(words[36]), int(words[11]) + int(words[12]))
     except (OSError, IndexError, ValueError):
         return None

@@ -94,9 +94,17 @@ def start_ticks(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         raise gone(pid) from None
     try:
-        return int(raw[raw.rindex(b")") + 2 :].split()[19])
+        return int(stat_words(raw)[19])
     except (IndexError, ValueError):
         raise _unknown(pid, "stat") from None
+
+
+def stat_words(raw: bytes) -> list[bytes]:
+    """Return the words in the text of a stat file from its third on (proc(5)): before, a name may have any.
+
+    Raises ValueError where there is no name.
+    """
+    return raw[raw.rindex(b")") + 2 :].split()
 
 
 def thread_ids(pid: int) -> list[int]:

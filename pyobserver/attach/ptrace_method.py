@@ -238,7 +238,7 @@ class PtraceInjection:
     def _made_thread(self, before: set[int]) -> list[int]:
         """Return the thread that was made: before it may go it is new, and sleeps by a time that stands in its context.
 
-        None where it was never met asleep: all goes on without.
+        An empty list where it was never met asleep: all goes on without.
         """
         new = set(thread_ids(self.pid)) - before
         for _ in range(_TRIES if len(new) > 1 else 0):
@@ -246,6 +246,7 @@ class PtraceInjection:
                 state = thread_state(self.pid, tid)
                 if state is not None and state.arguments[:1] == (self._context + stub.POLL,):
                     return [tid]
+            time.sleep(_POLL / 5)
         return list(new) if len(new) == 1 else []
 
     def _raise_if_gone(self, error: AttachError) -> None:

@@ -79,9 +79,7 @@ class Snapshot:
     process: ProcessReading | None = None
     cpu_share: float | None = None  # of one core, over the last readings
     agent_cpu_share: float | None = None
-    beside: int | None = (
-        None  # the thread that never rests, by the kernel's number, on whose processor the agent is kept
-    )
+    beside: int | None = None  # the thread, by the kernel's number, that never rests and has the agent beside it
     memory: MemoryReading | None = None
     limit: MemoryLimit | None = None
     pressure: MemoryPressure | None = None

@@ -49,8 +49,8 @@ class AgentClient:
         self._interval = 0.0  # of what it is to say, none while a single answer is waited for
         self._look_at = 0.0
         self._stays = False
-        end = self._heard_at = time.monotonic()
-        end += patience
+        self._heard_at = time.monotonic()
+        end = self._heard_at + patience
         self._connection = Connection(path, pid, patience)
         try:
             self._connection.send(

@@ -59,7 +59,7 @@ def test_it_answers_beside_a_loop_that_never_rests(interpreter: Interpreter) -> 
         with observed(target.pid, interval=0.2) as mirror:
             mirror.wait_until_known()
             assert seconds_of(mirror, 20) < 60.0
-            assert len(where(target)) == 1
+            wait_for(lambda: turned(mirror) and len(where(target)) == 1, "its bond")
             target.ask("rest")
             wait_for(lambda: turned(mirror) and where(target) == ALL, "the end of its bond")
             target.ask("toil")
